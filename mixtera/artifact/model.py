@@ -1,0 +1,132 @@
+"""What a plan holds: a few small tables and two long arrays, all of them flat, so that they open by memory map.
+
+The files of a plan directory::
+
+    plan.json       everything small: order, components, timeline, sources, facts, digest
+    files.arrow     one row per file            (FILES)
+    segments.arrow  one row per segment         (SEGMENTS); a segment is about 1,000 consecutive rows of one file
+    entries.arrow   one row per (component, segment) with samples in it, by component, then segment (ENTRIES)
+    rows.u16        per selected sample its row inside its segment, by component, then segment, then row
+    starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
+                    `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
+
+Nothing in it grows with the number of epochs or the position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.order.timeline import Timeline
+
+ORDER_VERSION: Final = 1
+FORMAT_VERSION: Final = 1
+SEGMENT_ROWS: Final = 1024
+"""Rows of a segment (the last of a file or of a group is shorter)."""
+WINDOW_SEGMENTS: Final = 4
+"""Segments of a component whose rows are permuted together."""
+
+FILES: Final = pa.schema(
+    [
+        ("source", pa.int32()),  # index into PlanData.sources
+        ("name", pa.string()),  # the file's identity inside its source
+        ("url", pa.string()),  # where it lies
+        ("file_id", pa.int64()),  # 32 bits; sample id = file_id << 31 | row
+        ("rows", pa.int64()),
+        ("size", pa.int64()),  # bytes; with modified_ns and etag the fingerprint
+        ("modified_ns", pa.int64()),
+        ("etag", pa.string()),
+        ("content_bytes", pa.int64()),  # bytes of records after decompression, 0 where unknown
+    ]
+)
+SEGMENTS: Final = pa.schema(
+    [
+        ("file", pa.int32()),  # index into FILES
+        ("row", pa.int64()),  # first row in the file
+        ("rows", pa.int32()),  # 1 … 65,536
+        ("group", pa.int32()),  # segments of one group are read together: see FileFacts.group_rows
+        ("offset", pa.int64()),  # first byte of the first record; −1 for formats without offsets
+        ("start", pa.int64()),  # index of the segment's first value in `starts`; −1 likewise
+    ]
+)
+ENTRIES: Final = pa.schema([("segment", pa.int32()), ("count", pa.int32())])
+
+ROW_BITS: Final = 31
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSource:
+    """A source as a plan needs it: content is (delivered name, dotted path), in order."""
+
+    name: str
+    format: str
+    content: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanComponent:
+    """A leaf of the mixture.
+
+    Attributes:
+        name: Full name, the path joined by `/`.
+        weight: Its weight in the global order: the product of the normalised weights down the tree, or any scale of it.
+        samples: Samples that belong to it.
+        places: How many places of it may be given out over all epochs; None when there is no end.
+        on_exhaust: What happens after the last place.
+    """
+
+    name: str
+    weight: float
+    samples: int
+    places: int | None
+    on_exhaust: Literal["stop", "redistribute", "repeat", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderParameters:
+    """What the order depends on beside the samples; all in samples but the seed."""
+
+    seed: int
+    shuffle: Literal["global", "none"]
+    chunk_size: int
+    lanes: int
+    granule: int
+    window_segments: int = WINDOW_SEGMENTS
+
+
+@dataclass(frozen=True)
+class PlanData:
+    """The content of a plan.
+
+    Attributes:
+        name: Name of the spec.
+        sources: Sources, in the order of the spec.
+        components: Leaves, in the order of the spec.
+        order: Parameters of the order.
+        timeline: Phases and end.
+        files: Table of FILES, by source, then name.
+        segments: Table of SEGMENTS, by file, then row.
+        entries: Table of ENTRIES, by component, then segment.
+        component_entries: [K + 1] int64; entries of component c are [component_entries[c], component_entries[c + 1]).
+        rows: [selected samples] uint16.
+        starts: [rows of segments with offsets + one per segment] uint32 or uint64; empty where no format has offsets.
+        facts: What the compiler found, for `explain`; JSON values; not part of the digest.
+    """
+
+    name: str
+    sources: tuple[PlanSource, ...]
+    components: tuple[PlanComponent, ...]
+    order: OrderParameters
+    timeline: Timeline
+    files: pa.Table
+    segments: pa.Table
+    entries: pa.Table
+    component_entries: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.uint16]
+    starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What a plugin promises: one Protocol a file, and the values that cross it."""

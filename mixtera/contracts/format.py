@@ -1,0 +1,166 @@
+"""Format: how samples lie in a file. A format indexes files and reads chosen samples of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyColumn:
+    """A property as a format extracts it: its name, the dotted path into the record, its type."""
+
+    name: str
+    path: str
+    type: PropertyType
+
+
+@dataclass(frozen=True, slots=True)
+class ContentColumn:
+    """A content column: the name it is delivered under and the dotted path into the record."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadSample:
+    """A record that cannot be used.
+
+    Attributes:
+        row: Row of the record in its file, from 0 (line number − 1 for line formats).
+        offset: Byte offset, −1 where the format has none.
+        reason: What is wrong, in one line.
+        excerpt: The first bytes of the record, at most 80, decoded with replacement.
+    """
+
+    row: int
+    offset: int
+    reason: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanBatch:
+    """A piece of a file's index.
+
+    Attributes:
+        table: Columns `row` int64 (ascending), `offset` int64 and `length` int64 (bytes of the record as stored,
+            without its line end; NULL where the format has none), then one column per property, of its type.
+        bad: Records of this piece that cannot be used; they are not in `table`.
+        bytes_read: Bytes of the file behind this piece, for progress.
+    """
+
+    table: pa.RecordBatch
+    bad: tuple[BadSample, ...] = ()
+    bytes_read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What is known of one file's inside after it was scanned.
+
+    Attributes:
+        rows: Rows in the file, bad ones and blank lines included: row numbers lie below it.
+        group_rows: Rows of each unit that can only be read as a whole (a Parquet row group, or the whole file for
+            compression without random access); empty where every record can be read alone.
+        content_bytes: Bytes of records after decompression; 0 where unknown.
+    """
+
+    rows: int
+    group_rows: tuple[int, ...] = ()
+    content_bytes: int = 0
+
+
+@runtime_checkable
+class Scan(Protocol):
+    """The scan of one file: iterate it to the end, then ask for `facts`."""
+
+    def __iter__(self) -> Iterator[ScanBatch]:
+        """Pieces of the index, in row order, each of bounded size."""
+
+    def facts(self) -> FileFacts:
+        """What the scan found; valid after the last piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """Samples of one file to be read.
+
+    Attributes:
+        rows: Row numbers, ascending, each once.
+        starts: Byte offset of each record, ascending; empty for formats without offsets.
+        stops: Byte after each record, its line end included where it has one; empty likewise.
+    """
+
+    rows: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    stops: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+
+
+@runtime_checkable
+class SampleReader(Protocol):
+    """Reads chosen samples of one open file. Lives in one process and one thread at a time."""
+
+    def read(self, request: ReadRequest) -> pa.RecordBatch:
+        """The content columns of the samples, in the order of the request.
+
+        Raises:
+            SampleError: A record cannot be read; names file, row and reason.
+            StorageError: The file cannot be read.
+        """
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that the reader keeps for later requests (decoded row groups, a decompressed copy)."""
+
+    def close(self) -> None:
+        """Release the file and what is kept."""
+
+
+@runtime_checkable
+class Format(Protocol):
+    """One file format. Instances are cheap and hold no file."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    offsets: Literal["always", "never"]
+
+    def infer(
+        self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]
+    ) -> dict[str, PropertyType | None]:
+        """Guess the type of each property (name → dotted path) from the head of some files.
+
+        Returns:
+            Name → type; None where no record looked at has a value.
+        """
+
+    def scan(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> Scan:
+        """Read the index of one file: every record is checked to have its content and properties of the right type.
+
+        Missing and null properties are NULL; NaN becomes NULL; a NULL list becomes an empty one, and NULL elements of
+        a list are dropped, so that all engines agree.
+
+        Raises:
+            SampleError: The file as a whole is not of this format (cut short, not Parquet, not compressed as named).
+            StorageError: It cannot be read.
+        """
+
+    def reader(
+        self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
+    ) -> SampleReader:
+        """Open a file for reading chosen samples; what is kept between requests stays below `cache_bytes` if it can."""

@@ -1,0 +1,107 @@
+"""Storage: where files lie. A storage lists, describes and opens files, and gathers byte ranges of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class AccessProfile:
+    """How a storage wants to be read.
+
+    Attributes:
+        request_bytes: Size of a good request.
+        gap_bytes: Ranges that are closer than this are fetched as one.
+        concurrency: Requests in flight at a time.
+        stat_is_cheap: Whether one `stat` per opened file costs nothing worth saving.
+    """
+
+    request_bytes: int
+    gap_bytes: int
+    concurrency: int
+    stat_is_cheap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file as its storage describes it; all of it together is the file's fingerprint.
+
+    Attributes:
+        url: How the storage opens the file again.
+        name: The path below the fixed part of the pattern: the file's identity on any machine.
+        size: Bytes.
+        modified_ns: Time of the last change in nanoseconds since 1970; 0 where the storage has none.
+        etag: The storage's own mark of the content; empty where there is none.
+    """
+
+    url: str
+    name: str
+    size: int
+    modified_ns: int
+    etag: str = ""
+
+
+@runtime_checkable
+class RandomAccess(Protocol):
+    """An open file that is read in ranges. Not shared between processes; `close` releases it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+
+    def gather(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> pa.LargeBinaryArray:
+        """Read many ranges in one go.
+
+        Args:
+            starts: First byte of each range, ascending.
+            stops: Byte after the last of each range; ranges do not overlap.
+
+        Returns:
+            One value per range, in the order given; the values stand back to back in one buffer.
+
+        Raises:
+            StorageError: A range cannot be read.
+        """
+
+    def release(self) -> None:
+        """Give back what was cached for past ranges; the file stays open."""
+
+    def close(self) -> None:
+        """Release the file."""
+
+
+@runtime_checkable
+class Storage(Protocol):
+    """One kind of storage. Instances hold no connections before the first call, so they survive fork and spawn."""
+
+    name: str
+    schemes: tuple[str, ...]
+
+    def profile(self) -> AccessProfile:
+        """How this storage wants to be read."""
+
+    def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
+        """List the files of some patterns, each once, sorted by (name, url).
+
+        Raises:
+            StorageError: A pattern without wildcards names no file, or a pattern with wildcards matches nothing.
+        """
+
+    def stat(self, url: str) -> FileInfo:
+        """Describe one file (`name` is its last path part).
+
+        Raises:
+            StorageError: It does not exist or cannot be read.
+        """
+
+    def open(self, url: str) -> BinaryIO:
+        """Open a file for reading from its beginning; the result is also seekable."""
+
+    def random_access(self, url: str) -> RandomAccess:
+        """Open a file for reading in ranges."""

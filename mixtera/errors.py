@@ -1,0 +1,89 @@
+"""Every exception that Mixtera raises on purpose.
+
+::
+
+    MixteraError
+    ├── SpecError        (ValueError)      the spec file is wrong; carries every issue of it
+    ├── SampleError      (ValueError)      a record cannot be read: malformed, content missing, wrong type
+    ├── CatalogError     (RuntimeError)    not indexed, indexed differently, not writable
+    ├── PlanError        (ValueError)      a plan cannot be compiled, opened or read
+    ├── StateError       (ValueError)      a resume state of another plan, or not a state at all
+    ├── StorageError     (OSError)         a file is missing, changed, unreadable; a disk is full
+    ├── EngineError      (RuntimeError)    the query engine failed
+    └── PluginError      (LookupError)     no such format, storage or engine, or two of one name
+
+Each message says what is wrong, where, what is allowed, and what to do. `exit_code` is what the command line
+returns for it: 1 when the input is wrong, 3 when something outside failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class MixteraError(Exception):
+    """Base of every exception that Mixtera raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Issue:
+    """One problem of a spec file, at its place.
+
+    Attributes:
+        file: Path of the file as the user gave it.
+        line: Line, from 1.
+        column: Column, from 1, in characters.
+        message: What is wrong, what is allowed, and the nearest name where there is one.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class SpecError(MixteraError, ValueError):
+    """A spec is wrong. `issues` holds all of its problems, in the order of the file."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        self.issues = tuple(sorted(issues))
+        super().__init__("\n".join(str(issue) for issue in self.issues))
+
+
+class SampleError(MixteraError, ValueError):
+    """A record cannot be read as the spec says. The message names source, file, row and reason."""
+
+
+class CatalogError(MixteraError, RuntimeError):
+    """The catalog does not hold what is asked, or cannot be written."""
+
+
+class PlanError(MixteraError, ValueError):
+    """A plan cannot be compiled, opened or read."""
+
+
+class StateError(MixteraError, ValueError):
+    """A resume state does not belong to this plan, or is not a state."""
+
+
+class StorageError(MixteraError, OSError):
+    """A file is missing, changed or cannot be read or written."""
+
+    exit_code = 3
+
+
+class EngineError(MixteraError, RuntimeError):
+    """The query engine failed."""
+
+    exit_code = 3
+
+
+class PluginError(MixteraError, LookupError):
+    """No format, storage or engine of that name, or two of the same name."""

@@ -1,0 +1,93 @@
+"""Name → implementation, through entry points: built-ins come through the same door as a stranger's plugin."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from mixtera.contracts.engine import Engine
+from mixtera.contracts.format import Format
+from mixtera.contracts.storage import Storage
+from mixtera.errors import PluginError
+
+
+@cache
+def _entries(kind: str) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=f"mixtera.{kind}"):
+        if entry.name in found and found[entry.name].value != entry.value:
+            raise PluginError(
+                f"two plugins of kind {kind!r} are named {entry.name!r}: {found[entry.name].value} and {entry.value}; "
+                "uninstall one of them"
+            )
+        found[entry.name] = entry
+    return found
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`), sorted."""
+    return tuple(sorted(_entries(kind)))
+
+
+def _load(kind: str, name: str) -> Any:  # noqa: ANN401 - a plugin's class is known by its contract only
+    entries = _entries(kind)
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise PluginError(f"no plugin of kind {kind!r} is named {name!r}; installed: {', '.join(names(kind))}{hint}")
+    try:
+        return entries[name].load()
+    except ImportError as error:
+        raise PluginError(f"{kind} {name!r} needs {error.name}: pip install 'mixtera[{name}]'") from error
+
+
+@cache
+def format_named(name: str) -> Format:
+    """The format of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return cast(Format, _load("formats", name)())
+
+
+def format_of(path: str) -> Format | None:
+    """The format whose suffix a path ends with (the longest wins), or None."""
+    suffixes = {suffix: name for name in names("formats") for suffix in format_named(name).suffixes}
+    matching = [suffix for suffix in suffixes if path.lower().endswith(suffix)]
+    return format_named(suffixes[max(matching, key=len)]) if matching else None
+
+
+@cache
+def _schemes() -> dict[str, str]:
+    return {scheme: name for name in names("storage") for scheme in _load("storage", name).schemes}
+
+
+@cache
+def _storage(name: str) -> Storage:
+    return cast(Storage, _load("storage", name)())
+
+
+def storage_of(url: str) -> Storage:
+    """The storage of a URL; a plain path is local.
+
+    Raises:
+        PluginError: No installed storage knows the scheme.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else "file"
+    if scheme not in _schemes():
+        known = ", ".join(sorted(_schemes()))
+        raise PluginError(f"no storage knows {scheme}:// of {url}; known: {known}; try pip install 'mixtera[{scheme}]'")
+    return _storage(_schemes()[scheme])
+
+
+def engine_named(name: str) -> Engine:
+    """A new session of the engine of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return cast(Engine, _load("engines", name)())

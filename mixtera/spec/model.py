@@ -1,0 +1,172 @@
+"""The spec as small frozen values. `parse` makes them, everything after reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mixtera.contracts.properties import PropertyType
+from mixtera.spec.predicate import Predicate
+
+OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a spec file: line and column from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of a source: `path` is dotted into the record; `type` None means: infer it from the data."""
+
+    name: str
+    path: str
+    type: PropertyType | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class ContentField:
+    """A delivered column: its name and the dotted path of the field it comes from."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadSamples:
+    """What to do with records that cannot be used, and how many are too many (None: no limit)."""
+
+    policy: Literal["fail", "skip", "quarantine"] = "fail"
+    max_count: int | None = None
+    max_fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A named set of files of one format. `paths` are resolved patterns (absolute paths or URLs)."""
+
+    name: str
+    paths: tuple[str, ...]
+    format: str
+    content: tuple[ContentField, ...]
+    properties: tuple[Property, ...]
+    on_bad_sample: BadSamples
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Natural:
+    """Weights are the numbers of samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """All weights are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A weight per value, named as the component will be; `rest` is what all other values share, by their sizes."""
+
+    weights: tuple[tuple[str, float], ...]
+    rest: float | None
+    places: tuple[Place, ...]
+
+
+Weights: TypeAlias = Natural | Uniform | Values
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One named part of a mixture.
+
+    Attributes:
+        name: Name among its siblings; the full name is the path, joined by `/`.
+        where: The predicate; None takes what the siblings before left over.
+        weight: Weight among the siblings, any scale, not negative.
+        on_exhaust: What happens when it runs out; None inherits from the parent.
+        max_epochs: How often its samples may be delivered at most; None inherits from the parent.
+        parts: The mixture inside it, or None for a leaf.
+        place: Where it stands.
+    """
+
+    name: str
+    where: Predicate | None
+    weight: float
+    on_exhaust: OnExhaust | None
+    max_epochs: float | None
+    parts: Parts | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Components written out; the first whose predicate holds takes the sample."""
+
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """One component per value of some properties."""
+
+    by: tuple[str, ...]
+    weights: Weights
+    place: Place
+
+
+Parts: TypeAlias = Listed | Grouped
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """The whole mixture: its parts, and what holds for all of them unless they say otherwise."""
+
+    unit: Literal["samples"]
+    parts: Parts
+    on_exhaust: OnExhaust
+    max_epochs: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of the stream (DESIGN 2.4). All but `seed` in samples; `granule` divides `chunk_size`."""
+
+    seed: int = 0
+    shuffle: Literal["global", "none"] = "global"
+    chunk_size: int = 16384
+    lanes: int = 16
+    granule: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A checked spec. Sources, components and properties keep the order of the file.
+
+    Attributes:
+        name: The spec's own name.
+        sources: At least one.
+        filter: Drops samples before mixing; None keeps all.
+        mixture: The mixture.
+        order: The order.
+        file: The file it was read from, as the user gave it.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    filter: Predicate | None
+    mixture: Mixture
+    order: Order
+    file: str
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """Every property that some source has, and `dataset`, in the order of the file."""
+        names = dict.fromkeys(p.name for source in self.sources for p in source.properties)
+        return ("dataset", *names)
