@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 
-from mixtera.demo.installation import InstalledFile, Installation, Package
+from mixtera.demo.installation import Installation, InstalledFile, Package
 from mixtera.demo.kinds import (
     BUDGET_BYTES,
     LANGUAGE_OF_CONTENT_TYPE,
@@ -95,7 +95,7 @@ def _hash(candidate: Candidate) -> bytes:
 
 
 def documents(chosen: list[Candidate]) -> Iterator[Document]:
-    """Read the files; those that are no UTF-8 text, or empty, give nothing. A metadata file also gives a description."""
+    """Read the files. Those that are no UTF-8 text, or empty, give nothing; metadata also gives a description."""
     for candidate in chosen:
         text = _read(candidate)
         if not text.strip():
@@ -107,6 +107,7 @@ def documents(chosen: list[Candidate]) -> Iterator[Document]:
 
 
 def _read(candidate: Candidate) -> str:
+    """The text of a file; empty for one that is no text, or that this user may not read."""
     try:
         return candidate.file.path.read_bytes().decode("utf-8").replace("\x00", "")
     except (UnicodeDecodeError, OSError):
