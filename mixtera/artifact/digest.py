@@ -1,0 +1,100 @@
+"""The digest of a plan: sha256 over canonical bytes of everything that decides which sample stands where.
+
+Little-endian throughout; every field is preceded by its length, so that no two plans share their bytes. Left out on
+purpose: URLs, byte offsets, sizes and times of files, the engine, the facts and the names of spec and machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.artifact.model import ORDER_VERSION, PlanComponent, PlanData, PlanSource
+from mixtera.order.timeline import Timeline
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_STEP: Final = 1 << 22
+"""Values that are converted and hashed at a time."""
+
+
+class _Canonical:
+    """Feeds values to a hash, each with its length."""
+
+    def __init__(self, hasher: _Hash) -> None:
+        self._hash = hasher
+
+    def raw(self, value: bytes) -> None:
+        self._hash.update(struct.pack("<q", len(value)))
+        self._hash.update(value)
+
+    def texts(self, values: Iterable[str]) -> None:
+        encoded = [value.encode() for value in values]
+        self.integers([len(encoded), *map(len, encoded)])
+        self._hash.update(b"".join(encoded))
+
+    def integers(self, values: Iterable[int]) -> None:
+        found = list(values)
+        self.raw(struct.pack(f"<{len(found)}q", *found))
+
+    def doubles(self, values: Iterable[float]) -> None:
+        found = list(values)
+        self.raw(struct.pack(f"<{len(found)}d", *found))
+
+    def array(self, values: npt.NDArray[np.integer], dtype: str) -> None:
+        self._hash.update(struct.pack("<q", len(values) * np.dtype(dtype).itemsize))
+        for first in range(0, len(values), _STEP):
+            self._hash.update(np.ascontiguousarray(values[first : first + _STEP], dtype))
+
+    def columns(self, table: pa.Table, names: Iterable[str]) -> None:
+        for name in names:
+            self.array(table.column(name).to_numpy(), "<i8")
+
+
+def _optional(value: int | None) -> tuple[int, int]:
+    return (0, 0) if value is None else (1, value)
+
+
+def _components(out: _Canonical, components: tuple[PlanComponent, ...]) -> None:
+    out.texts(component.name for component in components)
+    out.doubles(component.weight for component in components)
+    out.integers(number for component in components for number in _optional(component.places))
+    out.texts(component.on_exhaust for component in components)
+
+
+def _timeline(out: _Canonical, timeline: Timeline) -> None:
+    out.integers([len(timeline.phases), *_optional(timeline.total)])
+    for phase in timeline.phases:
+        out.integers([phase.first, *phase.base])
+        out.doubles(phase.weights)
+
+
+def _sources(out: _Canonical, sources: tuple[PlanSource, ...]) -> None:
+    out.texts(source.name for source in sources)
+    for source in sources:
+        out.texts(text for column in source.content for text in column)
+
+
+def digest(data: PlanData) -> str:
+    """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
+    hasher = hashlib.sha256(b"mixtera plan\0")
+    out, order = _Canonical(hasher), data.order
+    out.integers([ORDER_VERSION, order.seed, order.chunk_size, order.lanes, order.granule, order.window_segments])
+    out.texts([order.shuffle])
+    _components(out, data.components)
+    _timeline(out, data.timeline)
+    _sources(out, data.sources)
+    out.columns(data.files, ("source", "file_id", "rows"))
+    out.texts(data.files.column("name").to_pylist())
+    out.columns(data.segments, ("file", "row", "rows", "group"))
+    out.columns(data.entries, ("segment", "count"))
+    out.array(data.component_entries, "<i8")
+    out.array(data.rows, "<u2")
+    return f"sha256:{hasher.hexdigest()}"

@@ -1,0 +1,138 @@
+"""Pointers: the order applied to the plan's tables, position → (file, row, bytes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.order.lanes import Chunk, Lanes
+from mixtera.order.permute import Entries, Permutation
+from mixtera.order.seats import Int64s
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Where some samples lie; all arrays are [n] int64, in the order asked.
+
+    Attributes:
+        position: Position in the global order.
+        component: Index into the plan's components.
+        file: Index into the plan's files.
+        row: Row in the file.
+        start: First byte of the record, −1 for formats without offsets.
+        stop: Byte after the record and its line end, −1 likewise.
+        sample: The sample's id.
+    """
+
+    position: Int64s
+    component: Int64s
+    file: Int64s
+    row: Int64s
+    start: Int64s
+    stop: Int64s
+    sample: Int64s
+
+
+class PointerMap:
+    """Positions → pointers, for one plan. Cheap to make; caches a few rounds and epochs."""
+
+    def __init__(self, data: PlanData) -> None:
+        self.data = data
+        self.total = data.timeline.total
+        order = data.order
+        self.lanes = Lanes(data.timeline, order.chunk_size, order.lanes, order.granule)
+        sizes = np.diff(data.component_entries)
+        self._entry_component = np.repeat(np.arange(len(sizes)), sizes)
+        self._entry_segment = _column(data.entries, "segment")
+        count = _column(data.entries, "count")
+        self._entry_row = np.cumsum(count) - count
+        self._entry_count = count
+        entries = Entries(
+            self._entry_component, self._entry_segment, count, _column(data.segments, "group"), len(data.components)
+        )
+        self.permutation = Permutation(entries, order.seed, order.shuffle == "global", order.window_segments)
+        self._segment_file = _column(data.segments, "file")
+        self._segment_row = _column(data.segments, "row")
+        self._segment_offset = _column(data.segments, "offset")
+        self._segment_start = _column(data.segments, "start")
+        self._file_id = _column(data.files, "file_id")
+        self._has_offsets = self._segment_start >= 0
+
+    def range(self, start: int, stop: int) -> Pointers:
+        """Pointers of the positions [start, stop), cut at the end of the plan."""
+        return self._pointers(self.lanes.range(start, stop))
+
+    def lane(self, round_: int, lane: int, first_granule: int, last_granule: int) -> Pointers:
+        """Pointers of granules [first, last) of the chunk (round, lane), cut at the end of the plan."""
+        granule = self.data.order.granule
+        chunk = self.lanes.chunk(round_, lane)
+        return self._pointers(chunk.part(first_granule * granule, last_granule * granule))
+
+    def locate(self, sample: int, stop: int | None = None) -> list[int]:
+        """The positions before `stop` (or the end) at which a sample is delivered, ascending.
+
+        Raises:
+            ValueError: The plan has no end and `stop` is None.
+        """
+        limit = self.total if stop is None else stop if self.total is None else min(stop, self.total)
+        if limit is None:
+            raise ValueError("the plan has no end: give `stop`")
+        found = self._entry_of(sample)
+        positions: list[int] = []
+        while found is not None:
+            component, entry, rank = found
+            place = self.permutation.place_of(len(positions), component, entry, rank)
+            position = self.lanes.position_of(component, place)
+            if position is None or position >= limit:
+                break
+            positions.append(position)
+        return positions
+
+    def _entry_of(self, sample: int) -> tuple[int, int, int] | None:
+        """Component, entry and rank of a sample; None if the plan has not chosen it."""
+        files = np.flatnonzero(self._file_id == sample >> ROW_BITS)
+        if not len(files):
+            return None
+        row = sample & ((1 << ROW_BITS) - 1)
+        low, high = np.searchsorted(self._segment_file, [files[0], files[0] + 1])
+        segment = int(low + np.searchsorted(self._segment_row[low:high], row, side="right") - 1)
+        inside = row - int(self._segment_row[segment])
+        cells = self._entry_component * len(self._segment_row) + self._entry_segment
+        wanted = np.arange(len(self.data.components)) * len(self._segment_row) + segment
+        for entry in np.searchsorted(cells, wanted).tolist():
+            if entry == len(cells) or self._entry_segment[entry] != segment:
+                continue
+            first = int(self._entry_row[entry])
+            rows = self.data.rows[first : first + int(self._entry_count[entry])]
+            rank = int(np.searchsorted(rows, inside)) if inside < 1 << 16 else len(rows)
+            if rank < len(rows) and int(rows[rank]) == inside:
+                return int(self._entry_component[entry]), entry, rank
+        return None
+
+    def _pointers(self, chunk: Chunk) -> Pointers:
+        entry, rank = self.permutation.find(chunk.component, chunk.place)
+        segment = self._entry_segment[entry]
+        inside = self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
+        file, row = self._segment_file[segment], self._segment_row[segment] + inside
+        start, stop = self._bytes(segment, inside)
+        sample = (self._file_id[file] << ROW_BITS) | row
+        return Pointers(chunk.position, chunk.component, file, row, start, stop, sample)
+
+    def _bytes(self, segment: Int64s, inside: Int64s) -> tuple[Int64s, Int64s]:
+        has = self._has_offsets[segment]
+        if not has.any():
+            nowhere = np.full(len(segment), -1, np.int64)
+            return nowhere, nowhere
+        at = np.where(has, self._segment_start[segment] + inside, 0)
+        offset = self._segment_offset[segment]
+        start = offset + self.data.starts[at].astype(np.int64)
+        stop = offset + self.data.starts[at + 1].astype(np.int64)
+        return np.where(has, start, -1), np.where(has, stop, -1)
+
+
+def _column(table: pa.Table, name: str) -> Int64s:
+    column: Int64s = table.column(name).to_numpy().astype(np.int64)
+    return column

@@ -1,0 +1,156 @@
+"""The plan: one spec over one catalog snapshot, compiled. A pure function from position to sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.artifact import digest, layout
+from mixtera.artifact.model import PlanData
+from mixtera.artifact.pointers import PointerMap
+from mixtera.errors import PlanError
+
+if TYPE_CHECKING:
+    from mixtera.stream import Stream
+
+
+class Plan:
+    """A compiled plan. Immutable; opened by memory map; holds no connection.
+
+    Attributes:
+        data: The tables and arrays of the plan.
+        path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one.
+        digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
+    """
+
+    def __init__(
+        self, data: PlanData, path: Path, digest: str, temporary: TemporaryDirectory[str] | None = None
+    ) -> None:
+        self.data, self.path, self.digest = data, path, digest
+        self._temporary = temporary  # lives as long as the plan
+
+    @classmethod
+    def open(cls, path: str, remap: Mapping[str, str] | None = None) -> Plan:
+        """Open a saved plan.
+
+        Args:
+            path: Its directory.
+            remap: URL prefix → URL prefix, for data that lies elsewhere on this machine.
+
+        Raises:
+            PlanError: It is not a plan, is damaged, or is of a newer version.
+        """
+        opened = layout.open(path, remap)
+        return cls(opened.data, Path(path), opened.digest)
+
+    def save(self, path: str) -> None:
+        """Write the plan to a directory: whole or not at all; an older plan there is replaced.
+
+        Raises:
+            PlanError: The directory holds something else.
+            StorageError: It cannot be written.
+        """
+        layout.write(path, self.data, self.digest)
+
+    @property
+    def name(self) -> str:
+        """Name of the spec."""
+        return self.data.name
+
+    def __len__(self) -> int:
+        if self.data.timeline.total is None:
+            raise TypeError(f"plan {self.name!r} has no end: a component repeats for ever; give it `max_epochs`")
+        return self.data.timeline.total
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        total = self.data.timeline.total
+        return f"Plan({self.name!r}, {'endless' if total is None else total}, {self.digest[:19]}…)"
+
+    @cached_property
+    def pointers(self) -> PointerMap:
+        """The map from positions to records."""
+        return PointerMap(self.data)
+
+    def samples(self, start: int, stop: int) -> pa.Table:
+        """The samples at the positions [start, stop), cut at the end; nothing is read.
+
+        Args:
+            start: First position.
+            stop: Position after the last.
+
+        Returns:
+            Columns sample int64, component, source and file (dictionaries of strings), row int64.
+
+        Raises:
+            PlanError: `start` is negative or behind `stop`.
+        """
+        if not 0 <= start <= stop:
+            raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
+        found = self.pointers.range(start, stop)
+        files = self.data.files
+        source = files.column("source").to_numpy()[found.file]
+        names = pa.array([component.name for component in self.data.components], pa.string())
+        sources = pa.array([source.name for source in self.data.sources], pa.string())
+        return pa.table(
+            {
+                "sample": found.sample,
+                "component": _dictionary(found.component, names),
+                "source": _dictionary(source, sources),
+                "file": _dictionary(found.file, files.column("name").combine_chunks()),
+                "row": found.row,
+            }
+        )
+
+    def locate(self, sample: int, stop: int | None = None) -> list[int]:
+        """The positions at which a sample is delivered, ascending; empty if the plan has not chosen it.
+
+        Args:
+            sample: A sample id.
+            stop: Only positions before this one; needed when the plan has no end.
+
+        Raises:
+            PlanError: The plan has no end and `stop` is not given.
+        """
+        if stop is None and self.data.timeline.total is None:
+            raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
+        return self.pointers.locate(int(sample), stop)
+
+    def stream(self, batch_size: int, rank: int = 0, world_size: int = 1, start: int = 0) -> Stream:
+        """The samples as Arrow record batches, in the order of the plan.
+
+        Step k of rank r takes the positions start + [(k · world_size + r) · batch_size, … + batch_size).
+
+        Args:
+            batch_size: Samples per batch of this rank.
+            rank: This reader's rank.
+            world_size: Readers in total.
+            start: First position of the run, over all ranks.
+
+        Raises:
+            PlanError: An argument is out of range.
+        """
+        from mixtera.stream import Stream
+
+        return Stream(self.data, self.digest, batch_size=batch_size, rank=rank, world_size=world_size, start=start)
+
+    @classmethod
+    def of(cls, data: PlanData, temporary: TemporaryDirectory[str]) -> Plan:
+        """A plan just compiled: written to a temporary directory that goes with it, and opened from there."""
+        path = Path(temporary.name) / "plan"
+        layout.write(str(path), data, digest.digest(data))
+        opened = layout.open(str(path))
+        return cls(opened.data, path, opened.digest, temporary)
+
+
+def _dictionary(indices: npt.NDArray[np.int64], values: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), values)
