@@ -51,7 +51,7 @@ class _Canonical:
     def array(self, values: npt.NDArray[np.integer], dtype: str) -> None:
         self._hash.update(struct.pack("<q", len(values) * np.dtype(dtype).itemsize))
         for first in range(0, len(values), _STEP):
-            self._hash.update(np.ascontiguousarray(values[first : first + _STEP], dtype))
+            self._hash.update(np.ascontiguousarray(values[first : first + _STEP], dtype).data)
 
     def columns(self, table: pa.Table, names: Iterable[str]) -> None:
         for name in names:
@@ -86,8 +86,8 @@ def digest(data: PlanData) -> str:
     """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
     hasher = hashlib.sha256(b"mixtera plan\0")
     out, order = _Canonical(hasher), data.order
-    out.integers([ORDER_VERSION, order.seed, order.chunk_size, order.lanes, order.granule, order.window_segments])
-    out.texts([order.shuffle])
+    out.integers([ORDER_VERSION, order.chunk_size, order.lanes, order.granule, order.window_segments])
+    out.texts([str(order.seed), order.shuffle])
     _components(out, data.components)
     _timeline(out, data.timeline)
     _sources(out, data.sources)

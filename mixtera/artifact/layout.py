@@ -1,0 +1,254 @@
+"""A plan on disk: one small JSON document and a few flat files that open by memory map."""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.artifact.atomic import replacing
+from mixtera.artifact.model import (
+    ENTRIES,
+    FILES,
+    FORMAT_VERSION,
+    ORDER_VERSION,
+    SEGMENTS,
+    OrderParameters,
+    PlanComponent,
+    PlanData,
+    PlanSource,
+)
+from mixtera.artifact.remap import remapped
+from mixtera.errors import PlanError, StorageError
+from mixtera.order.timeline import Timeline
+
+DOCUMENT: Final = "plan.json"
+_TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
+_SAMPLE_BYTES: Final = 1 << 14
+_SAMPLES: Final = 64
+
+
+class _Mark(msgspec.Struct, frozen=True):
+    """How a file of the plan is recognised: its size, and a checksum of pieces spread over it."""
+
+    bytes: int
+    checksum: int
+
+
+class _Body(msgspec.Struct, frozen=True):
+    digest: str
+    order_version: int
+    name: str
+    sources: tuple[PlanSource, ...]
+    components: tuple[PlanComponent, ...]
+    order: OrderParameters
+    timeline: Timeline
+    component_entries: tuple[int, ...]
+    marks: dict[str, _Mark]
+    facts: dict[str, Any]
+
+
+class _Document(msgspec.Struct, frozen=True):
+    mixtera_plan: int
+    checksum: int
+    body: msgspec.Raw
+
+
+@dataclass(frozen=True)
+class OpenedPlan:
+    """A plan as it was found on disk: its content and the digest written with it."""
+
+    data: PlanData
+    digest: str
+
+
+def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> None:
+    """Write a plan to a directory, whole or not at all; an older plan there is replaced in one step.
+
+    Args:
+        path: The directory; its parents are made.
+        data: The plan.
+        digest: Its digest.
+        durable: Whether it must survive a power cut; a temporary plan need not.
+
+    Raises:
+        PlanError: Something that is not a plan lies there.
+        StorageError: It cannot be written.
+    """
+    target = Path(path)
+    _check_replaceable(target)
+    try:
+        with replacing(target.absolute(), durable) as directory:
+            for name, table in (("files", data.files), ("segments", data.segments), ("entries", data.entries)):
+                _write_table(directory / f"{name}.arrow", table.cast(_TABLES[name]))
+            _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
+            wide = data.starts.dtype.itemsize == 8
+            _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
+            (directory / DOCUMENT).write_bytes(_encode(data, digest, directory))
+    except OSError as error:
+        raise StorageError(f"the plan cannot be written to {path}: {error.strerror or error}") from error
+
+
+def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
+    """Open a plan by memory map; nothing is copied, and only sizes and samples of the files are checked.
+
+    Args:
+        path: The directory.
+        remap: URL prefix → URL prefix, for data that lies elsewhere on this machine.
+
+    Raises:
+        PlanError: It is not a plan, is damaged, or is of a newer version, or a prefix fits no file.
+    """
+    directory = Path(path)
+    body = _decode(directory)
+    for name, mark in body.marks.items():
+        _check_file(directory / name, mark)
+    wide = _starts_name(True) in body.marks
+    files = _read_table(directory / "files.arrow", FILES)
+    data = PlanData(
+        name=body.name,
+        sources=body.sources,
+        components=body.components,
+        order=body.order,
+        timeline=body.timeline,
+        files=remapped(files, remap) if remap else files,
+        segments=_read_table(directory / "segments.arrow", SEGMENTS),
+        entries=_read_table(directory / "entries.arrow", ENTRIES),
+        component_entries=np.array(body.component_entries, np.int64),
+        rows=_map_array(directory / "rows.u16", "<u2"),
+        starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
+        facts=body.facts,
+    )
+    return OpenedPlan(data, body.digest)
+
+
+def _starts_name(wide: bool) -> str:
+    return "starts.u64" if wide else "starts.u32"
+
+
+def _check_replaceable(path: Path) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    if path.is_symlink() or not path.is_dir():
+        raise PlanError(f"{path} is not a directory: a plan is saved to a new directory or over an older plan")
+    if any(path.iterdir()) and not _is_plan(path):
+        raise PlanError(f"{path} holds something that is not a plan: save to a new directory, or empty this one first")
+
+
+def _is_plan(path: Path) -> bool:
+    try:
+        with (path / DOCUMENT).open("rb") as file:
+            return file.read(32).startswith(b'{"mixtera_plan":')
+    except OSError:
+        return False
+
+
+def _write_table(path: Path, table: pa.Table) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+
+
+def _write_array(path: Path, values: npt.NDArray[Any]) -> None:
+    with path.open("wb") as sink:
+        sink.write(np.ascontiguousarray(values).data)
+
+
+def _encode(data: PlanData, digest: str, directory: Path) -> bytes:
+    marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
+    body = _Body(
+        digest=digest,
+        order_version=ORDER_VERSION,
+        name=data.name,
+        sources=data.sources,
+        components=data.components,
+        order=data.order,
+        timeline=data.timeline,
+        component_entries=tuple(data.component_entries.tolist()),
+        marks=marks,
+        facts=data.facts,
+    )
+    raw = msgspec.json.encode(body)
+    return msgspec.json.encode(_Document(FORMAT_VERSION, zlib.crc32(raw), msgspec.Raw(raw)))
+
+
+def _decode(directory: Path) -> _Body:
+    if not _is_plan(directory):
+        what = "does not exist" if not directory.exists() else f"is not a plan: it has no {DOCUMENT} of one"
+        raise PlanError(f"{directory} {what}; `mixtera compile SPEC -o PLAN` makes one")
+    try:
+        document = msgspec.json.decode((directory / DOCUMENT).read_bytes(), type=_Document)
+        if document.mixtera_plan > FORMAT_VERSION:
+            raise _newer(directory, "format", document.mixtera_plan, FORMAT_VERSION)
+        if zlib.crc32(document.body) != document.checksum:
+            raise _damaged(directory, f"{DOCUMENT} was changed")
+        body = msgspec.json.decode(document.body, type=_Body)
+    except msgspec.MsgspecError as error:
+        raise _damaged(directory, f"{DOCUMENT}: {error}") from error
+    if body.order_version > ORDER_VERSION:
+        raise _newer(directory, "order", body.order_version, ORDER_VERSION)
+    return body
+
+
+def _newer(directory: Path, what: str, found: int, known: int) -> PlanError:
+    return PlanError(
+        f"{directory} was made by a newer Mixtera ({what} version {found}, this one reads up to {known}): "
+        "upgrade Mixtera, or compile the spec again"
+    )
+
+
+def _damaged(directory: Path, reason: str) -> PlanError:
+    return PlanError(f"the plan {directory} is damaged: {reason}; copy it again, or compile the spec again")
+
+
+def _mark(path: Path) -> _Mark:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return _Mark(size, _checksum(file, size))
+
+
+def _checksum(file: io.BufferedReader, size: int) -> int:
+    """CRC-32 of at most `_SAMPLES` pieces spread evenly over the file, its first and last bytes among them."""
+    last = max(size - _SAMPLE_BYTES, 0)
+    value = 0
+    for place in sorted({last * piece // (_SAMPLES - 1) for piece in range(_SAMPLES)}):
+        file.seek(place)
+        value = zlib.crc32(file.read(_SAMPLE_BYTES), value)
+    return value
+
+
+def _check_file(path: Path, mark: _Mark) -> None:
+    try:
+        found = _mark(path)
+    except FileNotFoundError:
+        raise _damaged(path.parent, f"{path.name} is missing") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
+    if found.bytes != mark.bytes:
+        raise _damaged(path.parent, f"{path.name} has {found.bytes:,} bytes instead of {mark.bytes:,}")
+    if found.checksum != mark.checksum:
+        raise _damaged(path.parent, f"{path.name} was changed")
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except pa.ArrowInvalid as error:
+        raise _damaged(path.parent, f"{path.name}: {error}") from error
+    if table.schema != schema:
+        raise _damaged(path.parent, f"{path.name} has other columns than a plan's")
+    return table
+
+
+def _map_array(path: Path, dtype: str) -> npt.NDArray[Any]:
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype)
+    return np.asarray(np.memmap(path, dtype, mode="r"))
