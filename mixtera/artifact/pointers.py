@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -47,12 +49,10 @@ class PointerMap:
         sizes = np.diff(data.component_entries)
         self._entry_component = np.repeat(np.arange(len(sizes)), sizes)
         self._entry_segment = _column(data.entries, "segment")
-        count = _column(data.entries, "count")
-        self._entry_row = np.cumsum(count) - count
-        self._entry_count = count
-        entries = Entries(
-            self._entry_component, self._entry_segment, count, _column(data.segments, "group"), len(data.components)
-        )
+        self._entry_count = _column(data.entries, "count")
+        self._entry_row = np.cumsum(self._entry_count) - self._entry_count
+        group = _column(data.segments, "group")
+        entries = Entries(self._entry_component, self._entry_segment, self._entry_count, group, len(data.components))
         self.permutation = Permutation(entries, order.seed, order.shuffle == "global", order.window_segments)
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
@@ -81,15 +81,19 @@ class PointerMap:
         if limit is None:
             raise ValueError("the plan has no end: give `stop`")
         found = self._entry_of(sample)
-        positions: list[int] = []
-        while found is not None:
-            component, entry, rank = found
-            place = self.permutation.place_of(len(positions), component, entry, rank)
+        return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
+
+    def _deliveries(self, component: int, entry: int, rank: int, limit: int) -> Iterator[int]:
+        """The sample's position in each epoch, up to the end of the round that `limit` lies in.
+
+        Lanes of one round are ahead of each other: inside it a later epoch may come first.
+        """
+        for epoch in count():
+            place = self.permutation.place_of(epoch, component, entry, rank)
             position = self.lanes.position_of(component, place)
-            if position is None or position >= limit:
-                break
-            positions.append(position)
-        return positions
+            if position is None or position - position % self.lanes.round_size >= limit:
+                return
+            yield position
 
     def _entry_of(self, sample: int) -> tuple[int, int, int] | None:
         """Component, entry and rank of a sample; None if the plan has not chosen it."""

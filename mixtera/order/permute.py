@@ -134,7 +134,8 @@ class Permutation:
         before = np.cumsum(sizes) - sizes
         blocks = range(0, len(touched), SORTED_WINDOWS)
         inside = np.concatenate([self._shuffled(order, touched[b : b + SORTED_WINDOWS]) for b in blocks] or [number])
-        return first[which] + inside[before[which] + number - first[which]]
+        through: Int64s = first[which] + inside[before[which] + number - first[which]]
+        return through
 
     def _shuffled(self, order: Epoch, windows: Int64s) -> Int64s:
         """For each window, the indices of its samples in their permuted order; one window after the other.
@@ -149,7 +150,8 @@ class Permutation:
             (ordinal << np.uint64(KEY_BITS + INDEX_BITS)) | (key << np.uint64(INDEX_BITS)) | index.astype(np.uint64)
         )
         packed.sort()
-        return (packed & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
+        shuffled: Int64s = (packed & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
+        return shuffled
 
     def _epoch(self, epoch: int) -> Epoch:
         entries = self.entries

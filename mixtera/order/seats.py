@@ -40,7 +40,7 @@ def seats(totals: Int64s, weights: Float64s) -> Int64s:
 
 
 def _apportion(totals: Int64s, weights: Float64s) -> Int64s:
-    filled = np.floor(totals[:, None] * (weights / weights.sum()) + 0.5).astype(np.int64)
+    filled: Int64s = np.floor(totals[:, None] * (weights / weights.sum()) + 0.5).astype(np.int64)
     _give_missing(filled, totals, weights)
     _take_surplus(filled, totals, weights)
     _exchange(filled, weights)

@@ -81,7 +81,7 @@ class Timeline:
         if first == last:
             return self.phases[first].components(starts, stops)
         bounds = np.append(self._firsts, np.iinfo(np.int64).max)
-        parts = []
+        parts: list[Int64s] = []
         for index in range(first, last + 1):
             low, high = np.maximum(starts, bounds[index]), np.minimum(stops, bounds[index + 1])
             mine = low < high
