@@ -1,0 +1,254 @@
+"""`make bench`: every figure beside a physical reference measured in the same run.
+
+Each measurement is a process of its own. A figure and its reference take turns, and the best of several rounds of
+each counts: what the machine can do, not what disturbed it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import figures, machine, table
+from benchmarks.corpus import Corpus, generate, generate_synthetic
+from benchmarks.processes import Task, run, run_watched, wall_seconds
+from benchmarks.specs import write_specs
+from benchmarks.table import Row
+
+HERE = Path(__file__).parent
+SYNTHETIC_ROWS = 10_000_000
+POINTERS = 4_000_000
+MEGABYTE = 1_000_000
+NOTES = f"""Every figure is the best of its rounds, each in a fresh process, in turns with its reference; files are in the
+page cache. The bare loop is `orjson.loads` on every line of the same files, and taking the text. Streams deliver as
+many samples as the files hold, in global shuffle, from 8 components over 22 domains, in Arrow batches of
+{figures.ARROW_BATCH}; the loader delivers batches of {figures.TORCH_BATCH} with the text as `str`, and its clock starts
+at its first batch. Memory is the peak RSS of the process; with workers, the peak PSS of all its processes together.
+"""
+
+
+class Bench:
+    """The measurements of one run: corpora, specs and plans in a directory, and the rows found so far."""
+
+    def __init__(self, work: Path, corpus: Corpus, synthetic: Path, rounds: int) -> None:
+        self.work, self.corpus, self.rounds = work, corpus, rounds
+        self.rows: list[Row] = []
+        write_specs(work, corpus, synthetic)
+
+    def spec(self, name: str) -> str:
+        """Path of a spec."""
+        return str(self.work / f"{name}.yaml")
+
+    def plan(self, name: str) -> str:
+        """Path of a prepared plan."""
+        return str(self.work / f"plan-{name}")
+
+    def catalog(self, name: str) -> str:
+        """Path of a prepared catalog."""
+        return str(self.work / f"catalog-{name}")
+
+    def prepare(self, *names: str) -> None:
+        """Index and compile specs, for the figures after."""
+        for name in names:
+            arguments = {"spec": self.spec(name), "catalog": self.catalog(name), "plan": self.plan(name)}
+            run(Task("figures.prepare", arguments))
+
+    def take_turns(self, *tasks: Task) -> list[dict[str, float]]:
+        """Run the tasks in turns; of each, the result of its fastest round."""
+        results: list[list[dict[str, float]]] = [[] for _ in tasks]
+        for _ in range(self.rounds):
+            for task, found in zip(tasks, results, strict=True):
+                found.append(run(task))
+        return [min(found, key=lambda result: result["seconds"]) for found in results]
+
+    def compare(self, figure: str, ours: Task, reference: Task, named: str, asked: float | None) -> dict[str, float]:
+        """Add the row of a rate beside the rate of its reference."""
+        best, bare = self.take_turns(ours, reference)
+        rate, bare_rate = best.get("samples", self.corpus.rows) / best["seconds"], self.corpus.rows / bare["seconds"]
+        ratio = rate / bare_rate
+        wanted = "" if asked is None else f"≥ {asked:.2f} ×"
+        met = None if asked is None else ratio >= asked
+        self.rows.append(Row(figure, _rate(rate), f"{_rate(bare_rate)} {named}", ratio, wanted, met))
+        return best
+
+    def absolute(self, figure: str, value: float, shown: str, limit: float, asked: str, reference: str = "") -> None:
+        """Add the row of a figure that must stay below a limit."""
+        self.rows.append(Row(figure, shown, reference, None, asked, value <= limit))
+
+
+def _rate(samples_per_second: float) -> str:
+    if samples_per_second >= MEGABYTE:
+        return f"{samples_per_second / MEGABYTE:.2f} M/s"
+    return f"{samples_per_second / 1000:.0f} k/s"
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / MEGABYTE:.0f} MB"
+
+
+def _reference(name: str, files: Sequence[Path], **arguments: object) -> Task:
+    return Task(f"references.{name}", {"files": [str(file) for file in files], **arguments})
+
+
+def measure_index(bench: Bench) -> None:
+    """Indexing JSONL over two processes, into a new catalog each time."""
+    files = bench.corpus.interleaved
+    target = bench.work / "catalog-fresh"
+    results = []
+    for _ in range(bench.rounds):
+        shutil.rmtree(target, ignore_errors=True)
+        ours = run(Task("figures.index", {"spec": bench.spec("interleaved"), "catalog": str(target)}))
+        results.append((ours["seconds"], run(_reference("orjson_loop_processes", files))["seconds"]))
+    seconds, bare = (min(column) for column in zip(*results, strict=True))
+    rate, bare_rate = bench.corpus.rows / seconds, bench.corpus.rows / bare
+    named = f"{_rate(bare_rate)} bare loop, 2 processes"
+    ratio = rate / bare_rate
+    bench.rows.append(
+        Row("index JSONL, 3 properties, 2 processes", _rate(rate), named, ratio, "≥ 0.80 ×", ratio >= 0.8)
+    )
+
+
+def measure_compile(bench: Bench) -> None:
+    """Compiling ten million rows of catalog."""
+    arguments = {"spec": bench.spec("synthetic"), "catalog": bench.catalog("synthetic")}
+    results = [run(Task("figures.compile", arguments)) for _ in range(bench.rounds)]
+    seconds = min(result["seconds"] for result in results)
+    peak = min(result["peak_bytes"] for result in results)
+    bench.absolute("compile 10 M rows, 8 components, 22 domains", seconds, f"{seconds:.2f} s", 3.0, "≤ 3 s")
+    bench.absolute("… its peak memory", peak, _megabytes(peak), 1000 * MEGABYTE, "≤ 1 GB")
+    size = figures.plan_bytes(bench.plan("synthetic"))
+    bench.rows.append(Row("… the plan on disk", _megabytes(size), "", None, "", None))
+
+
+def measure_pointers(bench: Bench) -> None:
+    """Positions to pointers, without reading anything."""
+    plan = bench.plan("synthetic")
+    (best,) = bench.take_turns(Task("figures.plan_only", {"plan": plan, "samples": POINTERS}))
+    rate = best["samples"] / best["seconds"]
+    bench.rows.append(Row("plan only: positions to pointers", _rate(rate), "", None, "≥ 2 M/s", rate >= 2_000_000))
+    positions = [int(SYNTHETIC_ROWS * share) for share in (0.0, 0.5, 0.9)]
+    firsts = bench.take_turns(*(Task("figures.first_pointer", {"plan": plan, "position": p}) for p in positions))
+    worst = max(first["seconds"] for first in firsts)
+    bench.absolute(
+        "first pointer after opening, worst of 3 positions", worst, f"{worst * 1000:.0f} ms", 0.05, "≤ 50 ms"
+    )
+
+
+def measure_streams(bench: Bench) -> None:
+    """Arrow batches of one reader, and their memory."""
+    rows = bench.corpus.rows
+    for name, files, asked in (("interleaved", bench.corpus.interleaved, 0.6), ("runs", bench.corpus.runs, 0.6)):
+        ours = Task("figures.stream", {"plan": bench.plan(name), "samples": rows})
+        label = "domains interleaved" if name == "interleaved" else "long runs of a domain"
+        best = bench.compare(f"stream JSONL, {label}", ours, _reference("orjson_loop", files), "bare loop", asked)
+        peak = best["peak_bytes"]
+        if name == "interleaved":
+            bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
+    ours = Task("figures.stream", {"plan": bench.plan("parquet"), "samples": rows})
+    reference = _reference("parquet_column", bench.corpus.parquet)
+    bench.compare("stream Parquet, domains interleaved", ours, reference, "pq.read_table", 0.3)
+
+
+def measure_torch(bench: Bench) -> None:
+    """The PyTorch loader, and its memory."""
+    plan, bare = bench.plan("interleaved"), _reference("orjson_loop", bench.corpus.interleaved)
+    for workers, asked in ((0, 0.30), (2, 0.22)):
+        ours = Task("figures.torch_loader", {"plan": plan, "samples": bench.corpus.rows, "workers": workers})
+        bench.compare(f"PyTorch loader, batch 32, {workers} workers", ours, bare, "bare loop", asked)
+    peak = run_watched(ours)["peak_bytes"]
+    bench.absolute("… peak memory with 2 workers", peak, _megabytes(peak), 350 * MEGABYTE, "≤ 350 MB")
+
+
+def measure_start(bench: Bench) -> None:
+    """How long it takes to start: the import, the program, the first batch."""
+    python = sys.executable
+    program = str(Path(python).with_name("mixtera"))
+    rounds = range(max(5, bench.rounds))
+    turns = [
+        (
+            run(Task("figures.first_batch", {"plan": bench.plan("interleaved")}))["wall_seconds"],
+            wall_seconds([python, "-c", "pass"]),
+            wall_seconds([python, "-c", "import mixtera"]),
+            wall_seconds([program, "--help"]),
+        )
+        for _ in rounds
+    ]
+    first, bare, imported, shown = (min(column) for column in zip(*turns, strict=True))
+    reference = f"{bare * 1000:.0f} ms bare interpreter"
+    over = imported - bare
+    bench.absolute("first batch, whole fresh process", first, f"{first * 1000:.0f} ms", 0.3, "≤ 300 ms", reference)
+    bench.absolute("import mixtera, over the interpreter", over, f"{over * 1000:.0f} ms", 0.1, "≤ 100 ms", reference)
+    bench.absolute("mixtera --help", shown, f"{shown * 1000:.0f} ms", 0.3, "≤ 300 ms", reference)
+
+
+def measure_resume(bench: Bench) -> None:
+    """Resuming early and late in a plan."""
+    tasks = [
+        Task("figures.resume", {"plan": bench.plan("interleaved"), "position": int(bench.corpus.rows * share)})
+        for share in (0.0, 0.9)
+    ]
+    early, late = bench.take_turns(*tasks)
+    ratio = late["seconds"] / early["seconds"]
+    shown, reference = f"{late['seconds'] * 1000:.1f} ms at 90 %", f"{early['seconds'] * 1000:.1f} ms at 0"
+    bench.rows.append(Row("load_state_dict + first batch", shown, reference, ratio, "the same", ratio <= 1.5))
+    size = late["state_bytes"]
+    bench.absolute("… size of the state", size, f"{size:.0f} bytes", 10_000, "≤ 10 KB")
+
+
+def measure_disk(bench: Bench) -> None:
+    """The speed of reading the files raw, for orientation."""
+    files = bench.corpus.interleaved
+    best, bare = bench.take_turns(_reference("raw_read", files), _reference("orjson_loop", files))
+    size = sum(file.stat().st_size for file in files)
+    shown, reference = f"{size / best['seconds'] / 1e6:.0f} MB/s", f"{size / bare['seconds'] / 1e6:.0f} MB/s bare loop"
+    bench.rows.append(Row("(raw sequential read)", shown, reference, bare["seconds"] / best["seconds"], "", None))
+
+
+def measure(work: Path, rows: int, rounds: int) -> list[Row]:
+    """All figures."""
+    corpus = generate(HERE / "data", rows)
+    synthetic = generate_synthetic(HERE / "data", SYNTHETIC_ROWS)
+    bench = Bench(work, corpus, synthetic, rounds)
+    bench.prepare("interleaved", "runs", "parquet", "synthetic")
+    for part in (
+        measure_index,
+        measure_compile,
+        measure_pointers,
+        measure_streams,
+        measure_torch,
+        measure_start,
+        measure_resume,
+        measure_disk,
+    ):
+        print(f"{part.__name__} …", file=sys.stderr)
+        part(bench)
+    return bench.rows
+
+
+def main() -> None:
+    """Measure, print the table, and write it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.partition("\n")[0])
+    parser.add_argument("--full", action="store_true", help="1 M records instead of 200,000")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of every measurement (default 3)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md", help="where the page is written")
+    arguments = parser.parse_args()
+    rows = 1_000_000 if arguments.full else 200_000
+    with tempfile.TemporaryDirectory(prefix="mixtera-bench-") as work:
+        found = measure(Path(work), rows, arguments.rounds)
+    facts = {**machine.describe(), "corpus": f"{rows:,} records of about 850 bytes, 22 domains"}
+    command = f"python -m benchmarks.run --rounds {arguments.rounds}{' --full' if arguments.full else ''}"
+    arguments.output.write_text(table.markdown(found, facts, command, NOTES), encoding="utf-8")
+    if arguments.json:
+        print(json.dumps(table.as_json(found, facts), indent=2))
+    else:
+        table.show(found)
+
+
+if __name__ == "__main__":
+    main()
