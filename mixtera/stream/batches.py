@@ -1,0 +1,131 @@
+"""Batches: cut from the open pieces of a reader while the next ones are fetched in the background."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import pyarrow as pa
+
+from mixtera.artifact.model import PlanData
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.fetch import Fetcher
+from mixtera.stream.pieces import cutting, pieces
+
+WAITING_PIECES: Final = 4
+"""Pieces that are asked for and not yet taken: bounds what an abandoned reader still does."""
+
+
+class Batches:
+    """The batches of one reader, by position, ascending. Belongs to the process that made it."""
+
+    def __init__(self, data: PlanData, consumer: Consumer, budget_bytes: int) -> None:
+        self.process = os.getpid()
+        self._order = data.order
+        self._batch_size = consumer.batch_size
+        sample_bytes = mean_sample_bytes(data)
+        cut = cutting(consumer, data.order, int(budget_bytes / sample_bytes))
+        self._piece_bytes = int(cut.samples * sample_bytes)
+        self._budget_bytes = budget_bytes
+        self._held_bytes = 0
+        self._pieces = pieces(consumer, data.order, cut)
+        self._fetcher = Fetcher(data, consumer, budget_bytes // 2)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
+        self._asked: deque[tuple[int, Future[pa.RecordBatch | None]]] = deque()
+        self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
+        self._ask()
+
+    def at(self, position: int) -> pa.RecordBatch:
+        """The batch that begins at a position: a view of a piece where one piece holds all of it.
+
+        Raises:
+            SampleError: A record cannot be read as indexed.
+            StorageError: A file is gone, changed or unreadable.
+        """
+        parts: list[pa.RecordBatch] = []
+        missing = self._batch_size
+        while missing:
+            granule, skipped = divmod(position, self._order.granule)
+            count = min(self._order.granule - skipped, missing)
+            parts.append(self._take(granule % self._order.lanes, count))
+            position += count
+            missing -= count
+        return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+    def close(self) -> None:
+        """End the thread and close all files; harmless in another process than the one that made it."""
+        if os.getpid() != self.process:
+            return
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._asked.clear()
+        self._open.clear()
+        self._fetcher.close()
+
+    def _take(self, lane: int, count: int) -> pa.RecordBatch:
+        opened = self._open[lane]
+        while opened.left == 0:
+            self._receive()
+        part = opened.take(count)
+        if opened.left == 0:
+            self._held_bytes -= opened.drop()
+            self._ask()
+        return part
+
+    def _receive(self) -> None:
+        """Take the oldest piece that was asked for, waiting for it."""
+        if not self._asked:
+            self._ask(at_least=1)
+        lane, future = self._asked.popleft()
+        piece = future.result()
+        if piece is not None:
+            self._held_bytes += self._open[lane].add(piece)
+        self._ask(at_least=1)
+
+    def _ask(self, at_least: int = 0) -> None:
+        """Ask for the next pieces as far as the budget allows, for some of them in any case."""
+        while len(self._asked) < WAITING_PIECES:
+            expected = self._held_bytes + (len(self._asked) + 1) * self._piece_bytes
+            if expected > self._budget_bytes and len(self._asked) >= at_least:
+                return
+            piece = next(self._pieces, None)
+            if piece is None:
+                return
+            self._asked.append((piece.lane, self._thread.submit(self._fetcher.fetch, piece)))
+
+
+class OpenLane:
+    """The fetched pieces of one lane that are not used up: the first of them is being cut."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self._pieces: deque[pa.RecordBatch] = deque()
+
+    def add(self, piece: pa.RecordBatch) -> int:
+        """Append a piece; returns its bytes."""
+        self._pieces.append(piece)
+        if len(self._pieces) == 1:
+            self.left = piece.num_rows
+        return int(piece.nbytes)
+
+    def take(self, count: int) -> pa.RecordBatch:
+        """The next samples; a piece ends with a granule, so one piece holds them all."""
+        piece = self._pieces[0]
+        part = piece.slice(piece.num_rows - self.left, count)
+        self.left -= count
+        return part
+
+    def drop(self) -> int:
+        """Forget the piece that is used up; returns its bytes."""
+        piece = self._pieces.popleft()
+        self.left = self._pieces[0].num_rows if self._pieces else 0
+        return int(piece.nbytes)
+
+
+def mean_sample_bytes(data: PlanData) -> float:
+    """Bytes of a record, on average over the plan's files; at least 1."""
+    rows = int(data.files.column("rows").to_numpy().sum())
+    content = data.files.column("content_bytes").to_numpy()
+    size = data.files.column("size").to_numpy()
+    return max(1.0, float((content + (content == 0) * size).sum()) / max(1, rows))

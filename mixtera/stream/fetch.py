@@ -1,0 +1,134 @@
+"""Fetch: one piece → one record batch of the reader's own samples, in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.artifact.model import PlanData
+from mixtera.artifact.pointers import PointerMap, Pointers
+from mixtera.contracts.format import ReadRequest
+from mixtera.errors import SampleError
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.pieces import Piece
+from mixtera.stream.readers import Readers
+
+Int64s = npt.NDArray[np.int64]
+
+
+class Fetcher:
+    """Reads pieces. Lives in one process; one thread at a time calls it."""
+
+    def __init__(self, data: PlanData, consumer: Consumer, cache_bytes: int) -> None:
+        self._pointers = PointerMap(data)
+        self._consumer = consumer
+        self._readers = Readers(data, cache_bytes)
+        self._names = pa.array([component.name for component in data.components], pa.string())
+        self._columns = [name for name, _ in data.sources[0].content]
+
+    def fetch(self, piece: Piece) -> pa.RecordBatch | None:
+        """The reader's own samples of a piece: content columns, `component`, `sample`; None if there are none.
+
+        Raises:
+            SampleError: A record cannot be read as indexed.
+            StorageError: A file is gone, changed or unreadable.
+        """
+        found = self._pointers.lane(piece.round, piece.lane, piece.first, piece.last)
+        own = self._consumer.owns(found.position)
+        if not own.any():
+            return None
+        distinct, places = distinct_samples(found, own)
+        content = self._content(distinct).take(pa.array(places))
+        component = pa.array(found.component[own].astype(np.int32))
+        return pa.RecordBatch.from_arrays(
+            [
+                *(content.column(name) for name in self._columns),
+                pa.DictionaryArray.from_arrays(component, self._names),
+                pa.array(found.sample[own].astype(np.int64, copy=False)),
+            ],
+            names=[*self._columns, "component", "sample"],
+        )
+
+    def close(self) -> None:
+        """Close all files."""
+        self._readers.close()
+
+    def _content(self, samples: Samples) -> pa.RecordBatch:
+        parts = []
+        for file, request in samples.requests():
+            parts.append(_plain(self._readers.get(file).read(request), self._columns))
+            self._readers.trim()
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Distinct samples by file, then row; all arrays of one length."""
+
+    file: Int64s
+    row: Int64s
+    start: Int64s
+    stop: Int64s
+
+    def requests(self) -> Iterator[tuple[int, ReadRequest]]:
+        """One request per file."""
+        bounds = np.flatnonzero(np.diff(self.file)) + 1
+        for low, high in zip([0, *bounds.tolist()], [*bounds.tolist(), len(self.file)], strict=True):
+            part = slice(low, high)
+            if self.start[low] < 0:
+                yield int(self.file[low]), ReadRequest(self.row[part])
+            else:
+                yield int(self.file[low]), ReadRequest(self.row[part], self.start[part], self.stop[part])
+
+
+def distinct_samples(found: Pointers, own: npt.NDArray[np.bool_]) -> tuple[Samples, Int64s]:
+    """The distinct samples among some pointers, and for each pointer its place among them.
+
+    A sample stands more than once where a small component begins its next epoch.
+    """
+    mine = np.flatnonzero(own)
+    order = mine[np.argsort(found.sample[mine], kind="stable")]
+    sorted_samples = found.sample[order]
+    new = np.empty(len(order), np.bool_)
+    new[0] = True
+    np.not_equal(sorted_samples[1:], sorted_samples[:-1], out=new[1:])
+    places = np.empty(len(found.sample), np.int64)
+    places[order] = np.cumsum(new) - 1
+    first = order[new]
+    samples = Samples(found.file[first], found.row[first], found.start[first], found.stop[first])
+    return samples, places[mine]
+
+
+def _plain(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+    """The columns asked, strings and bytes in their plain Arrow types, so that formats agree."""
+    arrays = [batch.column(name) for name in columns]
+    return pa.RecordBatch.from_arrays([_plain_array(array) for array in arrays], names=columns)
+
+
+def _plain_array(array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        return _plain_array(array.dictionary_decode())
+    if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
+        return array.cast(pa.string())
+    if pa.types.is_large_binary(array.type) or pa.types.is_binary_view(array.type):
+        return array.cast(pa.binary())
+    return array
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    schema = parts[0].schema
+    for part in parts:
+        if not part.schema.equals(schema):
+            raise SampleError(
+                f"files of this plan hold their content in different types: {_described(schema)} and "
+                f"{_described(part.schema)}; make the sources deliver the same type"
+            )
+    return pa.concat_batches(parts)
+
+
+def _described(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -1,0 +1,89 @@
+"""Open files of one reader: bounded in number and in bytes kept, checked against the plan when opened."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from mixtera.artifact.model import PlanData
+from mixtera.contracts.format import ContentColumn, SampleReader
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import StorageError
+from mixtera.registry import format_named, storage_of
+
+OPEN_FILES: Final = 64
+
+
+class Readers:
+    """The sample readers of a plan's files, opened when first asked for; the longest unused are closed."""
+
+    def __init__(self, data: PlanData, cache_bytes: int) -> None:
+        self._data = data
+        self._cache_bytes = cache_bytes
+        self._open: OrderedDict[int, SampleReader] = OrderedDict()
+
+    def get(self, file: int) -> SampleReader:
+        """The reader of a file of the plan (its index).
+
+        Raises:
+            StorageError: The file is gone, or not the one that was indexed.
+        """
+        reader = self._open.get(file)
+        if reader is None:
+            reader = self._open[file] = self._opened(file)
+        self._open.move_to_end(file)
+        return reader
+
+    def trim(self) -> None:
+        """Close the longest unused files until what is left is within bounds; the last used one stays."""
+        held = {file: reader.held_bytes for file, reader in self._open.items()}
+        total = sum(held.values())
+        while len(self._open) > 1 and (len(self._open) > OPEN_FILES or total > self._cache_bytes):
+            file, reader = self._open.popitem(last=False)
+            total -= held[file]
+            reader.close()
+
+    def close(self) -> None:
+        """Close all files."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _opened(self, file: int) -> SampleReader:
+        source = self._data.sources[self._data.files.column("source")[file].as_py()]
+        info = file_info(self._data, file)
+        storage = storage_of(info.url)
+        check_unchanged(storage, info, source.name)
+        content = [ContentColumn(name, path) for name, path in source.content]
+        return format_named(source.format).reader(storage, info, content, self._cache_bytes)
+
+
+def file_info(data: PlanData, file: int) -> FileInfo:
+    """A file of a plan as it was indexed."""
+    fields = ("url", "name", "size", "modified_ns", "etag")
+    url, name, size, modified_ns, etag = (data.files.column(field)[file].as_py() for field in fields)
+    return FileInfo(url, name, size, modified_ns, etag or "")
+
+
+def check_unchanged(storage: Storage, indexed: FileInfo, source: str) -> None:
+    """Compare a file with what was indexed: its size, and the time of its last change where that is known.
+
+    Raises:
+        StorageError: It is gone, or another one.
+    """
+    try:
+        found = storage.stat(indexed.url)
+    except StorageError as error:
+        raise StorageError(
+            f"source {source!r}: cannot read {indexed.url}: {error}. If the data lies elsewhere on this machine, "
+            f'open the plan with Plan.open(…, remap={{"old prefix": "new prefix"}})'
+        ) from error
+    changes = []
+    if found.size != indexed.size:
+        changes.append(f"{found.size} bytes, were {indexed.size}")
+    if indexed.modified_ns and found.modified_ns and found.modified_ns != indexed.modified_ns:
+        changes.append("modified since")
+    if changes:
+        raise StorageError(
+            f"source {source!r}: {indexed.url} changed since it was indexed ({', '.join(changes)}); "
+            "run `mixtera index` and compile again"
+        )

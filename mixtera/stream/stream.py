@@ -1,0 +1,154 @@
+"""The stream: a plan's samples for one reader, as Arrow record batches, with a resume state of one number."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Final
+
+import pyarrow as pa
+
+from mixtera.artifact.model import PlanData
+from mixtera.errors import StateError
+from mixtera.stream.batches import Batches
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.state import PlanIdentity
+
+BUDGET_BYTES: Final = 32 << 20
+
+
+class Stream:
+    """Iterator over `pyarrow.RecordBatch`es of exactly `batch_size` samples, in the order of the plan.
+
+    Columns: the plan's content columns, `component` (dictionary of strings, one dictionary for all batches), `sample`
+    (int64). A batch is mostly a view of a larger piece that was fetched in one go.
+
+    Threads and files are made at the first batch, in the process that reads: a forked child that inherits an open
+    stream opens its own and goes on at the same position.
+    """
+
+    def __init__(
+        self,
+        data: PlanData,
+        digest: str,
+        *,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+        worker: int = 0,
+        workers: int = 1,
+        budget_bytes: int = BUDGET_BYTES,
+    ) -> None:
+        """Prepare a stream; nothing is opened yet.
+
+        Args:
+            data: The plan.
+            digest: The plan's digest.
+            batch_size: Samples of a batch of this rank.
+            rank: This reader's rank, from 0.
+            world_size: Ranks.
+            start: First position of the run, over all ranks.
+            worker: Worker of this rank, from 0: it takes the steps ≡ worker mod `workers`.
+            workers: Workers of this rank.
+            budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
+
+        Raises:
+            PlanError: A number is out of its range.
+        """
+        self._data = data
+        self._identity = PlanIdentity(data.name, digest, data.timeline.total)
+        self._budget_bytes = budget_bytes
+        self._batches: Batches | None = None
+        self._finalizer: weakref.finalize[..., Stream] | None = None
+        self._failed = False
+        self._rewind(Consumer(batch_size, rank, world_size, start, data.timeline.total, worker, workers))
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        if self._left == 0:
+            self.close()
+            raise StopIteration
+        batches = self._batches
+        if batches is None or batches.process != os.getpid():
+            batches = self._open()
+        try:
+            batch = batches.at(self._next)
+        except BaseException as error:
+            self._failed = isinstance(error, Exception)
+            self.close()
+            raise
+        self._next += self._turn_size
+        self._left -= 1
+        return batch
+
+    def __len__(self) -> int:
+        """Batches that are left for this reader.
+
+        Raises:
+            TypeError: The plan has no end.
+        """
+        if self._consumer.total is None:
+            raise TypeError(f"plan {self._identity.name!r} has no end: a component repeats for ever")
+        return self._left
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def position(self) -> int:
+        """Samples of the global order that are delivered when every reader is at this reader's step."""
+        position = self._consumer.start + self._next - self._consumer.first
+        return position if self._consumer.total is None else min(position, self._consumer.total)
+
+    def state_dict(self) -> dict[str, object]:
+        """The state after the last delivered batch: JSON values, the same on every rank at the same step."""
+        return self._identity.state_at(self.position)
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on where a state was taken, by any number of ranks and with any batch size.
+
+        Raises:
+            StateError: It is not a state, or one of another plan; the message names what differs.
+        """
+        position = self._identity.position_of(state)
+        self.close()
+        self._failed = False
+        self._rewind(replace(self._consumer, start=position))
+
+    def close(self) -> None:
+        """End the background thread and close all files; the next batch opens them again, at the same position."""
+        self._batches = None
+        if self._finalizer is not None:
+            self._finalizer()
+            self._finalizer = None
+
+    def _rewind(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._next = consumer.first
+        self._turn_size = consumer.turn_size
+        self._left = -1 if consumer.batches is None else consumer.batches  # below 0: no end
+
+    def _open(self) -> Batches:
+        if self._failed:
+            raise StateError(
+                f"this stream failed at position {self.position}; mend the cause and load its state into a new stream"
+            )
+        done = self._next - self._consumer.first
+        consumer = replace(self._consumer, start=self._consumer.start + done)
+        self._batches = Batches(self._data, consumer, self._budget_bytes)
+        self._finalizer = weakref.finalize(self, self._batches.close)
+        return self._batches
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
