@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import weakref
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +32,8 @@ class Plan:
         digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
     """
 
-    def __init__(
-        self, data: PlanData, path: Path, digest: str, temporary: TemporaryDirectory[str] | None = None
-    ) -> None:
+    def __init__(self, data: PlanData, path: Path, digest: str) -> None:
         self.data, self.path, self.digest = data, path, digest
-        self._temporary = temporary  # lives as long as the plan
 
     @classmethod
     def open(cls, path: str, remap: Mapping[str, str] | None = None) -> Plan:
@@ -144,12 +143,24 @@ class Plan:
         return Stream(self.data, self.digest, batch_size=batch_size, rank=rank, world_size=world_size, start=start)
 
     @classmethod
-    def of(cls, data: PlanData, temporary: TemporaryDirectory[str]) -> Plan:
-        """A plan just compiled: written to a temporary directory that goes with it, and opened from there."""
-        path = Path(temporary.name) / "plan"
-        layout.write(str(path), data, digest.digest(data))
+    def of(cls, data: PlanData, directory: Path) -> Plan:
+        """A plan just compiled, written into a temporary directory that is removed with the plan.
+
+        Args:
+            data: The content; its arrays may lie in the same directory.
+            directory: An existing directory that nothing else needs.
+        """
+        path = directory / "plan"
+        layout.write(str(path), data, digest.digest(data), durable=False)
         opened = layout.open(str(path))
-        return cls(opened.data, path, opened.digest, temporary)
+        plan = cls(opened.data, path, opened.digest)
+        weakref.finalize(plan, _remove, directory, os.getpid())
+        return plan
+
+
+def _remove(directory: Path, owner: int) -> None:
+    if os.getpid() == owner:  # a forked worker has a copy of the plan, and must not take the files away
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _dictionary(indices: npt.NDArray[np.int64], values: pa.Array) -> pa.DictionaryArray:
