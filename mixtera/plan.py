@@ -29,11 +29,12 @@ class Plan:
     Attributes:
         data: The tables and arrays of the plan.
         path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one.
+        remap: URL prefixes that were replaced when it was opened; another process opens it with the same.
         digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
     """
 
-    def __init__(self, data: PlanData, path: Path, digest: str) -> None:
-        self.data, self.path, self.digest = data, path, digest
+    def __init__(self, data: PlanData, path: Path, digest: str, remap: Mapping[str, str] | None = None) -> None:
+        self.data, self.path, self.digest, self.remap = data, path, digest, dict(remap or {})
 
     @classmethod
     def open(cls, path: str, remap: Mapping[str, str] | None = None) -> Plan:
@@ -47,7 +48,7 @@ class Plan:
             PlanError: It is not a plan, is damaged, or is of a newer version.
         """
         opened = layout.open(path, remap)
-        return cls(opened.data, Path(path), opened.digest)
+        return cls(opened.data, Path(path), opened.digest, remap)
 
     def save(self, path: str) -> None:
         """Write the plan to a directory: whole or not at all; an older plan there is replaced.
