@@ -1,0 +1,214 @@
+"""Every key of a spec: one description that the parser, the JSON Schema and the reference page agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mixtera.contracts.properties import PROPERTY_TYPES
+
+JsonSchema: TypeAlias = Mapping[str, object]
+
+ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
+BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
+SHUFFLES: Final = ("global", "none")
+UNITS: Final = ("samples",)
+WEIGHTINGS: Final = ("natural", "uniform")
+LARGEST: Final = 2**31 - 1
+LARGEST_SEED: Final = 2**63 - 1
+NAME: Final = r"^[^/\s](?:[^/\n]*[^/\s])?$"
+SOURCE_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+PROPERTY_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
+TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
+COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a section.
+
+    Attributes:
+        name: The key.
+        schema: JSON Schema of its value.
+        meaning: What it says, in one sentence.
+        required: Whether it must be there.
+        later: A key that is defined, but that this version does not support: always one clear issue.
+    """
+
+    name: str
+    schema: JsonSchema
+    meaning: str
+    required: bool = False
+    later: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A mapping with fixed keys; `name` is what messages call it."""
+
+    name: str
+    keys: tuple[Key, ...]
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """Keys that this version accepts, in the order of the reference."""
+        return tuple(key.name for key in self.keys if not key.later)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Keys that must be there."""
+        return tuple(key.name for key in self.keys if key.required)
+
+    @property
+    def later(self) -> tuple[str, ...]:
+        """Keys that are defined but not supported by this version."""
+        return tuple(key.name for key in self.keys if key.later)
+
+
+def reference(name: str) -> JsonSchema:
+    """A reference to one of the schema's definitions."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+_PARTS: Final = (
+    Key(
+        "components",
+        {"type": "array", "minItems": 1, "items": reference("component")},
+        "The parts, each with a predicate and a weight; the first whose predicate holds takes the sample.",
+    ),
+    Key("by", TEXTS, "A property, or a list of them: one component per value. Instead of `components`."),
+    Key("weights", reference("weights"), "With `by`: natural, uniform, or a mapping with `values`. Default: natural."),
+)
+_LIMITS: Final = (
+    Key("on_exhaust", {"enum": list(ON_EXHAUST)}, "What happens when a component runs out."),
+    Key(
+        "max_epochs",
+        {"type": "number", "exclusiveMinimum": 0},
+        "How often the samples of a component may be delivered at most; fractions are allowed.",
+    ),
+)
+
+SPEC: Final = Section(
+    "the spec",
+    (
+        Key("version", {"const": 1}, "Version of the spec language: 1.", required=True),
+        Key("name", {"type": "string", "pattern": NAME}, "Name of the spec. Default: the file's name without suffix."),
+        Key("include", TEXTS, "Files whose sections are merged first; relative to this file."),
+        Key(
+            "sources",
+            {
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {"pattern": SOURCE_NAME},
+                "additionalProperties": reference("source"),
+            },
+            "Named sets of files.",
+        ),
+        Key(
+            "filter", reference("predicate"), "A predicate: samples for which it is not true are dropped before mixing."
+        ),
+        Key("mixture", reference("mixture"), "What is mixed, in which proportion."),
+        Key("order", reference("order"), "In which order."),
+        Key("tokens", {}, "Packs samples into token sequences.", later=True),
+    ),
+)
+SOURCE: Final = Section(
+    "a source",
+    (
+        Key("path", TEXTS, "A file, a glob or a URL, or a list of them; relative to the file it is written in.", True),
+        Key("format", TEXT, "Name of the format. Default: from the suffix of the path."),
+        Key(
+            "content",
+            {"anyOf": [TEXT, {"type": "object", "minProperties": 1, "additionalProperties": TEXT}]},
+            "The field that training reads, delivered as `text`; or a mapping {column: field}.",
+            required=True,
+        ),
+        Key(
+            "properties",
+            {
+                "type": "object",
+                "propertyNames": {"pattern": PROPERTY_NAME},
+                "additionalProperties": {"anyOf": [TEXT, reference("property")]},
+            },
+            "Facts of a sample that predicates use: {name: dotted path} or {name: {path, type}}.",
+        ),
+        Key(
+            "on_bad_sample",
+            {"anyOf": [{"enum": list(BAD_SAMPLE_POLICIES)}, reference("bad_samples")]},
+            "What to do with records that cannot be read. Default: fail.",
+        ),
+    ),
+)
+PROPERTY: Final = Section(
+    "a property",
+    (
+        Key("path", TEXT, "Dotted path into the record.", required=True),
+        Key("type", {"enum": list(PROPERTY_TYPES)}, "Type of the property. Default: inferred from the data."),
+    ),
+)
+BAD_SAMPLES: Final = Section(
+    "on_bad_sample",
+    (
+        Key("policy", {"enum": list(BAD_SAMPLE_POLICIES)}, "fail, skip or quarantine.", required=True),
+        Key("limit", reference("limit"), "How many bad samples are too many. Default: no limit."),
+    ),
+)
+LIMIT: Final = Section(
+    "limit",
+    (
+        Key("count", {"type": "integer", "minimum": 0, "maximum": LARGEST}, "Bad samples of a source at most."),
+        Key("fraction", {"type": "number", "minimum": 0, "maximum": 1}, "Share of bad samples of a source at most."),
+    ),
+)
+MIXTURE: Final = Section(
+    "mixture",
+    (
+        Key("unit", {"enum": list(UNITS)}, "What weights count: samples. Default: samples."),
+        *_PARTS,
+        *_LIMITS,
+        Key("schedule", {}, "Weights that change at given positions.", later=True),
+        Key("dynamic", {}, "Weights that follow the training.", later=True),
+    ),
+)
+COMPONENT: Final = Section(
+    "a component",
+    (
+        Key("name", {"type": "string", "pattern": NAME}, "Name among its siblings.", required=True),
+        Key("where", reference("predicate"), "Which samples; left out: what the siblings before left over."),
+        Key("weight", WEIGHT, "Weight among its siblings, on any scale.", required=True),
+        *_LIMITS,
+        *_PARTS,
+    ),
+)
+WEIGHTS: Final = Section(
+    "weights",
+    (
+        Key(
+            "values",
+            {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT},
+            "A weight per value; `rest` is shared by all other values, by their sizes.",
+        ),
+        Key("temperature", {}, "Sizes raised to 1/temperature.", later=True),
+        Key("unimax", {}, "As even as a number of epochs allows.", later=True),
+    ),
+)
+ORDER: Final = Section(
+    "order",
+    (
+        Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
+        Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
+        Key("chunk_size", COUNT, "Samples that one reader fetches in one go. Default: 16384."),
+        Key("lanes", COUNT, "Chunks that are open at a time over the whole job. Default: 16."),
+        Key(
+            "granule",
+            COUNT,
+            "Samples taken from a lane before the next; divides chunk_size. Default: the greatest common divisor of "
+            "32 and chunk_size.",
+        ),
+        Key("by", {}, "A curriculum: the property to sort by.", later=True),
+    ),
+)

@@ -1,0 +1,187 @@
+"""Reads `mixture:` and the components in it."""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+from mixtera.contracts.properties import LIST_TYPES
+from mixtera.spec import keys
+from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
+from mixtera.spec.fields import Fields, number_of
+from mixtera.spec.issues import Issues, suggestion
+from mixtera.spec.known import Known
+from mixtera.spec.model import (
+    Component,
+    Grouped,
+    Listed,
+    Mixture,
+    Natural,
+    OnExhaust,
+    Parts,
+    Place,
+    Uniform,
+    Values,
+    Weights,
+)
+from mixtera.spec.predicates import predicate_of
+
+
+def read_mixture(node: Mapping, known: Known, issues: Issues, place: Place) -> Mixture | None:
+    """The mixture; None where it has no usable parts."""
+    fields = Fields(node, keys.MIXTURE, issues, place)
+    _read_unit(fields, issues)
+    on_exhaust = _on_exhaust(fields) or "stop"
+    max_epochs = fields.number("max_epochs", zero=False)
+    parts = _parts(fields, known, issues)
+    if parts is None and "components" not in fields and "by" not in fields:
+        issues.add(fields.place, "mixture needs `components` (a list with weights) or `by` (one component per value)")
+    return None if parts is None else Mixture("samples", parts, on_exhaust, max_epochs)
+
+
+def _read_unit(fields: Fields, issues: Issues) -> None:
+    node = fields.node("unit")
+    if isinstance(node, Scalar) and node.value == "tokens":
+        issues.add(node.place, "unit: 'tokens' is not supported by this version; use samples")
+    else:
+        fields.choice("unit", keys.UNITS)
+
+
+def _on_exhaust(fields: Fields) -> OnExhaust | None:
+    return cast(OnExhaust | None, fields.choice("on_exhaust", keys.ON_EXHAUST))
+
+
+def _parts(fields: Fields, known: Known, issues: Issues) -> Parts | None:
+    if "components" in fields and "by" in fields:
+        message = "`components` and `by` exclude each other: list the components, or group by properties"
+        issues.add(fields.key_place("by"), message)
+    if "weights" in fields and "by" not in fields:
+        hint = "; give each of the components its weight" if "components" in fields else ""
+        issues.add(fields.key_place("weights"), f"`weights` goes with `by`{hint}")
+    if "components" in fields:
+        return _listed(fields, known, issues)
+    return _grouped(fields, known, issues) if "by" in fields else None
+
+
+def _listed(fields: Fields, known: Known, issues: Issues) -> Listed | None:
+    node = fields.node("components")
+    if not isinstance(node, Sequence) or not node.items:
+        found = "an empty list" if isinstance(node, Sequence) else describe(node) if node else "nothing"
+        issues.add(fields.key_place("components"), f"components: expected a list of components, found {found}")
+        return None
+    components = [_component(item, known, issues) for item in node.items]
+    good = tuple(component for component in components if component is not None)
+    _check_siblings(good, issues)
+    if len(good) == len(components) and not any(component.weight for component in good):
+        issues.add(node.place, "the weights of these components sum to zero; give one of them a weight above 0")
+    return Listed(good)
+
+
+def _component(node: Node, known: Known, issues: Issues) -> Component | None:
+    if not isinstance(node, Mapping):
+        issues.add(node.place, f"expected a component such as {{name: web, weight: 1}}, found {describe(node)}")
+        return None
+    fields = Fields(node, keys.COMPONENT, issues)
+    name, weight = _name(fields, issues), fields.number("weight")
+    where = fields.node("where")
+    predicate = None if where is None else predicate_of(where, "where", known, issues)
+    component = Component(
+        name or "",
+        predicate,
+        0.0 if weight is None else weight,
+        _on_exhaust(fields),
+        fields.number("max_epochs", zero=False),
+        _parts(fields, known, issues),
+        fields.place,
+    )
+    usable = name is not None and weight is not None and (where is None or predicate is not None)
+    return component if usable else None
+
+
+def _name(fields: Fields, issues: Issues) -> str | None:
+    node = fields.node("name")
+    name = fields.text("name")
+    if node is None or name is None or re.fullmatch(keys.NAME, name):
+        return name
+    issues.add(node.place, f"name: {name!r} cannot be used: no `/` (it joins nested names), no spaces at the ends")
+    return None
+
+
+def _check_siblings(components: tuple[Component, ...], issues: Issues) -> None:
+    first: dict[str, Component] = {}
+    rest: Component | None = None
+    for component in components:
+        before = first.setdefault(component.name, component)
+        if before is not component:
+            message = f"two components are named {component.name!r}; the first is in line {before.place.line}"
+            issues.add(component.place, message)
+        if rest is not None:
+            issues.add(
+                component.place,
+                f"{component.name!r} can never match: {rest.name!r} before it has no `where` and takes all that is "
+                "left; put it last",
+            )
+        rest = rest or (component if component.where is None else None)
+
+
+def _grouped(fields: Fields, known: Known, issues: Issues) -> Grouped | None:
+    columns = fields.texts("by")
+    names = tuple(scalar.text for scalar in columns)
+    for index, scalar in enumerate(columns):
+        _check_column(scalar, names[:index], known, issues)
+    weights = _weights(fields, names, known, issues)
+    return Grouped(names, weights, fields.key_place("by")) if names else None
+
+
+def _check_column(scalar: Scalar, before: tuple[str, ...], known: Known, issues: Issues) -> None:
+    name, kind = scalar.text, known.types.get(scalar.text)
+    if known.columns is not None and name not in known.columns:
+        issues.add(scalar.place, f"unknown column {name!r} in `by`{suggestion(name, known.columns, 'known')}")
+    elif name in before:
+        issues.add(scalar.place, f"{name!r} stands twice in `by`")
+    elif kind in LIST_TYPES:
+        issues.add(scalar.place, f"{name!r} is {kind}: a sample with several values would be in several components")
+
+
+def _weights(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) -> Weights:
+    node = fields.node("weights")
+    if isinstance(node, Scalar):
+        return Uniform() if fields.choice("weights", keys.WEIGHTINGS) == "uniform" else Natural()
+    if isinstance(node, Mapping):
+        inner = Fields(node, keys.WEIGHTS, issues)
+        values = inner.mapping("values")
+        if values is not None:
+            return _values(values, by, known, issues)
+        if not node.entries:
+            issues.add(node.place, "weights: expected natural, uniform or {values: {…}}, found an empty mapping")
+    elif node is not None:
+        issues.add(node.place, f"weights: expected natural, uniform or {{values: {{…}}}}, found {describe(node)}")
+    return Natural()
+
+
+def _values(node: Mapping, by: tuple[str, ...], known: Known, issues: Issues) -> Values:
+    weights: list[tuple[str, float, Place]] = []
+    rest = None
+    for entry in node.entries:
+        weight = number_of(entry.value, f"weight of {entry.key.text!r}", issues)
+        if entry.key.text == "rest":
+            rest = weight
+        else:
+            weights.append((_value_name(entry, by, known, issues), weight or 0.0, entry.key.place))
+    if not rest and not any(weight for _, weight, _ in weights):
+        issues.add(node.place, "these weights sum to zero; give one of them a weight above 0")
+    return Values(tuple((name, weight) for name, weight, _ in weights), rest, tuple(place for *_, place in weights))
+
+
+def _value_name(entry: Entry, by: tuple[str, ...], known: Known, issues: Issues) -> str:
+    key = entry.key
+    match key.value:
+        case None if not key.style:
+            return "null"
+        case bool() as flag:
+            return "true" if flag else "false"
+    if by == ("dataset",) and key.text not in known.sources:
+        issues.add(key.place, f"no source is named {key.text!r}{suggestion(key.text, known.sources, 'sources')}")
+    if key.text.count(",") < len(by) - 1:
+        issues.add(key.place, f'{key.text!r} names one value, `by` has {len(by)} properties: write "value1,value2"')
+    return key.text

@@ -1,0 +1,97 @@
+"""Reads a spec file and what it includes; reports every problem at once."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import PurePosixPath
+from typing import Literal, cast
+
+from mixtera.errors import SpecError
+from mixtera.spec import keys
+from mixtera.spec.document import Mapping
+from mixtera.spec.fields import Fields
+from mixtera.spec.include import read_merged
+from mixtera.spec.issues import Issues
+from mixtera.spec.known import Known
+from mixtera.spec.mixture import read_mixture
+from mixtera.spec.model import Order, Source, Spec
+from mixtera.spec.predicates import predicate_of
+from mixtera.spec.sources import read_sources
+
+
+def load(path: str | os.PathLike[str]) -> Spec:
+    """Read and check a spec file.
+
+    Args:
+        path: The YAML file: a path or a URL.
+
+    Returns:
+        The spec. Predicates are checked against the types that the spec declares; types that are inferred are
+        checked when the spec is compiled.
+
+    Raises:
+        SpecError: The file is wrong or cannot be read; `issues` holds all of its problems.
+    """
+    file, issues = os.fspath(path), Issues()
+    root = read_merged(file, issues)
+    spec = None if root is None else _spec(file, root, issues)
+    if spec is None or issues.found:
+        raise SpecError(issues.found)
+    return spec
+
+
+def _spec(file: str, root: Mapping, issues: Issues) -> Spec | None:
+    fields = Fields(root, keys.SPEC, issues)
+    sources, known = _sources(fields, issues)
+    where = fields.node("filter")
+    predicate = None if where is None else predicate_of(where, "filter", known, issues)
+    node = _needed(fields, "mixture", "components with weights, or `by`", issues)
+    mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
+    order = _order(fields, issues)
+    name = _name(fields, file, issues)
+    return None if mixture is None else Spec(name, sources, predicate, mixture, order, file)
+
+
+def _needed(fields: Fields, name: str, meaning: str, issues: Issues) -> Mapping | None:
+    if fields.is_absent(name):
+        issues.add(fields.place, f"the spec needs the key {name!r}: {meaning}")
+    return fields.mapping(name)
+
+
+def _sources(fields: Fields, issues: Issues) -> tuple[tuple[Source, ...], Known]:
+    node = _needed(fields, "sources", "named sets of files", issues)
+    if node is None:
+        return (), Known((), None, {})
+    return read_sources(node.entries, issues)
+
+
+def _name(fields: Fields, file: str, issues: Issues) -> str:
+    name = fields.text("name")
+    if name is None:
+        return PurePosixPath(file).stem
+    if not re.fullmatch(keys.NAME, name):
+        issues.add(fields.value_place("name"), f"name: {name!r} cannot be used: no `/`, no spaces at the ends")
+    return name
+
+
+def _order(fields: Fields, issues: Issues) -> Order:
+    node = fields.mapping("order")
+    if node is None:
+        return Order()
+    inner, default = Fields(node, keys.ORDER, issues), Order()
+    chunk_size = inner.whole("chunk_size", 1, keys.LARGEST)
+    granule = inner.whole("granule", 1, keys.LARGEST)
+    size = chunk_size or default.chunk_size
+    if granule is not None and size % granule and (chunk_size or "chunk_size" not in inner):
+        message = f"granule: {granule} does not divide chunk_size {size}; such as {math.gcd(granule, size)} does"
+        issues.add(inner.value_place("granule"), message)
+    seed = inner.whole("seed", 0, keys.LARGEST_SEED)
+    return Order(
+        default.seed if seed is None else seed,
+        cast(Literal["global", "none"], inner.choice("shuffle", keys.SHUFFLES) or default.shuffle),
+        size,
+        inner.whole("lanes", 1, keys.LARGEST) or default.lanes,
+        granule or math.gcd(default.granule, size),
+    )

@@ -1,0 +1,57 @@
+"""The JSON Schema of a spec, for editors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mixtera.spec import keys
+from mixtera.spec.keys import JsonSchema, Section
+
+_SCALAR: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
+_PREDICATE: Final[JsonSchema] = {
+    "description": "A Python-style condition on properties, or a mapping {property: value or list of values}.",
+    "anyOf": [
+        {"type": "string", "minLength": 1},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "minItems": 1, "items": _SCALAR}]},
+        },
+    ],
+}
+
+
+def _section(section: Section, **more: object) -> dict[str, object]:
+    properties = {key.name: {"description": key.meaning, **key.schema} for key in section.keys if not key.later}
+    schema: dict[str, object] = {"type": "object", "additionalProperties": False, "properties": properties, **more}
+    return schema | ({"required": list(section.required)} if section.required else {})
+
+
+def _one_of_parts(*, needed: bool) -> dict[str, object]:
+    both: JsonSchema = {"not": {"required": ["components", "by"]}}
+    needs: JsonSchema = {"anyOf": [{"required": ["components"]}, {"required": ["by"]}]}
+    return {"allOf": [both, needs] if needed else [both], "dependentRequired": {"weights": ["by"]}}
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (draft 2020-12) of a spec file, as JSON values.
+
+    It knows the shape of a spec. What needs more than the file's shape (columns, plugins, types in predicates) is
+    checked by `load` alone.
+    """
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mixtera spec",
+        **_section(keys.SPEC, anyOf=[{"required": ["include"]}, {"required": ["sources", "mixture"]}]),
+        "$defs": {
+            "predicate": _PREDICATE,
+            "source": _section(keys.SOURCE),
+            "property": _section(keys.PROPERTY),
+            "bad_samples": _section(keys.BAD_SAMPLES),
+            "limit": _section(keys.LIMIT, minProperties=1),
+            "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
+            "component": _section(keys.COMPONENT, **_one_of_parts(needed=False)),
+            "weights": {"anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1)]},
+            "order": _section(keys.ORDER),
+        },
+    }
