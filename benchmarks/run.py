@@ -24,8 +24,8 @@ HERE = Path(__file__).parent
 SYNTHETIC_ROWS = 10_000_000
 POINTERS = 4_000_000
 MEGABYTE = 1_000_000
-NOTES = f"""Every figure is the best of its rounds, each in a fresh process, in turns with its reference; files are in the
-page cache. The bare loop is `orjson.loads` on every line of the same files, and taking the text. Streams deliver as
+NOTES = f"""Every figure is the best of its rounds, each in a fresh process, in turns with its reference; files are in
+the page cache. The bare loop is `orjson.loads` on every line of the same files, and taking the text. Streams deliver as
 many samples as the files hold, in global shuffle, from 8 components over 22 domains, in Arrow batches of
 {figures.ARROW_BATCH}; the loader delivers batches of {figures.TORCH_BATCH} with the text as `str`, and its clock starts
 at its first batch. Memory is the peak RSS of the process; with workers, the peak PSS of all its processes together.
