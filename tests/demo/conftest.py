@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from miniature import install, put
 
 from mixtera.demo.installation import Installation
-
-YEAR_2021 = 1_609_459_200 + 86_400 * 40
-
-
-def put(path: Path, content: str | bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    os.utime(path, (YEAR_2021, YEAR_2021))
-
-
-def install(site: Path, name: str, files: dict[str, str | bytes], metadata: str) -> None:
-    info = f"{name}-1.0.dist-info"
-    contents = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{metadata}"}
-    for path, content in contents.items():
-        put(site / path, content)
-    put(site / info / "RECORD", "".join(f"{path},,\n" for path in [*contents, f"{info}/RECORD"]))
 
 
 @pytest.fixture
