@@ -1,0 +1,128 @@
+"""The catalog as users hold it: open, index, read one source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixtera.catalog.listing import list_files
+from mixtera.catalog.lock import writing
+from mixtera.catalog.model import IndexedSource, IndexReport, SourceReport
+from mixtera.catalog.opening import open_tables
+from mixtera.catalog.progress import say
+from mixtera.errors import CatalogError
+from mixtera.spec.model import Source, Spec
+
+if TYPE_CHECKING:
+    from mixtera.catalog.state import State
+    from mixtera.catalog.tables import Tables
+
+
+class Catalog:
+    """The properties of all samples of some sources, in snapshots. It never holds the content."""
+
+    def __init__(self, tables: Tables) -> None:
+        """Use `Catalog.open`."""
+        self._tables = tables
+
+    @classmethod
+    def open(cls, url: str) -> Catalog:
+        """Open the catalog in a directory; made when there is none.
+
+        Args:
+            url: A path or a `file://` URL.
+
+        Raises:
+            CatalogError: The directory cannot be written, is something else, or is of a newer version.
+        """
+        return cls(open_tables(url))
+
+    @property
+    def path(self) -> Path:
+        """The directory."""
+        return self._tables.root
+
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources that are indexed, sorted."""
+        return tuple(name for name in self._tables.sources() if self._tables.is_indexed(name))
+
+    def index(self, spec: Spec, *, workers: int | None = None, progress: bool = False) -> IndexReport:
+        """Bring the catalog up to date with the files of a spec; only new and changed files are read.
+
+        Each source is committed at once: when a run fails or dies, a source is as it was, or all new.
+
+        Args:
+            spec: The spec; only its sources matter.
+            workers: Processes that read, this one among them; None for what the work is worth.
+            progress: Whether to show a bar on stderr, if that is a terminal.
+
+        Raises:
+            SampleError: Records cannot be used, and more of them than the spec allows.
+            StorageError: A file is missing, cannot be read, or changed meanwhile; the catalog cannot be written.
+            SpecError: The type of a property cannot be inferred.
+            CatalogError: The catalog cannot be written.
+        """
+        from mixtera.catalog.indexing import index_source
+        from mixtera.catalog.scanning import Options
+
+        started = time.perf_counter()
+        listed = [(source, list_files(source)) for source in spec.sources]
+        options = Options(workers, progress)
+        with writing(self.path, say):
+            reports = [index_source(self._tables, source, files, options) for source, files in listed]
+        return _total(reports, time.perf_counter() - started)
+
+    def source(self, source: Source) -> IndexedSource:
+        """The newest snapshot of a source, as the spec describes it.
+
+        Raises:
+            CatalogError: It is not in the catalog, or was indexed as something else.
+        """
+        from mixtera.catalog.reading import indexed_source
+
+        return indexed_source(self._tables, source)
+
+    def state(self, name: str) -> State:
+        """The newest committed state of a source, whatever the spec says.
+
+        Raises:
+            CatalogError: It is not in the catalog.
+        """
+        from mixtera.catalog.state import read_state
+
+        state = read_state(self._tables, name)
+        if state is None:
+            known = ", ".join(self.sources()) or "nothing"
+            raise CatalogError(f"source {name!r} is not in the catalog {self.path}; it holds: {known}")
+        return state
+
+    def drop(self, name: str) -> None:
+        """Forget a source and delete what the catalog has of it; its files stay as they are.
+
+        Raises:
+            CatalogError: It is not in the catalog, or cannot be deleted.
+        """
+        from mixtera.catalog.dropping import drop_source
+
+        with writing(self.path, say):
+            drop_source(self._tables, name)
+
+    def close(self) -> None:
+        """Release the connection to the catalog's database."""
+        self._tables.close()
+
+    def __repr__(self) -> str:
+        return f"Catalog({str(self.path)!r})"
+
+
+def _total(sources: Sequence[SourceReport], seconds: float) -> IndexReport:
+    return IndexReport(
+        sum(source.files for source in sources),
+        sum(source.samples for source in sources),
+        sum(source.skipped for source in sources),
+        sum(source.quarantined for source in sources),
+        seconds,
+        tuple(sources),
+    )

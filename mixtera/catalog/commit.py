@@ -1,0 +1,190 @@
+"""From what a run has scanned to a new state of a source: rows of changed files out, new ones in, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, plain_schema
+from mixtera.catalog.listing import Changes
+from mixtera.catalog.model import Definition
+from mixtera.catalog.staging import Staged
+from mixtera.catalog.state import FILES_NAME, State, read_bad, read_parquet, summary_of
+from mixtera.catalog.writing import ParquetFile, write_table
+
+if TYPE_CHECKING:
+    from pyiceberg.table import Transaction
+
+    from mixtera.catalog.tables import Tables
+
+MOST_SMALL_FILES: Final = 16
+"""When a snapshot would keep so many Parquet files with less than a row group each, they are merged into one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything a run found for one source, ready to be committed.
+
+    Attributes:
+        source: Name of the source.
+        definition: What it was indexed as.
+        columns: Columns of its samples table, with field ids.
+        before: The state before.
+        changes: Which files are new, changed, gone and kept.
+        staged: Bundles that hold the new and changed files.
+        run: Directory of this run, beside those of all others.
+    """
+
+    source: str
+    definition: Definition
+    columns: tuple[Column, ...]
+    before: State | None
+    changes: Changes
+    staged: Sequence[Staged]
+    run: Path
+
+
+def commit(tables: Tables, transaction: Transaction, outcome: Outcome) -> list[Path]:
+    """Commit a new state.
+
+    Args:
+        tables: The catalog's tables.
+        transaction: Open transaction of the samples table.
+        outcome: What to commit.
+
+    Returns:
+        Files of this run, and of dead ones, that belong to the state.
+
+    Raises:
+        StorageError: Something could not be written; the old state stays.
+    """
+    files = _files(outcome)
+    data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
+    snapshot_id = _commit_samples(tables, transaction, outcome, data)
+    bad, bad_snapshot_id = _commit_bad(tables, outcome)
+    path = outcome.run / FILES_NAME
+    write_table(path, FILE_COLUMNS, files)
+    table = tables.load_or_create(outcome.source, "files")
+    summary = summary_of(outcome.definition, snapshot_id, bad_snapshot_id)
+    tables.replace(table.transaction(), table, [path], summary)
+    return [*data, *bad, path]
+
+
+def _files(outcome: Outcome) -> pa.Table:
+    """The files table of the new state; writes the Parquet files that kept files move to."""
+    kept = files_kept(outcome.before, outcome.changes)
+    moved = _rewrite(outcome, kept)
+    names = [moved.get(name, name) for name in kept["data_file"].to_pylist()]
+    kept = kept.set_column(kept.schema.get_field_index("data_file"), "data_file", pa.array(names, pa.string()))
+    return pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
+
+
+def files_kept(before: State | None, changes: Changes) -> pa.Table:
+    """Rows of the files table that stay, with the URLs that the files have now."""
+    if before is None:
+        return plain_schema(FILE_COLUMNS).empty_table()
+    kept = _of(before.files, "name", changes)
+    urls = {file.name: file.url for file in changes.kept}
+    now = pa.array([urls[name] for name in kept["name"].to_pylist()], pa.string())
+    return kept.set_column(kept.schema.get_field_index("url"), "url", now)
+
+
+def _of(table: pa.Table, column: str, changes: Changes) -> pa.Table:
+    names = pa.array([file.name for file in changes.kept], pa.string())
+    return table.filter(pc.is_in(table[column], names))
+
+
+def _new_files(outcome: Outcome) -> pa.Table:
+    skipping = outcome.definition.policy != "quarantine"
+    rows = [
+        {
+            "name": file.info.name,
+            "url": file.info.url,
+            "file_id": file.file_id,
+            "rows": file.rows,
+            "samples": file.samples,
+            "skipped": file.bad if skipping else 0,
+            "quarantined": 0 if skipping else file.bad,
+            "size": file.info.size,
+            "modified_ns": file.info.modified_ns,
+            "etag": file.info.etag,
+            "group_rows": list(file.group_rows),
+            "content_bytes": file.content_bytes,
+            "data_file": staged.data_file if file.samples else "",
+        }
+        for staged in outcome.staged
+        for file in staged.scanned.files
+    ]
+    return pa.Table.from_pylist(rows, plain_schema(FILE_COLUMNS))
+
+
+def _rewrite(outcome: Outcome, kept: pa.Table) -> dict[str, str]:
+    """Copy the rows of kept files out of Parquet files that also hold others, and merge small Parquet files.
+
+    Returns:
+        Old name → new name of each Parquet file that was copied.
+    """
+    if outcome.before is None:
+        return {}
+    sums = kept.group_by("data_file").aggregate([("samples", "sum"), ("file_id", "list")])
+    rows = dict(zip(sums["data_file"].to_pylist(), sums["samples_sum"].to_pylist(), strict=True))
+    small = sorted(name for name, count in rows.items() if name and count < ROW_GROUP_ROWS)
+    merged = small if len(small) >= MOST_SMALL_FILES else []
+    stale = _stale(outcome.before.files, outcome.changes) & rows.keys()
+    moved: dict[str, str] = {}
+    for number, group in enumerate([*([merged] if merged else []), *([name] for name in sorted(stale - set(merged)))]):
+        target = f"{outcome.run.name}/kept-{number}.parquet"
+        _copy([outcome.run.parent / name for name in group], kept, outcome.run.parent / target, outcome.columns)
+        moved |= dict.fromkeys(group, target)
+    return moved
+
+
+def _stale(files: pa.Table, changes: Changes) -> set[str]:
+    names = pa.array([file.name for file in changes.kept], pa.string())
+    dropped = files.filter(pc.invert(pc.is_in(files["name"], names)))
+    return {name for name in dropped["data_file"].to_pylist() if name}
+
+
+def _copy(paths: Sequence[Path], kept: pa.Table, target: Path, columns: Sequence[Column]) -> None:
+    ids = kept["file_id"].combine_chunks()
+    with ParquetFile(target, columns) as file:
+        for batch in _sorted_batches(paths, [column.name for column in columns]):
+            file.add(batch.filter(pc.is_in(batch.column("file_id"), ids)).columns)
+
+
+def _sorted_batches(paths: Sequence[Path], names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    if len(paths) == 1:
+        with pq.ParquetFile(paths[0]) as file:
+            yield from file.iter_batches(ROW_GROUP_ROWS, columns=names)
+        return
+    tables = [pq.read_table(path, columns=names, partitioning=None) for path in paths]
+    yield from pa.concat_tables(tables).sort_by([("file_id", "ascending"), ("row", "ascending")]).to_batches()
+
+
+def _commit_samples(tables: Tables, transaction: Transaction, outcome: Outcome, data: Sequence[Path]) -> int:
+    table = tables.load_or_create(outcome.source, "samples", outcome.columns)
+    before = outcome.before
+    if before is not None and not outcome.staged and tables.data_paths(table, before.snapshot_id) == sorted(data):
+        return before.snapshot_id
+    return tables.replace(transaction, table, data, {})
+
+
+def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | None]:
+    before = outcome.before
+    old = plain_schema(BAD_COLUMNS).empty_table() if before is None else read_bad(tables, before)
+    kept = _of(old, "file", outcome.changes)
+    new = [staged.bad_path for staged in outcome.staged if staged.bad_path is not None]
+    if not new and len(kept) == len(old):
+        return [], before.bad_snapshot_id if before is not None else None
+    whole = pa.concat_tables([kept, *(read_parquet(path, BAD_COLUMNS) for path in new)])
+    path = outcome.run / "bad.parquet"
+    written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
+    paths = [path] if written else []
+    table = tables.load_or_create(outcome.source, "bad")
+    return paths, tables.replace(table.transaction(), table, paths, {})

@@ -1,0 +1,54 @@
+"""What a source is to be indexed as: the spec's words, with a type for every property."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mixtera.catalog.model import Definition
+from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo
+from mixtera.errors import Issue, SpecError
+from mixtera.registry import format_named, storage_of
+from mixtera.spec.model import Property, Source
+
+
+def define(source: Source, files: Sequence[FileInfo], before: Definition | None) -> Definition:
+    """The definition of a source: types as declared, as stored when nothing else changed, or else inferred.
+
+    Raises:
+        SpecError: No record that was looked at has a value of an undeclared property.
+    """
+    types = before.types if before is not None and before.serves_exactly(source) else _types(source, files)
+    return Definition(
+        source.format,
+        source.paths,
+        tuple(ContentColumn(field.name, field.path) for field in source.content),
+        tuple(PropertyColumn(wanted.name, wanted.path, types[wanted.name]) for wanted in source.properties),
+        source.on_bad_sample.policy,
+    )
+
+
+def _types(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyType]:
+    guessed = _inferred(source, files)
+    types = {wanted.name: wanted.type or guessed[wanted.name] for wanted in source.properties}
+    if issues := [_untyped(wanted) for wanted in source.properties if types[wanted.name] is None]:
+        raise SpecError(issues)
+    return {name: type_ for name, type_ in types.items() if type_ is not None}
+
+
+def _inferred(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyType | None]:
+    undeclared = {wanted.name: wanted.path for wanted in source.properties if wanted.type is None}
+    if not undeclared:
+        return {}
+    first = storage_of(files[0].url)
+    same = [file for file in files if storage_of(file.url) is first]
+    return format_named(source.format).infer(first, same, undeclared)
+
+
+def _untyped(wanted: Property) -> Issue:
+    message = (
+        f"property {wanted.name!r}: none of the first records has a value at {wanted.path!r}; correct the path, or "
+        f"declare its type: {{path: {wanted.path}, type: string}}"
+    )
+    return Issue(wanted.place.file, wanted.place.line, wanted.place.column, message)

@@ -1,0 +1,90 @@
+"""Which files a source has now, and which of them the catalog knows already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mixtera.catalog.names import with_unique_names
+from mixtera.catalog.state import State
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.registry import storage_of
+from mixtera.spec.model import Source
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The files of a source, against a committed state.
+
+    Attributes:
+        new: Files the state does not have.
+        changed: Files whose fingerprint moved, or that have to be read again for another reason.
+        gone: Names of files that are not there any more.
+        kept: Files that stay as they are; their URL may be another.
+        moved: Whether the URL of a kept file is another.
+    """
+
+    new: tuple[FileInfo, ...]
+    changed: tuple[FileInfo, ...]
+    gone: tuple[str, ...]
+    kept: tuple[FileInfo, ...]
+    moved: bool
+
+    @property
+    def to_scan(self) -> tuple[FileInfo, ...]:
+        """Files to read."""
+        return self.new + self.changed
+
+
+def list_files(source: Source) -> list[FileInfo]:
+    """The files of a source, each under a name of its own, sorted by name.
+
+    Raises:
+        StorageError: A pattern matches nothing, or a directory cannot be read.
+        PluginError: No storage knows the URL.
+    """
+    patterns: dict[str, tuple[Storage, list[str]]] = {}
+    for path in source.paths:
+        storage = storage_of(path)
+        patterns.setdefault(storage.name, (storage, []))[1].append(path)
+    files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
+    return with_unique_names(files)
+
+
+def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> Changes:
+    """Tell new, changed, gone and kept files apart.
+
+    All known files count as changed when the definition is another, and those with bad records when what is to be
+    done with bad records is another.
+    """
+    known = {} if state is None else {row["name"]: row for row in _fingerprints(state)}
+    exact = state is not None and state.definition.serves_exactly(source)
+    same_policy = state is not None and state.definition.policy == source.on_bad_sample.policy
+    kept = [
+        file
+        for file in files
+        if exact and (row := known.get(file.name)) and _same(row, file) and (same_policy or not _bad(row))
+    ]
+    names = {file.name for file in files}
+    kept_names = {file.name for file in kept}
+    return Changes(
+        tuple(file for file in files if file.name not in known),
+        tuple(file for file in files if file.name in known and file.name not in kept_names),
+        tuple(sorted(known.keys() - names)),
+        tuple(kept),
+        any(known[file.name]["url"] != file.url for file in kept),
+    )
+
+
+def _fingerprints(state: State) -> list[dict[str, Any]]:
+    columns = ["name", "url", "size", "modified_ns", "etag", "skipped", "quarantined"]
+    return list(state.files.select(columns).to_pylist())
+
+
+def _same(row: Mapping[str, Any], file: FileInfo) -> bool:
+    return (row["size"], row["modified_ns"], row["etag"]) == (file.size, file.modified_ns, file.etag)
+
+
+def _bad(row: Mapping[str, Any]) -> bool:
+    return bool(row["skipped"] or row["quarantined"])

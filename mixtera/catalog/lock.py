@@ -1,0 +1,58 @@
+"""One writer at a time: an advisory lock on the catalog, which the kernel releases when its owner dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mixtera.errors import CatalogError
+
+
+@contextmanager
+def writing(root: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock of a catalog directory; readers need none.
+
+    Args:
+        root: The catalog directory.
+        waiting: Called once with a message when another process holds the lock and this one has to wait.
+
+    Raises:
+        CatalogError: The directory cannot be written.
+    """
+    try:
+        handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise not_writable(root, error) from error
+    try:
+        _acquire(handle, root, waiting)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, root: Path, waiting: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(handle, 200, 0).decode(errors="replace") or "another process"
+        waiting(f"{owner} is writing the catalog {root}; waiting until it has finished")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        raise CatalogError(
+            f"cannot lock the catalog {root}: {error.strerror}; its file system must support locks "
+            "(on Lustre: mount with flock), or choose another directory with --catalog"
+        ) from error
+
+
+def not_writable(root: Path, error: OSError) -> CatalogError:
+    """The error of a catalog directory that cannot be written."""
+    return CatalogError(
+        f"cannot write the catalog {root}: {error.strerror or error}; "
+        "choose a directory you can write with --catalog or MIXTERA_CATALOG"
+    )

@@ -1,0 +1,147 @@
+"""The catalog's values: what a source was indexed as, what a run did, and what the compiler reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.properties import PropertyType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mixtera.spec.model import Source
+
+Policy: TypeAlias = Literal["fail", "skip", "quarantine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a source was indexed as, stored with every snapshot of it.
+
+    Attributes:
+        format: Name of the format.
+        paths: Patterns of the spec at the time.
+        content: Content columns that every sample was checked for.
+        properties: Properties with the types they have, declared or inferred.
+        policy: What was done with samples that cannot be used.
+    """
+
+    format: str
+    paths: tuple[str, ...]
+    content: tuple[ContentColumn, ...]
+    properties: tuple[PropertyColumn, ...]
+    policy: Policy
+
+    @property
+    def types(self) -> dict[str, PropertyType]:
+        """Type of each property."""
+        return {column.name: column.type for column in self.properties}
+
+    def differences(self, source: Source) -> list[str]:
+        """What a source of a spec asks for that this definition does not have, in words; empty when it serves it."""
+        found = [] if source.format == self.format else [f"format {self.format}, now {source.format}"]
+        content = tuple((field.name, field.path) for field in source.content)
+        stored = tuple((column.name, column.path) for column in self.content)
+        if content != stored:
+            found.append(f"content {_written(stored)}, now {_written(content)}")
+        known = {column.name: column for column in self.properties}
+        for wanted in source.properties:
+            have = known.get(wanted.name)
+            if have is None:
+                found.append(f"no property {wanted.name!r}")
+            elif have.path != wanted.path:
+                found.append(f"property {wanted.name!r} at {have.path!r}, now at {wanted.path!r}")
+            elif wanted.type not in (None, have.type):
+                found.append(f"property {wanted.name!r} as {have.type}, now as {wanted.type}")
+        return found
+
+    def serves_exactly(self, source: Source) -> bool:
+        """Whether indexing the source again would give the same columns."""
+        return not self.differences(source) and len(self.properties) == len(source.properties)
+
+
+def _written(pairs: tuple[tuple[str, str], ...]) -> str:
+    return "{" + ", ".join(f"{name}: {path}" for name, path in pairs) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What one run did to one source.
+
+    Attributes:
+        source: Its name.
+        new: Files that were not in the catalog.
+        changed: Files that were read again, because they or the definition changed.
+        gone: Files that were in the catalog and are not there any more.
+        unchanged: Files that were not read.
+        files: Files now in the catalog.
+        samples: Samples now in the catalog.
+        skipped: Records left out by `on_bad_sample: skip`, now.
+        quarantined: Records left out and written down by `on_bad_sample: quarantine`, now.
+        bytes: Bytes of the files that were read.
+        snapshot_id: The snapshot that holds it.
+    """
+
+    source: str
+    new: int
+    changed: int
+    gone: int
+    unchanged: int
+    files: int
+    samples: int
+    skipped: int
+    quarantined: int
+    bytes: int
+    snapshot_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What the catalog now holds for a spec, and what it took.
+
+    Attributes:
+        files: Files in the catalog.
+        samples: Samples in the catalog.
+        skipped: Records left out by `on_bad_sample: skip`.
+        quarantined: Records left out by `on_bad_sample: quarantine`.
+        seconds: Wall time of the run.
+        sources: The same for every source, with what was done.
+    """
+
+    files: int
+    samples: int
+    skipped: int
+    quarantined: int
+    seconds: float
+    sources: tuple[SourceReport, ...] = ()
+
+    @property
+    def indexed_files(self) -> int:
+        """Files that this run read."""
+        return sum(source.new + source.changed for source in self.sources)
+
+
+@dataclass(frozen=True)
+class IndexedSource:
+    """One snapshot of one source, as the compiler reads it.
+
+    Attributes:
+        name: The source's name.
+        table: Name under which the data files are registered with an engine: the source's name.
+        snapshot_id: The Iceberg snapshot of the samples.
+        types: Type of each property that the spec names, in its order.
+        data_files: Paths of the Parquet files of the snapshot, ordered; every row in them counts.
+        files: One row per file of the source, sorted by name: `name`, `url`, `file_id`, `rows`, `size`,
+            `modified_ns`, `etag`, `group_rows`, `content_bytes`, `samples`.
+        rows: Samples in the snapshot.
+    """
+
+    name: str
+    table: str
+    snapshot_id: int
+    types: dict[str, PropertyType]
+    data_files: tuple[str, ...]
+    files: pa.Table
+    rows: int

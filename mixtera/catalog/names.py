@@ -1,0 +1,73 @@
+"""Names and numbers of files: unique names inside a source, 32-bit ids inside a catalog, safe directory names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import PurePosixPath
+from typing import Final
+from urllib.parse import quote, unquote
+
+from mixtera.contracts.storage import FileInfo
+
+FILE_IDS: Final = 1 << 32
+"""A file id is below this."""
+
+
+def directory_name(source: str) -> str:
+    """A name that is safe as a directory and as an Iceberg namespace."""
+    return quote(source, safe=" ").replace(".", "%2E")
+
+
+def source_name(directory: str) -> str:
+    """The opposite of `directory_name`."""
+    return unquote(directory)
+
+
+def file_id_of(source: str, name: str) -> int:
+    """The id that a file gets unless another file of the catalog has it already."""
+    return int.from_bytes(blake2b(f"{source}\0{name}".encode(), digest_size=4).digest(), "big")
+
+
+def assign_file_ids(
+    source: str, names: Iterable[str], known: Mapping[str, int], taken: AbstractSet[int]
+) -> dict[str, int]:
+    """Give each file its id: the one it has, or the first free one from `file_id_of` on, in sorted order of names.
+
+    Args:
+        source: The source's name.
+        names: Its files.
+        known: Ids that files of the source have already.
+        taken: Ids that files of other sources have.
+    """
+    ids = {name: known[name] for name in names if name in known}
+    used = {*taken, *known.values()}
+    for name in sorted(set(names) - ids.keys()):
+        file_id = file_id_of(source, name)
+        while file_id in used:
+            file_id = (file_id + 1) % FILE_IDS
+        ids[name] = file_id
+        used.add(file_id)
+    return ids
+
+
+def with_unique_names(files: Sequence[FileInfo]) -> list[FileInfo]:
+    """Tell files apart that have one name below different patterns, by the directories above it.
+
+    `a/x.jsonl` and `b/x.jsonl`, listed by `a/*.jsonl` and `b/*.jsonl`, are both `x.jsonl` to the storage.
+    """
+    groups: dict[str, list[FileInfo]] = {}
+    for file in files:
+        groups.setdefault(file.name, []).append(file)
+    unique = [file for group in groups.values() for file in (group if len(group) == 1 else _longer_names(group))]
+    return sorted(unique, key=lambda file: (file.name, file.url))
+
+
+def _longer_names(group: Sequence[FileInfo]) -> list[FileInfo]:
+    parts = [PurePosixPath(file.url).parts for file in group]
+    depth = len(PurePosixPath(group[0].name).parts)
+    while len({part[-depth:] for part in parts}) < len(group) and depth < max(map(len, parts)):
+        depth += 1
+    return [replace(file, name="/".join(part[-depth:])) for file, part in zip(group, parts, strict=True)]

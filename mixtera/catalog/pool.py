@@ -1,0 +1,195 @@
+"""Scanning bundles in several processes: this one, and child processes that take bundles from the same queue.
+
+This process works from the first moment on; a child takes its first bundle when it is ready. So a small job is never
+slower than with one process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import Final, TypeAlias
+
+import msgspec
+
+from mixtera import errors
+from mixtera.catalog.bundles import Bundle, Scanned
+from mixtera.catalog.scan import Advance, scan_bundle
+from mixtera.catalog.worker import Answer, Failure
+from mixtera.errors import MixteraError, StorageError
+
+Finished: TypeAlias = Callable[[Bundle, Scanned], bool]
+
+BYTES_PER_WORKER: Final = 64 << 20
+"""A child process is worth its start (about 0.3 s) for so many bytes."""
+_START: Final = "from mixtera.catalog.worker import main; main()"
+
+
+class WorkerProcess:
+    """A child process that scans bundles, one at a time. Use it as a context manager."""
+
+    def __init__(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self.ready = self.killed = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+    def kill(self) -> None:
+        """End the process, perhaps from another thread; whoever waits for its answer gets an error."""
+        self.killed = True
+        self._process.kill()
+
+    def wait_until_ready(self) -> None:
+        """Return when it can take a bundle."""
+        self._read("started")
+        self.ready = True
+
+    def scan(self, bundle: Bundle, advance: Advance) -> Scanned:
+        """Scan a bundle there.
+
+        Raises:
+            MixteraError: What the scan raised there.
+            StorageError: The process died.
+        """
+        doing = f"scanned {bundle.files[0].info.url} and {len(bundle.files) - 1} more files of {bundle.source!r}"
+        self._write(msgspec.json.encode(bundle) + b"\n", doing)
+        while True:
+            answer = self._read(doing)
+            if answer.progress is not None:
+                advance(answer.progress.bytes, answer.progress.rows)
+            if answer.failure is not None:
+                raise _error(answer.failure)
+            if answer.result is not None:
+                return answer.result
+
+    def _write(self, line: bytes, doing: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died(doing) from None
+
+    def _read(self, doing: str) -> Answer:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise self._died(doing)
+        return msgspec.json.decode(line, type=Answer)
+
+    def _died(self, doing: str) -> StorageError:
+        code = self._process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        return StorageError(
+            f"a worker process {how} while it {doing}; nothing was changed. If memory ran out, use fewer --workers"
+        )
+
+
+def _error(failure: Failure) -> MixteraError:
+    kind = getattr(errors, failure.kind, None)
+    known = isinstance(kind, type) and issubclass(kind, MixteraError) and kind is not errors.SpecError
+    return kind(failure.message) if known and kind is not None else MixteraError(failure.message)
+
+
+class _Stopped(Exception):  # noqa: N818 - not an error, and never leaves this file
+    """Another process failed; give up what you are doing."""
+
+
+class _Job:
+    """One call of `scan_all`: the queue, and whether it is over."""
+
+    def __init__(self, bundles: Sequence[Bundle], advance: Advance, finished: Finished) -> None:
+        self._pending = deque(sorted(bundles, key=lambda bundle: -bundle.bytes))
+        self._advance = advance
+        self._finished = finished
+        self._lock = threading.Lock()
+        self.stopped = False
+
+    def take(self) -> Bundle | None:
+        with self._lock:
+            return None if self.stopped or not self._pending else self._pending.popleft()
+
+    def advance(self, bytes_: int, rows: int) -> None:
+        with self._lock:
+            if self.stopped:
+                raise _Stopped
+            self._advance(bytes_, rows)
+
+    def finish(self, bundle: Bundle, result: Scanned) -> None:
+        with self._lock:
+            self.stopped = not self._finished(bundle, result) or self.stopped
+
+    def work(self, scan: Callable[[Bundle, Advance], Scanned]) -> None:
+        """Take bundles until there are none; an exception stops everybody."""
+        clean = False
+        try:
+            while (bundle := self.take()) is not None:
+                self.finish(bundle, scan(bundle, self.advance))
+            clean = True
+        except _Stopped:
+            return
+        finally:
+            self.stopped = self.stopped or not clean
+
+
+def scan_all(bundles: Sequence[Bundle], workers: int, advance: Advance, finished: Finished) -> None:
+    """Scan bundles in up to `workers` processes, this one among them.
+
+    Args:
+        bundles: The bundles.
+        workers: Processes, at least 1.
+        advance: Called with progress, never twice at a time.
+        finished: Called with each result, never twice at a time; False stops the whole job.
+
+    Raises:
+        MixteraError: The first that a scan raised; the others were stopped.
+    """
+    job = _Job(bundles, advance, finished)
+    if (children := min(workers, len(bundles)) - 1) < 1:
+        job.work(scan_bundle)
+        return
+    with ExitStack() as stack, ThreadPoolExecutor(children) as threads:
+        processes = [stack.enter_context(WorkerProcess()) for _ in range(children)]
+        serving = [threads.submit(_serve, process, job) for process in processes]
+        try:
+            job.work(scan_bundle)
+            _stop(process for process in processes if job.stopped or not process.ready)
+            for future in serving:
+                future.result()
+        finally:
+            _stop(processes)
+
+
+def _stop(processes: Iterable[WorkerProcess]) -> None:
+    for process in processes:
+        process.kill()
+
+
+def _serve(process: WorkerProcess, job: _Job) -> None:
+    try:
+        process.wait_until_ready()
+        job.work(process.scan)
+    except StorageError:
+        if not process.killed:
+            raise

@@ -1,0 +1,73 @@
+"""What the compiler reads of a source: the Parquet files and the list of files of its newest snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow.compute as pc
+
+from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.state import State, read_state
+from mixtera.errors import CatalogError
+from mixtera.spec.model import Source
+
+if TYPE_CHECKING:
+    from mixtera.catalog.tables import Tables
+
+COLUMNS: Final = [
+    "name",
+    "url",
+    "file_id",
+    "rows",
+    "size",
+    "modified_ns",
+    "etag",
+    "group_rows",
+    "content_bytes",
+    "samples",
+]
+
+
+def indexed_source(tables: Tables, source: Source) -> IndexedSource:
+    """The newest snapshot of a source, as the spec describes it.
+
+    Raises:
+        CatalogError: It is not in the catalog, or was indexed as something else.
+    """
+    state = read_state(tables, source.name)
+    if state is None:
+        raise CatalogError(
+            f"source {source.name!r} is not in the catalog {tables.root}: run `mixtera index {source.place.file}`"
+        )
+    if differences := _differences(state, source):
+        raise CatalogError(
+            f"source {source.name!r} was indexed with another definition: {'; '.join(differences)}: "
+            f"run `mixtera index {source.place.file}`"
+        )
+    types = state.definition.types
+    return IndexedSource(
+        source.name,
+        source.name,
+        state.snapshot_id,
+        {wanted.name: types[wanted.name] for wanted in source.properties},
+        data_files(tables, state),
+        state.files.select(COLUMNS),
+        pc.sum(state.files["samples"]).as_py() or 0,
+    )
+
+
+def data_files(tables: Tables, state: State) -> tuple[str, ...]:
+    """Paths of the Parquet files of a state, ordered."""
+    directory = tables.data_directory(state.source)
+    names = pc.unique(state.files["data_file"]).to_pylist()
+    return tuple(str(directory / name) for name in sorted(names) if name)
+
+
+def _differences(state: State, source: Source) -> list[str]:
+    found = state.definition.differences(source)
+    if state.definition.paths != source.paths:
+        found.append(f"paths {', '.join(state.definition.paths)}, now {', '.join(source.paths)}")
+    bad = (pc.sum(state.files["skipped"]).as_py() or 0) + (pc.sum(state.files["quarantined"]).as_py() or 0)
+    if bad and source.on_bad_sample.policy == "fail":
+        found.append(f"on_bad_sample: {state.definition.policy} ({bad} left out), now fail")
+    return found

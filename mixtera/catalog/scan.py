@@ -1,0 +1,119 @@
+"""Scanning a bundle: every file is read once, and its index goes to a Parquet file of the catalog as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from mixtera.catalog.bundles import SHOWN_BAD_SAMPLES, BadRecord, Bundle, NumberedFile, Scanned, ScannedFile
+from mixtera.catalog.columns import BAD_COLUMNS
+from mixtera.catalog.writing import ParquetFile
+from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
+from mixtera.contracts.storage import FileInfo
+from mixtera.errors import SampleError, StorageError
+from mixtera.registry import format_named, storage_of
+
+Advance: TypeAlias = Callable[[int, int], None]
+"""Called with bytes and rows that were read since the last call."""
+
+MOST_ROWS = 1 << 31
+"""Rows a file may have: a sample id is the file id followed by 31 bits of row."""
+
+
+def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
+    """Scan the files of a bundle and write their index.
+
+    With policy `fail` it stops after the first file that has bad records.
+
+    Raises:
+        SampleError: A file as a whole is not of its format, or has too many rows.
+        StorageError: A file cannot be read, or changed meanwhile; the Parquet file cannot be written.
+    """
+    directory = Path(bundle.directory)
+    with ExitStack() as stack:
+        samples = stack.enter_context(ParquetFile(directory / f"{bundle.name}.parquet", bundle.columns))
+        bad = _BadRecords(stack.enter_context(ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS)))
+        files: list[ScannedFile] = []
+        for file in bundle.files:
+            files.append(_scan_file(bundle, file, samples, bad, advance))
+            if bundle.policy == "fail" and bad.count:
+                break
+    return Scanned(
+        f"{bundle.name}.parquet" if any(file.samples for file in files) else "",
+        f"{bundle.name}.bad.parquet" if bad.written else "",
+        tuple(files),
+        tuple(bad.first),
+        bad.count,
+    )
+
+
+def _scan_file(
+    bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: _BadRecords, advance: Advance
+) -> ScannedFile:
+    storage = storage_of(file.info.url)
+    scan = format_named(bundle.format).scan(storage, file.info, bundle.properties, bundle.content)
+    names = [column.name for column in bundle.columns[1:]]
+    rows, bad_before = 0, bad.count
+    for piece in scan:
+        if piece.table.num_rows:
+            samples.add(_with_file_id(file.file_id, piece, names))
+        bad.add(file.info.name, piece.bad, keep=bundle.policy == "quarantine")
+        rows += piece.table.num_rows
+        advance(piece.bytes_read, piece.table.num_rows)
+    facts = scan.facts()
+    _check_rows(bundle.source, file.info, facts)
+    _check_unchanged(bundle.source, file.info, storage.stat(file.info.url))
+    return ScannedFile(
+        file.info, file.file_id, facts.rows, rows, bad.count - bad_before, facts.group_rows, facts.content_bytes
+    )
+
+
+def _with_file_id(file_id: int, piece: ScanBatch, names: Sequence[str]) -> list[pa.Array]:
+    ids = pa.array(np.full(piece.table.num_rows, file_id, np.int64))
+    return [ids, *(piece.table.column(name) for name in names)]
+
+
+def _check_rows(source: str, file: FileInfo, facts: FileFacts) -> None:
+    if facts.rows > MOST_ROWS:
+        raise SampleError(
+            f"source {source!r}: {file.url} has {facts.rows:,} rows; a file may have {MOST_ROWS:,} at most: split it"
+        )
+
+
+def _check_unchanged(source: str, before: FileInfo, now: FileInfo) -> None:
+    if (before.size, before.modified_ns, before.etag) != (now.size, now.modified_ns, now.etag):
+        raise StorageError(
+            f"source {source!r}: {before.url} changed while it was indexed; "
+            "run `mixtera index` again once nobody writes to it"
+        )
+
+
+class _BadRecords:
+    """Counts bad records, keeps the first few, and writes all of them down when they are quarantined."""
+
+    def __init__(self, file: ParquetFile) -> None:
+        self._file = file
+        self.first: list[BadRecord] = []
+        self.count = 0
+        self.written = 0
+
+    def add(self, name: str, bad: Sequence[BadSample], keep: bool) -> None:
+        room = SHOWN_BAD_SAMPLES - len(self.first)
+        self.first += [BadRecord(name, sample) for sample in bad[: max(room, 0)]]
+        self.count += len(bad)
+        if keep and bad:
+            self.written += len(bad)
+            self._file.add(
+                [
+                    pa.array([name] * len(bad)),
+                    pa.array([sample.row for sample in bad]),
+                    pa.array([sample.offset for sample in bad]),
+                    pa.array([sample.reason for sample in bad]),
+                    pa.array([sample.excerpt for sample in bad]),
+                ]
+            )

@@ -1,0 +1,108 @@
+"""The committed state of a source: its newest snapshot with definition and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, plain_schema
+from mixtera.catalog.model import Definition
+
+if TYPE_CHECKING:
+    from pyiceberg.table.snapshots import Snapshot
+
+    from mixtera.catalog.tables import Role, Tables
+
+SAMPLES_SNAPSHOT: Final = "mixtera.samples-snapshot"
+BAD_SNAPSHOT: Final = "mixtera.bad-snapshot"
+DEFINITION: Final = "mixtera.definition"
+FILES_NAME: Final = "files.parquet"
+"""The files table of a state, in the directory of the run that wrote it."""
+NO_SNAPSHOT: Final = "none"
+
+
+@dataclass(frozen=True)
+class State:
+    """A committed state of a source.
+
+    Attributes:
+        source: Its name.
+        definition: What it was indexed as.
+        snapshot_id: Snapshot of the samples table.
+        bad_snapshot_id: Snapshot of the quarantine table; None where nothing was ever quarantined.
+        files: The files table, sorted by name.
+        run: Directory of the run that wrote the state.
+    """
+
+    source: str
+    definition: Definition
+    snapshot_id: int
+    bad_snapshot_id: int | None
+    files: pa.Table
+    run: Path
+
+
+def read_state(tables: Tables, source: str) -> State | None:
+    """The newest committed state of a source, or None when it was never indexed to the end."""
+    table = tables.load(source, "files")
+    snapshot = table.current_snapshot() if table is not None else None
+    if table is None or snapshot is None:
+        return None
+    summary = _summary(snapshot)
+    bad = summary[BAD_SNAPSHOT]
+    (path,) = tables.data_paths(table, snapshot.snapshot_id)
+    return State(
+        source,
+        msgspec.json.decode(summary[DEFINITION], type=Definition),
+        int(summary[SAMPLES_SNAPSHOT]),
+        None if bad == NO_SNAPSHOT else int(bad),
+        read_parquet(path, FILE_COLUMNS).combine_chunks(),
+        path.parent,
+    )
+
+
+def state_paths(tables: Tables, state: State) -> list[Path]:
+    """Every Parquet file that a state consists of."""
+    pinned: tuple[tuple[Role, int | None], ...] = (("samples", state.snapshot_id), ("bad", state.bad_snapshot_id))
+    found: list[Path] = []
+    for role, snapshot_id in pinned:
+        table = tables.load(state.source, role)
+        found += tables.data_paths(table, snapshot_id) if table is not None and snapshot_id is not None else []
+    return [*found, state.run / FILES_NAME]
+
+
+def read_bad(tables: Tables, state: State) -> pa.Table:
+    """The quarantine of a state."""
+    table = tables.load(state.source, "bad")
+    if table is None or state.bad_snapshot_id is None:
+        return plain_schema(BAD_COLUMNS).empty_table()
+    return _read(tables.data_paths(table, state.bad_snapshot_id), BAD_COLUMNS)
+
+
+def _summary(snapshot: Snapshot) -> dict[str, str]:
+    return {} if snapshot.summary is None else snapshot.summary.additional_properties
+
+
+def summary_of(definition: Definition, snapshot_id: int, bad_snapshot_id: int | None) -> dict[str, str]:
+    """What the summary of a snapshot of the files table says."""
+    return {
+        DEFINITION: msgspec.json.encode(definition).decode(),
+        SAMPLES_SNAPSHOT: str(snapshot_id),
+        BAD_SNAPSHOT: NO_SNAPSHOT if bad_snapshot_id is None else str(bad_snapshot_id),
+    }
+
+
+def _read(paths: list[Path], columns: tuple[Column, ...]) -> pa.Table:
+    parts = [read_parquet(path, columns) for path in paths]
+    return pa.concat_tables([plain_schema(columns).empty_table(), *parts]).combine_chunks()
+
+
+def read_parquet(path: Path, columns: tuple[Column, ...]) -> pa.Table:
+    """Read a Parquet file of the catalog as plain columns."""
+    schema = plain_schema(columns)
+    return pq.read_table(path, columns=schema.names, partitioning=None).cast(schema)

@@ -1,0 +1,99 @@
+"""The worker process: reads bundles from stdin, one JSON line each, and answers with JSON lines on stdout.
+
+A plain child process with pipes, not `multiprocessing`: it never imports the user's script again, nothing but JSON
+crosses the border, and it ends with its parent, because its pipes do.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import msgspec
+
+from mixtera.catalog.bundles import Bundle, Scanned
+from mixtera.catalog.scan import scan_bundle
+from mixtera.errors import MixteraError
+
+ADVANCE_SECONDS: Final = 0.1
+"""How often a worker says how far it is; the write also fails, and so ends it, once the parent is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes and rows read since the last one."""
+
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A MixteraError: the name of its class, and its message."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line from a worker: exactly one of the fields is set; none at all means that it is ready."""
+
+    progress: Progress | None = None
+    result: Scanned | None = None
+    failure: Failure | None = None
+
+
+Line: TypeAlias = bytes
+
+
+class _Reporter:
+    """Sends progress to the parent, not more often than it can be seen."""
+
+    def __init__(self, output: int) -> None:
+        self._output = output
+        self._bytes = self._rows = 0
+        self._next = 0.0
+
+    def send(self, answer: Answer) -> None:
+        line = msgspec.json.encode(answer) + b"\n"
+        while line:
+            line = line[os.write(self._output, line) :]
+
+    def advance(self, bytes_: int, rows: int) -> None:
+        self._bytes += bytes_
+        self._rows += rows
+        if time.monotonic() >= self._next:
+            self.flush()
+
+    def flush(self) -> None:
+        self.send(Answer(progress=Progress(self._bytes, self._rows)))
+        self._bytes = self._rows = 0
+        self._next = time.monotonic() + ADVANCE_SECONDS
+
+
+def main() -> None:
+    """Serve the parent process until it closes the pipe."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever a plugin prints must not get between the answers
+    reporter = _Reporter(output)
+    try:
+        reporter.send(Answer())
+        for line in sys.stdin.buffer:
+            reporter.send(_answer(line, reporter))
+    except BrokenPipeError:
+        os._exit(1)
+
+
+def _answer(line: Line, reporter: _Reporter) -> Answer:
+    try:
+        result = scan_bundle(msgspec.json.decode(line, type=Bundle), reporter.advance)
+    except MixteraError as error:
+        return Answer(failure=Failure(type(error).__name__, str(error)))
+    reporter.flush()
+    return Answer(result=result)
