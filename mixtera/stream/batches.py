@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -21,7 +22,7 @@ WAITING_PIECES: Final = 4
 class Batches:
     """The batches of one reader, by position, ascending. Belongs to the process that made it."""
 
-    def __init__(self, data: PlanData, consumer: Consumer, budget_bytes: int) -> None:
+    def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int) -> None:
         self.process = os.getpid()
         self._order = data.order
         self._batch_size = consumer.batch_size
@@ -31,7 +32,7 @@ class Batches:
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
         self._pieces = pieces(consumer, data.order, cut)
-        self._fetcher = Fetcher(data, consumer, budget_bytes // 2)
+        self._fetcher = Fetcher(data, consumer, columns, budget_bytes // 2)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
         self._asked: deque[tuple[int, Future[pa.RecordBatch | None]]] = deque()
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow as pa
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.contracts.format import ReadRequest
-from mixtera.errors import SampleError
+from mixtera.errors import PlanError, SampleError
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.pieces import Piece
 from mixtera.stream.readers import Readers
@@ -23,12 +23,12 @@ Int64s = npt.NDArray[np.int64]
 class Fetcher:
     """Reads pieces. Lives in one process; one thread at a time calls it."""
 
-    def __init__(self, data: PlanData, consumer: Consumer, cache_bytes: int) -> None:
+    def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int) -> None:
         self._pointers = PointerMap(data)
         self._consumer = consumer
-        self._readers = Readers(data, cache_bytes)
+        self._readers = Readers(data, columns, cache_bytes)
         self._names = pa.array([component.name for component in data.components], pa.string())
-        self._columns = [name for name, _ in data.sources[0].content]
+        self._columns = list(columns)
 
     def fetch(self, piece: Piece) -> pa.RecordBatch | None:
         """The reader's own samples of a piece: content columns, `component`, `sample`; None if there are none.
@@ -103,7 +103,20 @@ def distinct_samples(found: Pointers, own: npt.NDArray[np.bool_]) -> tuple[Sampl
     return samples, places[mine]
 
 
-def _plain(batch: pa.RecordBatch, columns: list[str]) -> pa.RecordBatch:
+def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """The content columns to read, checked; all of the plan's if None.
+
+    Raises:
+        PlanError: The plan has no such column.
+    """
+    known = [name for name, _ in data.sources[0].content]
+    unknown = [name for name in columns or () if name not in known]
+    if unknown:
+        raise PlanError(f"plan {data.name!r} has no content column {unknown[0]!r}; it has {', '.join(known)}")
+    return tuple(known if columns is None else columns)
+
+
+def _plain(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     """The columns asked, strings and bytes in their plain Arrow types, so that formats agree."""
     arrays = [batch.column(name) for name in columns]
     return pa.RecordBatch.from_arrays([_plain_array(array) for array in arrays], names=columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 from mixtera.artifact.model import PlanData
@@ -17,8 +18,9 @@ OPEN_FILES: Final = 64
 class Readers:
     """The sample readers of a plan's files, opened when first asked for; the longest unused are closed."""
 
-    def __init__(self, data: PlanData, cache_bytes: int) -> None:
+    def __init__(self, data: PlanData, columns: Sequence[str], cache_bytes: int) -> None:
         self._data = data
+        self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
@@ -53,7 +55,7 @@ class Readers:
         info = file_info(self._data, file)
         storage = storage_of(info.url)
         check_unchanged(storage, info, source.name)
-        content = [ContentColumn(name, path) for name, path in source.content]
+        content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         return format_named(source.format).reader(storage, info, content, self._cache_bytes)
 
 

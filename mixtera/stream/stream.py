@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final
@@ -15,6 +15,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.errors import StateError
 from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
+from mixtera.stream.fetch import chosen_columns
 from mixtera.stream.state import PlanIdentity
 
 BUDGET_BYTES: Final = 32 << 20
@@ -41,6 +42,7 @@ class Stream:
         start: int = 0,
         worker: int = 0,
         workers: int = 1,
+        columns: Sequence[str] | None = None,
         budget_bytes: int = BUDGET_BYTES,
     ) -> None:
         """Prepare a stream; nothing is opened yet.
@@ -54,13 +56,15 @@ class Stream:
             start: First position of the run, over all ranks.
             worker: Worker of this rank, from 0: it takes the steps ≡ worker mod `workers`.
             workers: Workers of this rank.
+            columns: Content columns to read; all by default.
             budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
 
         Raises:
-            PlanError: A number is out of its range.
+            PlanError: A number is out of its range, or the plan has no such column.
         """
         self._data = data
         self._identity = PlanIdentity(data.name, digest, data.timeline.total)
+        self._columns = chosen_columns(data, columns)
         self._budget_bytes = budget_bytes
         self._batches: Batches | None = None
         self._finalizer: weakref.finalize[..., Stream] | None = None
@@ -141,7 +145,7 @@ class Stream:
             )
         done = self._next - self._consumer.first
         consumer = replace(self._consumer, start=self._consumer.start + done)
-        self._batches = Batches(self._data, consumer, self._budget_bytes)
+        self._batches = Batches(self._data, consumer, self._columns, self._budget_bytes)
         self._finalizer = weakref.finalize(self, self._batches.close)
         return self._batches
 

@@ -1,0 +1,39 @@
+"""Arrow columns as numpy arrays on the host: strings become `object` arrays, numbers keep their type."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+HostColumns = dict[str, npt.NDArray[np.generic]]
+
+
+def host_columns(batch: pa.RecordBatch) -> HostColumns:
+    """The columns of a batch as numpy arrays.
+
+    Beside the batch's own columns there is `component_id`, [n] int32: the place of the component in the plan, as a
+    number, for losses per domain. A content column of that name is left alone.
+
+    Args:
+        batch: A batch of a stream.
+
+    Returns:
+        Strings and lists as `object` arrays, lists of fixed size as [n, size], numbers as they are; not writable
+        where they are views of the batch.
+    """
+    columns = {name: _host(batch.column(name)) for name in batch.schema.names}
+    component = batch.column("component")
+    columns.setdefault("component_id", component.indices.to_numpy())
+    return columns
+
+
+def _host(array: pa.Array) -> npt.NDArray[np.generic]:
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        names: npt.NDArray[np.generic] = array.dictionary.to_numpy(zero_copy_only=False)
+        return np.take(names, array.indices.to_numpy())
+    if pa.types.is_fixed_size_list(kind):
+        values = _host(array.flatten())
+        return values.reshape(len(array), kind.list_size)
+    return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

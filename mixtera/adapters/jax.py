@@ -1,0 +1,183 @@
+"""JAX: a loader whose numbers are global `jax.Array`s and whose text stays on the host.
+
+::
+
+    from mixtera.adapters.jax import MixteraLoader
+
+    batches = iter(MixteraLoader("plans/web", batch_size=32, sharding=sharding))
+    for batch in batches:
+        batch["text"], batch["component"], batch["component_id"], batch["sample"]
+    batches.get_state()
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from os import PathLike
+from typing import Final, TypeAlias
+
+import jax
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.adapters.columns import HostColumns, host_columns
+from mixtera.adapters.handle import PlanHandle
+from mixtera.errors import PlanError, SampleError
+from mixtera.plan import Plan
+from mixtera.stream import Stream
+
+HOST_COLUMNS: Final = frozenset({"component", "sample"})
+"""Columns that stay on the host, beside those without numbers: sample ids need 64 bits, which JAX does not keep."""
+
+Batch: TypeAlias = dict[str, jax.Array | npt.NDArray[np.generic]]
+
+
+class MixteraLoader:
+    """Batches of a plan for this process. `iter()` gives an iterator with Grain's `get_state` and `set_state`."""
+
+    def __init__(
+        self,
+        plan: Plan | str | PathLike[str],
+        batch_size: int,
+        sharding: jax.sharding.Sharding | None = None,
+        rank: int | None = None,
+        world_size: int | None = None,
+        start: int = 0,
+        prefetch: int = 2,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Prepare a loader; nothing is read yet.
+
+        Args:
+            plan: A plan, or the directory of one.
+            batch_size: Samples per batch of this process.
+            sharding: How the global batch, of `world_size` × `batch_size` samples, lies on the devices of all
+                processes; None puts this process's batch on its default device.
+            rank: This process's rank; `jax.process_index()` by default.
+            world_size: Ranks in total; `jax.process_count()` by default.
+            start: First position of the run, over all ranks.
+            prefetch: Batches that are made ahead.
+            columns: Content columns to read; all by default.
+
+        Raises:
+            PlanError: An argument is out of its range, or the plan cannot be opened.
+        """
+        if prefetch < 0:
+            raise PlanError(f"prefetch is {prefetch}; it must be at least 0")
+        if (rank is None) != (world_size is None):
+            raise PlanError(f"rank is {rank} and world_size is {world_size}; give both, or neither")
+        self._handle = PlanHandle(plan)
+        self._rank = jax.process_index() if rank is None else rank
+        self._world_size = jax.process_count() if world_size is None else world_size
+        self._batch_size, self._start, self._columns = batch_size, start, columns
+        self._sharding, self._prefetch = sharding, prefetch
+        self._stream()
+
+    def __iter__(self) -> BatchIterator:
+        return BatchIterator(self._stream(), self._sharding, self._prefetch)
+
+    def __len__(self) -> int:
+        """Batches of this process.
+
+        Raises:
+            TypeError: The plan has no end.
+        """
+        return len(self._stream())
+
+    def _stream(self) -> Stream:
+        return self._handle.stream(self._batch_size, self._rank, self._world_size, self._start, columns=self._columns)
+
+
+class BatchIterator:
+    """The batches of one process; a thread makes some of them ahead. The state counts what was taken."""
+
+    def __init__(self, stream: Stream, sharding: jax.sharding.Sharding | None, prefetch: int) -> None:
+        self._stream, self._sharding, self._prefetch = stream, sharding, prefetch
+        self._state = stream.state_dict()
+        self._ahead: deque[Future[tuple[Batch, dict[str, object]] | None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
+        self._finalizer = weakref.finalize(self, _end, self._thread, stream)
+
+    def __iter__(self) -> BatchIterator:
+        return self
+
+    def __next__(self) -> Batch:
+        while len(self._ahead) <= self._prefetch:
+            self._ahead.append(self._thread.submit(_made, self._stream, self._sharding))
+        made = self._ahead.popleft().result()
+        if made is None:
+            raise StopIteration
+        batch, self._state = made
+        return batch
+
+    def get_state(self) -> dict[str, object]:
+        """The state after the last batch that was taken: JSON values, the same on every process at the same step."""
+        return dict(self._state)
+
+    def set_state(self, state: Mapping[str, object]) -> None:
+        """Go on where a state was taken, by any number of processes and with any batch size.
+
+        Raises:
+            StateError: It is not a state, or one of another plan; the message names what differs.
+        """
+        while self._ahead:
+            waiting = self._ahead.pop()
+            if not waiting.cancel():
+                waiting.exception()
+        self._stream.load_state_dict(state)
+        self._state = self._stream.state_dict()
+
+    def close(self) -> None:
+        """End the threads and close all files."""
+        self._ahead.clear()
+        self._finalizer()
+
+
+def _made(stream: Stream, sharding: jax.sharding.Sharding | None) -> tuple[Batch, dict[str, object]] | None:
+    """The next batch and the state after it; None at the end."""
+    samples = next(stream, None)
+    if samples is None:
+        return None
+    return jax_batch(host_columns(samples), sharding), stream.state_dict()
+
+
+def jax_batch(columns: HostColumns, sharding: jax.sharding.Sharding | None) -> Batch:
+    """Put the numbers of a batch on the devices.
+
+    Args:
+        columns: This process's part of the batch.
+        sharding: How the global batch lies on the devices of all processes; None for the default device.
+
+    Returns:
+        Numbers as `jax.Array` ([n] or [n, size], global where there is a sharding); strings, component names and
+        sample ids as numpy arrays.
+
+    Raises:
+        SampleError: A number needs 64 bits and JAX keeps 32.
+    """
+    return {name: _placed(name, column, sharding) for name, column in columns.items()}
+
+
+def _placed(
+    name: str, column: npt.NDArray[np.generic], sharding: jax.sharding.Sharding | None
+) -> jax.Array | npt.NDArray[np.generic]:
+    if name in HOST_COLUMNS or column.dtype.kind not in "biuf":
+        return column
+    narrow = jax.dtypes.canonicalize_dtype(column.dtype)
+    converted = column.astype(narrow)
+    if narrow != column.dtype and column.dtype.kind in "iu" and not (converted == column).all():
+        raise SampleError(
+            f"column {name!r} holds numbers that need {column.dtype.name}, and JAX keeps {narrow.name}: "
+            'call jax.config.update("jax_enable_x64", True) first, or leave the column out with `columns`'
+        )
+    if sharding is None:
+        return jax.device_put(converted)
+    return jax.make_array_from_process_local_data(sharding, converted)
+
+
+def _end(thread: ThreadPoolExecutor, stream: Stream) -> None:
+    thread.shutdown(wait=True, cancel_futures=True)
+    stream.close()

@@ -1,0 +1,95 @@
+"""`MixteraDataset`: a plan as an IterableDataset, for one's own DataLoader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from torch.utils.data import IterableDataset, get_worker_info
+
+from mixtera.adapters.handle import PlanHandle
+from mixtera.adapters.torch.batches import Batch, torch_batch
+from mixtera.adapters.torch.ranks import resolved
+from mixtera.plan import Plan
+from mixtera.stream import Stream
+
+
+class MixteraDataset(IterableDataset[Batch]):
+    """Batches of a plan, as dicts. Use it with `DataLoader(dataset, batch_size=None, num_workers=…)`.
+
+    Worker w of W delivers the batches ≡ w mod W, so that the loader's round-robin restores the plan's order. With
+    torchdata's `StatefulDataLoader` every worker saves and restores its own position; resuming with another number of
+    workers needs `mixtera.adapters.torch.loader`.
+
+    It holds the plan's directory and a few numbers: cheap to send to workers, whatever starts them.
+    """
+
+    def __init__(
+        self,
+        plan: Plan | str | PathLike[str],
+        batch_size: int,
+        rank: int | None = None,
+        world_size: int | None = None,
+        start: int = 0,
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Prepare the data set; nothing is read yet.
+
+        Args:
+            plan: A plan, or the directory of one.
+            batch_size: Samples per batch of this rank.
+            rank: This process's rank; see `mixtera.adapters.torch.ranks.resolved` for the default.
+            world_size: Ranks in total.
+            start: First position of the run, over all ranks.
+            columns: Content columns to read; all by default.
+
+        Raises:
+            PlanError: An argument is out of its range, or the plan cannot be opened.
+        """
+        self._handle = PlanHandle(plan)
+        self._batch_size, self._start = batch_size, start
+        self._rank, self._world_size = resolved(rank, world_size)
+        self._columns = None if columns is None else tuple(columns)
+        self._stream(0, 1)
+
+    def __iter__(self) -> DatasetIterator:
+        info = get_worker_info()
+        return DatasetIterator(self._stream(0, 1) if info is None else self._stream(info.id, info.num_workers))
+
+    def __len__(self) -> int:
+        """Batches of this rank.
+
+        Raises:
+            TypeError: The plan has no end.
+        """
+        return len(self._stream(0, 1))
+
+    def _stream(self, worker: int, workers: int) -> Stream:
+        return self._handle.stream(
+            self._batch_size, self._rank, self._world_size, self._start, worker, workers, self._columns
+        )
+
+
+class DatasetIterator:
+    """The batches of one worker; its state is the worker's own (`StatefulDataLoader` keeps one per worker)."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> DatasetIterator:
+        return self
+
+    def __next__(self) -> Batch:
+        return torch_batch(next(self._stream))
+
+    def state_dict(self) -> dict[str, object]:
+        """The worker's state: JSON values."""
+        return self._stream.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Go on where the state was taken, as the same one of as many workers.
+
+        Raises:
+            StateError: It is not a state, or one of another plan.
+        """
+        self._stream.load_state_dict(state)
