@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from miniature import install, put
 
 from mixtera.demo.installation import Installation
+from tests.miniature import install, put
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Every example of the README and of docs/ runs, in the order of its page, over a small corpus of the demo's making."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mixtera.demo.corpus import build
+from mixtera.demo.specs import copy_specs
+from tests.docs.blocks import Block, blocks
+from tests.miniature import installation
+
+ROOT = Path(__file__).parents[2]
+ALL_PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [page for page in ALL_PAGES if blocks(page)]
+COMMANDS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
+
+
+@pytest.fixture(scope="module")
+def made_by_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a corpus as the demo makes it."""
+    root = tmp_path_factory.mktemp("demo")
+    build(root / "corpus", installation(root / "installation"))
+    copy_specs(root)
+    return root
+
+
+def run(block: Block, directory: Path) -> None:
+    if block.file is not None:
+        (directory / block.file).write_text(block.text, encoding="utf-8")
+        return
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [*COMMANDS[block.language], block.text]
+    done = subprocess.run(command, cwd=directory, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, f"the block in line {block.line}:\n{block.text}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_examples_of_a_page_run(page: Path, made_by_demo: Path, tmp_path: Path) -> None:
+    (tmp_path / ".mixtera-demo").symlink_to(made_by_demo)
+    for block in blocks(page):
+        run(block, tmp_path)
+
+
+def test_the_readme_has_examples_in_both_languages() -> None:
+    assert {block.language for block in blocks(ROOT / "README.md")} == {"yaml", "bash", "python"}
+
+
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    local = [link for link in links if "://" not in link]
+    assert [link for link in local if not (page.parent / link).exists()] == []
