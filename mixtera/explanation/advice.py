@@ -1,0 +1,153 @@
+"""Warnings: what is allowed and probably not wanted, each with what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from mixtera.explanation.mixture import components
+from mixtera.explanation.model import Advice, Part, Report
+from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent
+from mixtera.explanation.reading import fitting_lanes
+
+UNSEEN_SHARE: Final = 0.1
+"""Share of the samples that may stay unseen without a word."""
+MANY_EPOCHS: Final = 4.0
+"""More epochs gain little (Muennighoff et al., "Scaling Data-Constrained Language Models", NeurIPS 2023)."""
+LARGE_GROUP_BYTES: Final = 256_000_000
+SMALL_FILE_BYTES: Final = 1_000_000
+MANY_FILES: Final = 1_000
+AMPLIFICATION: Final = 2.0
+
+
+def ends_early(report: Report) -> Iterator[Advice]:
+    """A component that ran out ends the stream while much is left."""
+    unseen, samples = report.end.unseen, report.plan.samples
+    if report.end.kind != "exhausted" or unseen <= UNSEEN_SHARE * samples or not report.plan.positions:
+        return
+    ending = [part for part in components(report.mixture) if part.ends_plan]
+    names = listed(f"{part.full_name} ({percent(part.share)} of the mixture)" for part in ending)
+    verb = "has" if len(ending) == 1 else "have"
+    yield Advice(
+        "ends-early",
+        f"{names} {verb} nothing left after {count(report.plan.positions)} positions; "
+        f"{count(unseen)} of {count(samples)} samples ({percent(unseen / samples)}) are never seen",
+        f"give {ending[0].full_name} `on_exhaust: repeat` with `max_epochs`, or `on_exhaust: redistribute`, "
+        f"or a smaller weight{_fitting_share(report, ending[0])}",
+    )
+
+
+def _fitting_share(report: Report, part: Part) -> str:
+    share = part.samples * (part.max_epochs or 1) / max(1, _deliverable(components(report.mixture)))
+    return f" (a share of {percent(share)} would use up everything together)" if share < part.share else ""
+
+
+def _deliverable(parts: Iterable[Part]) -> float:
+    return sum(part.samples * (part.max_epochs or 1) for part in parts)
+
+
+def repeated(report: Report) -> Iterator[Advice]:
+    """A component comes more often than is of use."""
+    often = [part for part in components(report.mixture) if (part.epochs or 0) > MANY_EPOCHS]
+    for part in sorted(often, key=lambda part: -(part.epochs or 0))[:3]:
+        yield Advice(
+            "repeated",
+            f"every sample of {part.full_name} is delivered {part.epochs:.1f} times",
+            f"lower its weight, or cap it with `max_epochs: {MANY_EPOCHS:g}`",
+        )
+
+
+def endless(report: Report) -> Iterator[Advice]:
+    """The stream has no end."""
+    if report.end.kind == "endless":
+        yield Advice(
+            "endless",
+            f"the stream has no end: {listed(report.end.components)} "
+            f"{'repeats' if len(report.end.components) == 1 else 'repeat'} for ever, so len(plan) is a TypeError",
+            "give `max_epochs` to what repeats, or stop the training by its number of steps",
+        )
+
+
+def left_over(report: Report) -> Iterator[Advice]:
+    """Samples pass the filter and belong to no component."""
+    selection = report.selection
+    if selection is not None and selection.left_over > 0:
+        yield Advice(
+            "left-over",
+            f"{count(selection.left_over)} samples pass the filter and belong to no component",
+            "add a last component without `where`, which takes what is left, or drop them in `filter`",
+        )
+
+
+def overlapping(report: Report) -> Iterator[Advice]:
+    """Predicates overlap: the order of the list decides."""
+    pairs = sorted(report.overlap or (), key=lambda pair: -pair.samples)[:3]
+    for pair in pairs:
+        yield Advice(
+            "overlap",
+            f"{count(pair.samples)} samples match both {pair.first} and {pair.second}; {pair.first} gets them",
+            f"if {pair.second} should, put it first; to say it openly, exclude them in the `where` of {pair.second}",
+        )
+
+
+def large_groups(report: Report) -> Iterator[Advice]:
+    """Row groups or compressed files are too large to be read for a few samples."""
+    largest = report.reading.largest_group_bytes
+    if largest > LARGE_GROUP_BYTES:
+        yield Advice(
+            "large-groups",
+            f"the largest row group or compressed file holds {bytes_text(largest)} and is read whole",
+            "write Parquet with row groups of 10 to 100 MB (`row_group_size`), or split or unpack compressed files",
+        )
+
+
+def read_often(report: Report) -> Iterator[Advice]:
+    """Much more is read than delivered."""
+    factor = report.reading.one.amplification
+    if factor > AMPLIFICATION:
+        yield Advice(
+            "read-often",
+            f"{multiple(factor)} as many bytes are read as delivered: what is read whole serves few samples",
+            "use smaller row groups, larger chunks (`chunk_size`) or fewer `lanes`, or sort the files by what the "
+            "components ask for",
+        )
+
+
+def lanes(report: Report) -> Iterator[Advice]:
+    """Readers share lanes."""
+    many = report.reading.many
+    if many is not None and report.reading.suggested is not None:
+        yield Advice(
+            "lanes",
+            f"{many.readers} readers over {many.lanes} lanes: readers share lanes, and open the same files",
+            f"write `order: {{lanes: {fitting_lanes(many.lanes, many.readers)}}}` (a multiple of ranks × workers)",
+        )
+
+
+def small_files(report: Report) -> Iterator[Advice]:
+    """Opening files costs more than reading them."""
+    files, size = report.reading.files, report.reading.bytes
+    if files > MANY_FILES and size < files * SMALL_FILE_BYTES:
+        yield Advice(
+            "small-files",
+            f"{count(files)} files of {bytes_text(size // files)} on average: opening them will cost more than reading",
+            "join them into files of 100 MB or more",
+        )
+
+
+RULES: Final[tuple[Callable[[Report], Iterator[Advice]], ...]] = (
+    ends_early,
+    repeated,
+    endless,
+    left_over,
+    overlapping,
+    large_groups,
+    read_often,
+    lanes,
+    small_files,
+)
+
+
+def advice(report: Report) -> tuple[Advice, ...]:
+    """Every warning about a report, in the order of RULES."""
+    return tuple(found for rule in RULES for found in rule(report))

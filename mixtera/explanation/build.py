@@ -1,0 +1,43 @@
+"""Report: everything put together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mixtera.artifact.model import PlanData
+from mixtera.explanation.advice import advice
+from mixtera.explanation.facts import Facts, facts_of
+from mixtera.explanation.mixture import end_of, tree
+from mixtera.explanation.model import EXPLANATION_VERSION, Overlap, Report
+from mixtera.explanation.overview import memory_of, order_summary, plan_summary, selection_of, sources_of
+from mixtera.explanation.reading import reading
+
+
+def report(data: PlanData, digest: str, readers: int | None = None) -> Report:
+    """Everything that can be said of a plan, a pure function of it.
+
+    Args:
+        data: The plan.
+        digest: Its digest.
+        readers: Readers (ranks × workers) to compare with one.
+    """
+    facts, end, reads = facts_of(data.facts), end_of(data), reading(data, readers)
+    found = Report(
+        mixtera_explanation=EXPLANATION_VERSION,
+        plan=plan_summary(data, digest),
+        sources=sources_of(data),
+        selection=selection_of(data, facts),
+        mixture=tree(data, facts.weights, end),
+        end=end,
+        overlap=_overlap(facts),
+        reading=reads,
+        memory=memory_of(data, reads.largest_group_bytes),
+        order=order_summary(data),
+    )
+    return replace(found, warnings=advice(found))
+
+
+def _overlap(facts: Facts) -> tuple[Overlap, ...] | None:
+    if facts.overlap is None:
+        return None
+    return tuple(Overlap(pair.first, pair.second, pair.samples) for pair in facts.overlap)

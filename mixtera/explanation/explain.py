@@ -1,0 +1,56 @@
+"""The public function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from mixtera.errors import PlanError
+from mixtera.explanation.build import report
+from mixtera.explanation.model import Report
+from mixtera.explanation.text import text
+from mixtera.plan import Plan
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a plan will do. `str()` is the text for people, `to_json` the same values for programs.
+
+    Attributes:
+        report: The values.
+    """
+
+    report: Report
+
+    @cached_property
+    def _text(self) -> str:
+        return text(self.report)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values; keys are the attributes of `mixtera.explanation.model.Report`.
+
+        `mixtera_explanation` is the version of this form; it goes up when a key changes its meaning or goes away.
+        """
+        values: dict[str, Any] = msgspec.to_builtins(self.report)
+        return values
+
+
+def explain(plan: Plan, *, readers: int | None = None) -> Explanation:
+    """Explain a plan: mixture, epochs, end, reading, memory, and warnings that name the fix. Reads no sample.
+
+    Args:
+        plan: The plan.
+        readers: Readers (ranks × workers) that the training will have: how much more they read than one.
+
+    Raises:
+        PlanError: `readers` is not positive.
+    """
+    if readers is not None and readers < 1:
+        raise PlanError(f"readers is {readers}; it must be at least 1 (ranks × workers of a rank)")
+    return Explanation(report(plan.data, plan.digest, readers))

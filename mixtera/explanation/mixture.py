@@ -1,0 +1,115 @@
+"""The mixture: shares, epochs, when each component runs out, and what ends the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mixtera.artifact.model import PlanData
+from mixtera.explanation.model import End, Part
+from mixtera.explanation.when import first_positions
+
+
+def end_of(data: PlanData) -> End:
+    """How the stream ends, from the timeline alone."""
+    timeline, names = data.timeline, [component.name for component in data.components]
+    changes = tuple(phase.first for phase in timeline.phases[1:])
+    if timeline.total is None:
+        endless = tuple(c.name for c in data.components if c.places is None)
+        return End("endless", endless, 0, changes)
+    delivered = _delivered(data)
+    if all(component.places == n for component, n in zip(data.components, delivered, strict=True)):
+        return End("complete", (), 0, changes)
+    wanted = timeline.phases[-1].filled(np.array([timeline.total + 1]))[0].tolist()
+    limits = [component.places for component in data.components]
+    ending = tuple(
+        name for name, n, limit in zip(names, wanted, limits, strict=True) if limit is not None and n > limit
+    )
+    unseen = sum(max(0, c.samples - n) for c, n in zip(data.components, delivered, strict=True))
+    return End("exhausted", ending, unseen, changes)
+
+
+def _delivered(data: PlanData) -> list[int]:
+    total = data.timeline.total
+    filled: list[int] = [] if total is None else data.timeline.filled(np.array([total]))[0].tolist()
+    return filled
+
+
+def tree(data: PlanData, weights: Mapping[str, float], end: End) -> tuple[Part, ...]:
+    """The mixture as a tree: components, and the groups that their names make.
+
+    Args:
+        data: The plan.
+        weights: Weights as written, by full name; may lack some or all.
+        end: How the stream ends.
+    """
+    return _grouped(_leaves(data, weights, end), 0, weights)
+
+
+def _leaves(data: PlanData, weights: Mapping[str, float], end: End) -> list[Part]:
+    first = np.array(data.timeline.phases[0].weights)
+    shares = (first / first.sum()).tolist()
+    ends = first_positions(data.timeline, np.array([max(1, c.samples) for c in data.components], np.int64))
+    delivered: Sequence[int | None] = _delivered(data) or [None] * len(data.components)
+    return [
+        Part(
+            name=component.name.rpartition("/")[2],
+            full_name=component.name,
+            weight=weights.get(component.name),
+            share=share,
+            samples=component.samples,
+            delivered=count,
+            epochs=None if count is None else count / max(1, component.samples),
+            max_epochs=None if component.places is None else component.places / max(1, component.samples),
+            first_epoch_ends=first_end,
+            unseen=None if count is None else max(0, component.samples - count),
+            on_exhaust=component.on_exhaust,
+            ends_plan=end.kind == "exhausted" and component.name in end.components,
+            parts=(),
+        )
+        for component, share, first_end, count in zip(data.components, shares, ends, delivered, strict=True)
+    ]
+
+
+def _grouped(leaves: Sequence[Part], depth: int, weights: Mapping[str, float]) -> tuple[Part, ...]:
+    """Parts of one level; leaves whose names go on share a group."""
+    levels: dict[str, list[Part]] = {}
+    for leaf in leaves:
+        levels.setdefault("/".join(leaf.full_name.split("/")[: depth + 1]), []).append(leaf)
+    return tuple(
+        below[0]
+        if len(below) == 1 and below[0].full_name == name
+        else _group(name, _grouped(below, depth + 1, weights), weights)
+        for name, below in levels.items()
+    )
+
+
+def _group(name: str, parts: tuple[Part, ...], weights: Mapping[str, float]) -> Part:
+    samples = sum(part.samples for part in parts)
+    delivered = _sum([part.delivered for part in parts])
+    return Part(
+        name=name.rpartition("/")[2],
+        full_name=name,
+        weight=weights.get(name),
+        share=sum(part.share for part in parts),
+        samples=samples,
+        delivered=delivered,
+        epochs=None if delivered is None else delivered / max(1, samples),
+        max_epochs=None,
+        first_epoch_ends=None,
+        unseen=_sum([part.unseen for part in parts]),
+        on_exhaust=None,
+        ends_plan=False,
+        parts=parts,
+    )
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def components(parts: Sequence[Part]) -> list[Part]:
+    """The components of a tree, without its groups, in order."""
+    return [leaf for part in parts for leaf in (components(part.parts) if part.parts else (part,))]

@@ -1,0 +1,255 @@
+"""What an explanation says, as small frozen values: text and JSON are two renderings of the same report.
+
+Counts are samples, positions or rows; sizes are bytes; shares are fractions between 0 and 1. None is: not known, or
+not applicable, as the attribute says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+EXPLANATION_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """The plan itself.
+
+    Attributes:
+        name: Name of the spec.
+        digest: The plan's digest.
+        positions: Length of the stream, None when it has no end.
+        samples: Samples that belong to a component, each counted once.
+    """
+
+    name: str
+    digest: str
+    positions: int | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """A source: how much of it there is, and how much the plan chose.
+
+    Attributes:
+        name: Its name.
+        format: Its format.
+        files: Files in the catalog.
+        files_read: Files with at least one chosen sample.
+        rows: Rows in all files.
+        bytes: Size of all files as stored.
+        samples: Chosen samples.
+    """
+
+    name: str
+    format: str
+    files: int
+    files_read: int
+    rows: int
+    bytes: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """From all rows to the samples of the mixture.
+
+    Attributes:
+        filter: The filter as written, None when there is none or the plan does not say.
+        rows: Samples in the catalog.
+        kept: Samples that the filter kept.
+        chosen: Samples in a component.
+        left_over: Samples that the filter kept and no component took.
+    """
+
+    filter: str | None
+    rows: int
+    kept: int
+    chosen: int
+    left_over: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of the mixture, or a group of them.
+
+    Attributes:
+        name: Name among its siblings.
+        full_name: The path, joined by `/`.
+        weight: Weight as written; None when the plan does not say.
+        share: Share of the positions at the start, over the whole mixture.
+        samples: Samples that belong to it.
+        delivered: Positions that it holds until the end; None without an end.
+        epochs: `delivered / samples`; None without an end.
+        max_epochs: Epochs that it may have; None for no limit, and for groups.
+        first_epoch_ends: Position at which each of its samples has been delivered once; None when that never comes,
+            and for groups.
+        unseen: Samples that are never delivered; None without an end.
+        on_exhaust: What happens when it runs out; None for groups.
+        ends_plan: Whether the stream ends because it has nothing left.
+        parts: What is inside; empty for a component.
+    """
+
+    name: str
+    full_name: str
+    weight: float | None
+    share: float
+    samples: int
+    delivered: int | None
+    epochs: float | None
+    max_epochs: float | None
+    first_epoch_ends: int | None
+    unseen: int | None
+    on_exhaust: str | None
+    ends_plan: bool
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the stream ends.
+
+    Attributes:
+        kind: `complete`: every component gave all it may; `exhausted`: `components` have nothing left, others do;
+            `endless`: a component repeats for ever.
+        components: The components that end it, or that keep it from ending.
+        unseen: Samples that are never delivered; 0 without an end.
+        changes: Positions at which a component leaves and the others take its share.
+    """
+
+    kind: Literal["complete", "exhausted", "endless"]
+    components: tuple[str, ...]
+    unseen: int
+    changes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Samples that two components both match; the first of them takes those that none before took.
+
+    Attributes:
+        first: Full name of the component that is tested first.
+        second: Full name of the other.
+        samples: Samples that match both.
+    """
+
+    first: str
+    second: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What some readers together read, simulated over the beginning of the plan.
+
+    Attributes:
+        readers: Readers (ranks × workers).
+        lanes: Lanes of the order that was simulated.
+        positions: Positions simulated, over all simulated readers.
+        amplification: Bytes read per byte delivered: 1 where records are read alone, more where row groups or
+            compressed files can only be read whole.
+        visits: Segments opened per segment that one reader with all lanes would open.
+    """
+
+    readers: int
+    lanes: int
+    positions: int
+    amplification: float
+    visits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Files, bytes and how they are read.
+
+    Attributes:
+        files: Files with at least one chosen sample.
+        bytes: Their size as stored.
+        delivered_bytes: Bytes of the records delivered, about; per sample of one epoch when there is no end.
+        groups: Row groups and compressed files that can only be read whole, among the files read.
+        largest_group_bytes: The largest of them, decoded, about.
+        one: One reader.
+        many: The readers asked for; None when not asked.
+        suggested: The same readers with the number of lanes that suits them; None when the plan has it already.
+    """
+
+    files: int
+    bytes: int
+    delivered_bytes: int
+    groups: int
+    largest_group_bytes: int
+    one: Reads
+    many: Reads | None
+    suggested: Reads | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a process needs.
+
+    Attributes:
+        plan_bytes: Tables and arrays of the plan: mapped, shared by all processes of a machine.
+        order_bytes: Tables that each reader makes of them.
+        flight_bytes: Samples that a reader has fetched and not delivered, and what its files keep.
+    """
+
+    plan_bytes: int
+    order_bytes: int
+    flight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSummary:
+    """How samples are ordered.
+
+    Attributes:
+        shuffle: `global` or `none`.
+        seed: Seed of the permutations.
+        chunk_size: Samples of a chunk.
+        lanes: Chunks that are open at a time.
+        granule: Samples taken from a lane before the next.
+        window_samples: Samples that are shuffled among themselves, on average over the components.
+        round_samples: Samples of a round: chunk_size × lanes.
+    """
+
+    shuffle: str
+    seed: int
+    chunk_size: int
+    lanes: int
+    granule: int
+    window_samples: int
+    round_samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A warning: something that is allowed and probably not wanted.
+
+    Attributes:
+        code: A stable short name.
+        message: What will happen.
+        fix: What to write instead.
+    """
+
+    code: str
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that an explanation says."""
+
+    mixtera_explanation: int
+    plan: PlanSummary
+    sources: tuple[SourceSummary, ...]
+    selection: Selection | None
+    mixture: tuple[Part, ...]
+    end: End
+    overlap: tuple[Overlap, ...] | None
+    reading: Reading
+    memory: Memory
+    order: OrderSummary
+    warnings: tuple[Advice, ...] = ()

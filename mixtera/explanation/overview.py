@@ -1,0 +1,87 @@
+"""The small sections: the plan, its sources, the selection, the order, memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixtera.artifact.model import PlanData
+from mixtera.explanation.facts import Facts
+from mixtera.explanation.model import Memory, OrderSummary, PlanSummary, Selection, SourceSummary
+from mixtera.explanation.simulation import CACHE_BYTES
+from mixtera.stream.stream import BUDGET_BYTES
+
+_WORD: int = 8
+"""Bytes of an int64."""
+_EPOCHS: int = 3
+"""Epochs whose permutation a reader keeps."""
+
+
+def plan_summary(data: PlanData, digest: str) -> PlanSummary:
+    """Name, digest and length."""
+    return PlanSummary(data.name, digest, data.timeline.total, len(data.rows))
+
+
+def sources_of(data: PlanData) -> tuple[SourceSummary, ...]:
+    """Each source with its files and how much of it is chosen."""
+    file_source, rows, size = (data.files.column(name).to_numpy() for name in ("source", "rows", "size"))
+    chosen = _samples_per_file(data)
+    return tuple(
+        SourceSummary(
+            name=source.name,
+            format=source.format,
+            files=int(np.count_nonzero(mine)),
+            files_read=int(np.count_nonzero(chosen[mine])),
+            rows=int(rows[mine].sum()),
+            bytes=int(size[mine].sum()),
+            samples=int(chosen[mine].sum()),
+        )
+        for source, mine in ((source, file_source == number) for number, source in enumerate(data.sources))
+    )
+
+
+def _samples_per_file(data: PlanData) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    file = data.segments.column("file").to_numpy()[data.entries.column("segment").to_numpy()]
+    counts = np.zeros(data.files.num_rows, np.int64)
+    np.add.at(counts, file, data.entries.column("count").to_numpy())
+    return counts
+
+
+def selection_of(data: PlanData, facts: Facts) -> Selection | None:
+    """From all samples to those of the mixture; None when the plan does not say."""
+    if facts.rows is None or facts.kept is None:
+        return None
+    chosen = len(data.rows)
+    return Selection(facts.filter, facts.rows, facts.kept, chosen, facts.kept - chosen)
+
+
+def order_summary(data: PlanData) -> OrderSummary:
+    """The order's parameters and what they come to."""
+    order = data.order
+    return OrderSummary(
+        shuffle=order.shuffle,
+        seed=order.seed,
+        chunk_size=order.chunk_size,
+        lanes=order.lanes,
+        granule=order.granule,
+        window_samples=_window_samples(data),
+        round_samples=order.chunk_size * order.lanes,
+    )
+
+
+def _window_samples(data: PlanData) -> int:
+    """Samples of a window: its segments' samples, on average over the positions at the start of the plan."""
+    weights = np.array(data.timeline.phases[0].weights)
+    samples = np.array([component.samples for component in data.components])
+    windows = np.maximum(1.0, np.diff(data.component_entries) / data.order.window_segments)
+    return round(float(np.average(samples / windows, weights=weights)))
+
+
+def memory_of(data: PlanData, largest_group_bytes: int) -> Memory:
+    """Bytes of the plan, and of what a reader holds."""
+    tables = data.files.nbytes + data.segments.nbytes + data.entries.nbytes
+    entries, segments, files = data.entries.num_rows, data.segments.num_rows, data.files.num_rows
+    return Memory(
+        plan_bytes=tables + data.rows.nbytes + data.starts.nbytes,
+        order_bytes=_WORD * ((4 + 3 * _EPOCHS) * entries + 5 * segments + files),
+        flight_bytes=BUDGET_BYTES + max(CACHE_BYTES, largest_group_bytes),
+    )

@@ -1,0 +1,121 @@
+"""Simulation: how much readers read for what they deliver, over the beginning of the plan.
+
+The model. A reader works through its pieces as `Plan.stream` does. A record at a byte offset is read alone. A row
+group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
+are kept as the stream keeps. Bytes are those of decoded records. Not counted: pages of the operating system, gaps
+between near records that are read through, and caches of the storage.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.artifact.model import PlanData
+from mixtera.artifact.pointers import PointerMap, Pointers
+from mixtera.explanation.model import Reads
+from mixtera.explanation.units import Units
+from mixtera.order.seats import Int64s
+from mixtera.stream.batches import mean_sample_bytes
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.pieces import cutting, pieces
+from mixtera.stream.stream import BUDGET_BYTES
+
+POSITIONS: Final = 1 << 18
+"""Positions that are looked at for one number of readers, about."""
+READERS: Final = 4
+"""Readers that are simulated where there are more: they are alike."""
+CACHE_BYTES: Final = BUDGET_BYTES // 2
+"""Bytes that the files of a reader keep."""
+
+
+@dataclass
+class _Counts:
+    """What some readers did so far; `lone_visits` is what their part of the visits of a lone reader would be."""
+
+    positions: int = 0
+    delivered_bytes: float = 0.0
+    read_bytes: float = 0.0
+    visits: int = 0
+    lone_visits: float = 0.0
+
+
+def simulate(data: PlanData, units: Units, readers: int) -> Reads:
+    """Let readers work through the beginning of the plan, and count.
+
+    Args:
+        data: The plan.
+        units: Its units.
+        readers: Readers in total; at most `READERS` of them, evenly spread, are simulated.
+    """
+    pointers, counts = PointerMap(data), _Counts()
+    chosen = sorted({number * readers // min(readers, READERS) for number in range(min(readers, READERS))})
+    for rank in chosen:
+        consumer = Consumer(data.order.granule, rank, readers, 0, data.timeline.total)
+        _read(data, units, pointers, consumer, POSITIONS // len(chosen), counts)
+    return Reads(
+        readers=readers,
+        lanes=data.order.lanes,
+        positions=counts.positions,
+        amplification=counts.read_bytes / counts.delivered_bytes if counts.delivered_bytes else 1.0,
+        visits=counts.visits / counts.lone_visits if counts.lone_visits else 1.0,
+    )
+
+
+def _read(
+    data: PlanData, units: Units, pointers: PointerMap, consumer: Consumer, positions: int, counts: _Counts
+) -> None:
+    """One reader: piece by piece, until it has looked at enough positions."""
+    cut = cutting(consumer, data.order, int(BUDGET_BYTES / mean_sample_bytes(data)))
+    kept, seen = _Kept(units.bytes), 0
+    for piece in pieces(consumer, data.order, cut):
+        found = pointers.lane(piece.round, piece.lane, piece.first, piece.last)
+        _count(units, found, consumer.owns(found.position), kept, counts)
+        seen += len(found.position)
+        if seen >= positions:
+            return
+
+
+def _count(units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts) -> None:
+    """One piece: what is delivered of it, read for it, and which segments are opened."""
+    delivered = int(np.count_nonzero(own))
+    if not delivered:
+        return
+    segment = units.segments(found)
+    mine = segment[own]
+    bytes_ = np.where(found.start[own] >= 0, found.stop[own] - found.start[own], units.row_bytes[found.file[own]])
+    unit = units.unit[mine]
+    counts.positions += delivered
+    counts.delivered_bytes += float(bytes_.sum())
+    counts.read_bytes += float(bytes_[unit < 0].sum()) + kept.read(np.unique(unit[unit >= 0]))
+    counts.visits += len(np.unique(mine))
+    counts.lone_visits += len(np.unique(segment)) * delivered / len(segment)
+
+
+class _Kept:
+    """The whole units that a reader keeps; those unused for longest make room."""
+
+    def __init__(self, sizes: Int64s) -> None:
+        self._sizes = sizes
+        self._units: OrderedDict[int, None] = OrderedDict()
+        self._bytes = 0
+
+    def read(self, units: Int64s) -> int:
+        """Have some units; returns the bytes that had to be read for them."""
+        read = 0
+        for unit in units.tolist():
+            if unit not in self._units:
+                read += int(self._sizes[unit])
+                self._bytes += int(self._sizes[unit])
+            self._units[unit] = None
+            self._units.move_to_end(unit)
+            self._trim()
+        return read
+
+    def _trim(self) -> None:
+        while self._bytes > CACHE_BYTES and len(self._units) > 1:
+            self._bytes -= int(self._sizes[self._units.popitem(last=False)[0]])

@@ -1,0 +1,210 @@
+"""The report as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mixtera.artifact.model import SEGMENT_ROWS
+from mixtera.explanation.mixture import components
+from mixtera.explanation.model import Part, Reads, Report
+from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
+from mixtera.explanation.table import clipped, table, wrapped
+
+_INDENT: Final = "  "
+_NAME_WIDTH: Final = 36
+_PARTS: Final = 40
+"""Components that the text lists; JSON has all of them."""
+
+
+def text(report: Report) -> str:
+    """The whole report; lines of at most 100 columns where names allow it."""
+    sections = (_head, _sources, _selection, _mixture, _end, _overlap, _reading, _order, _warnings)
+    blocks = [lines for section in sections if (lines := list(section(report)))]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _head(report: Report) -> Iterator[str]:
+    plan = report.plan
+    length = "without end" if plan.positions is None else f"{count(plan.positions)} positions"
+    yield f"Plan {plan.name}: {length} over {count(plan.samples)} samples"
+    yield f"{_INDENT}{plan.digest}"
+
+
+def _sources(report: Report) -> Iterator[str]:
+    head = ("source", "format", "files", "rows", "size", "samples in the mixture")
+    rows = [
+        (clipped(s.name, _NAME_WIDTH), s.format, count(s.files), count(s.rows), bytes_text(s.bytes), count(s.samples))
+        for s in report.sources
+    ]
+    yield "Sources"
+    yield from _indented(table([head, *rows], left=2))
+
+
+def _selection(report: Report) -> Iterator[str]:
+    chosen = report.selection
+    if chosen is None:
+        return
+    rows = [("", "samples", "of all"), ("in the catalog", count(chosen.rows), "")]
+    for label, value in (
+        ("kept by the filter" if chosen.filter else "kept (no filter)", chosen.kept),
+        ("in a component", chosen.chosen),
+        ("in no component", chosen.left_over),
+    ):
+        rows.append((label, count(value), percent(value / chosen.rows if chosen.rows else 0.0)))
+    yield "Selection"
+    if chosen.filter:
+        yield from wrapped(chosen.filter, f"{_INDENT}filter: ", _INDENT * 5)
+    yield from _indented(table(rows))
+
+
+def _mixture(report: Report) -> Iterator[str]:
+    head = ("component", "weight", "share", "samples", "delivered", "epochs", "of at most", "first epoch ends at")
+    rows = [row for part in report.mixture for row in _part_rows(part, 0, report)]
+    hidden = len(rows) - _PARTS
+    yield "Mixture"
+    yield from _indented(table([head, *rows[:_PARTS]]))
+    if hidden > 0:
+        yield f"{_INDENT}… and {count(hidden)} more; `--format json` has all of them"
+
+
+def _part_rows(part: Part, depth: int, report: Report) -> Iterator[tuple[str, ...]]:
+    endless = report.plan.positions is None
+    yield (
+        "  " * depth + clipped(part.name, _NAME_WIDTH - 2 * depth),
+        weight_text(part.weight),
+        percent(part.share),
+        count(part.samples),
+        "" if part.delivered is None else count(part.delivered),
+        "" if part.epochs is None else f"{part.epochs:.2f}",
+        "" if part.parts or not _is_capped(part) else f"{part.max_epochs:.4g}",
+        _first_epoch(part, endless),
+    )
+    for below in part.parts:
+        yield from _part_rows(below, depth + 1, report)
+
+
+def _is_capped(part: Part) -> bool:
+    return part.max_epochs is not None and part.max_epochs != 1
+
+
+def _first_epoch(part: Part, endless: bool) -> str:
+    if part.parts:
+        return ""
+    if part.first_epoch_ends is None:
+        return "never" if not endless else ""
+    return count(part.first_epoch_ends)
+
+
+def _end(report: Report) -> Iterator[str]:
+    end, positions = report.end, report.plan.positions
+    names = listed(end.components)
+    yield "End"
+    if end.kind == "endless" or positions is None:
+        yield from wrapped(f"The stream has no end: {names} may repeat for ever.", _INDENT, _INDENT)
+    elif end.kind == "complete":
+        yield from wrapped(
+            f"The stream ends at position {count(positions)}, when every component has given all it may.",
+            _INDENT,
+            _INDENT,
+        )
+    else:
+        what = "has nothing left" if len(end.components) == 1 else "have nothing left"
+        sentence = f"The stream ends at position {count(positions)}: the next sample would be of {names}, which {what}."
+        yield from wrapped(sentence, _INDENT, _INDENT)
+        yield from _unseen(report)
+    if end.changes:
+        places = listed(map(count, end.changes))
+        yield from wrapped(f"A component leaves and the others take its share at position {places}.", _INDENT, _INDENT)
+
+
+def _unseen(report: Report) -> Iterator[str]:
+    parts = sorted((p for p in components(report.mixture) if p.unseen), key=lambda p: -(p.unseen or 0))
+    if parts:
+        yield f"{_INDENT}Never seen: {count(report.end.unseen)} samples"
+        rows = [
+            (clipped(p.full_name, _NAME_WIDTH), count(p.unseen or 0), percent((p.unseen or 0) / p.samples))
+            for p in parts[:_UNSEEN]
+        ]
+        yield from _indented(_indented(table([("component", "samples", "of its own"), *rows])))
+        if len(parts) > _UNSEEN:
+            yield f"{_INDENT * 2}… and {count(len(parts) - _UNSEEN)} components more"
+
+
+_UNSEEN: Final = 8
+
+
+def _overlap(report: Report) -> Iterator[str]:
+    if not report.overlap:
+        return
+    pairs = sorted(report.overlap, key=lambda pair: -pair.samples)[:_UNSEEN]
+    yield "Overlap (samples that match two components; the first takes them)"
+    rows = [(clipped(p.first, _NAME_WIDTH), clipped(p.second, _NAME_WIDTH), count(p.samples)) for p in pairs]
+    yield from _indented(table([("first", "second", "samples"), *rows], left=2))
+
+
+def _reading(report: Report) -> Iterator[str]:
+    reading, memory = report.reading, report.memory
+    delivered = "records of one epoch" if report.plan.positions is None else "records delivered"
+    rows = [
+        ("files to read", f"{count(reading.files)}", f"{bytes_text(reading.bytes)} as stored"),
+        (delivered, "", f"about {bytes_text(reading.delivered_bytes)} decoded"),
+    ]
+    if reading.groups:
+        largest = f"the largest {bytes_text(reading.largest_group_bytes)} decoded"
+        rows.append(("row groups and files read whole", count(reading.groups), largest))
+    yield "Reading"
+    yield from _indented(_label_lines(rows))
+    yield from _reads(report)
+    yield (
+        f"{_INDENT}memory: plan {bytes_text(memory.plan_bytes)} mapped; per reader "
+        f"{bytes_text(memory.order_bytes)} for the order, up to {bytes_text(memory.flight_bytes)} for samples"
+    )
+
+
+def _label_lines(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    label, number = (max(len(row[c]) for row in rows) for c in (0, 1))
+    return [f"{a.ljust(label)}  {b.rjust(number)}  {c}" for a, b, c in rows]
+
+
+def _reads(report: Report) -> Iterator[str]:
+    reading = report.reading
+    every = [reads for reads in (reading.one, reading.many, reading.suggested) if reads is not None]
+    head = ("", "bytes read per byte delivered", "segments opened")
+    yield from _indented(table([head, *((_readers(r), multiple(r.amplification), multiple(r.visits)) for r in every)]))
+    yield f"{_INDENT}(simulated over {count(reading.one.positions)} positions from the start)"
+
+
+def _readers(reads: Reads) -> str:
+    return f"{count(reads.readers)} reader{'' if reads.readers == 1 else 's'}, {count(reads.lanes)} lanes"
+
+
+def _order(report: Report) -> Iterator[str]:
+    order = report.order
+    yield "Order"
+    if order.shuffle == "none":
+        yield f"{_INDENT}shuffle none: each component in the order of its files"
+    else:
+        sentence = (
+            f"shuffle global, seed {order.seed}: segments of up to {count(SEGMENT_ROWS)} rows over all files, then rows "
+            f"inside windows of about {count(order.window_samples)} samples; a new permutation each epoch"
+        )
+        yield from wrapped(sentence, _INDENT, _INDENT)
+    yield (
+        f"{_INDENT}{count(order.lanes)} lanes × chunks of {count(order.chunk_size)} = rounds of "
+        f"{count(order.round_samples)} samples, in granules of {count(order.granule)}"
+    )
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    if report.warnings:
+        yield "Warnings"
+    for number, warning in enumerate(report.warnings, 1):
+        mark = f"{_INDENT}{number}. "
+        rest = " " * len(mark)
+        yield from wrapped(f"{warning.message}.", mark, rest)
+        yield from wrapped(f"To change it: {warning.fix}.", rest, rest)
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [_INDENT + line for line in lines]

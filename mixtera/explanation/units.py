@@ -1,0 +1,78 @@
+"""Units of reading: what of a file can only be read as a whole, and what it weighs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.pointers import Pointers
+from mixtera.order.seats import Int64s
+
+COMPRESSED: Final = (".gz", ".zst", ".bz2", ".xz")
+"""Suffixes of compressed files: decompressed from the beginning, so read as a whole."""
+
+Float64s = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units of a plan's files. A unit is a row group, a compressed file, or a record that is read alone.
+
+    Attributes:
+        segment_key: [S] int64, ascending: file and first row of each segment in one number.
+        unit: [S] int64, the whole unit that a segment lies in, or −1 where records are read alone.
+        bytes: [U] int64, decoded bytes of each whole unit, about.
+        row_bytes: [F] float64, decoded bytes of a record of each file, about.
+        used: [S] bool, whether a segment holds a chosen sample.
+    """
+
+    segment_key: Int64s
+    unit: Int64s
+    bytes: Int64s
+    row_bytes: Float64s
+    used: npt.NDArray[np.bool_]
+
+    def segments(self, found: Pointers) -> Int64s:
+        """[n] the segment of each pointer."""
+        key = (found.file << ROW_BITS) | found.row
+        segment: Int64s = np.searchsorted(self.segment_key, key, side="right") - 1
+        return segment
+
+    @property
+    def used_units(self) -> Int64s:
+        """Whole units that hold a chosen sample."""
+        units: Int64s = np.unique(self.unit[self.used & (self.unit >= 0)])
+        return units
+
+
+def units_of(data: PlanData) -> Units:
+    """The units of a plan: row groups and compressed files are whole, records at byte offsets are not."""
+    file, row, rows, group, start = (
+        data.segments.column(name).to_numpy().astype(np.int64) for name in ("file", "row", "rows", "group", "start")
+    )
+    row_bytes = record_bytes(data)
+    compressed = np.array([url.endswith(COMPRESSED) for url in data.files.column("url").to_pylist()], bool)
+    whole_file = compressed[file]
+    several = np.bincount(group, minlength=1)[group] > 1
+    whole = (start < 0) | several | whole_file
+    identity = np.where(whole_file, -1 - file, group)  # one per row group, or one per compressed file
+    distinct, which = np.unique(identity[whole], return_inverse=True)
+    unit = np.full(len(file), -1, np.int64)
+    unit[whole] = which
+    sizes = np.bincount(which, rows[whole] * row_bytes[file[whole]], len(distinct)).astype(np.int64)
+    used = np.zeros(len(file), bool)
+    used[data.entries.column("segment").to_numpy()] = True
+    return Units((file << ROW_BITS) | row, unit, sizes, row_bytes, used)
+
+
+def record_bytes(data: PlanData) -> Float64s:
+    """[F] bytes of a record, decoded where that is known, on average over each file."""
+    rows, size, content = (
+        data.files.column(name).to_numpy().astype(np.float64) for name in ("rows", "size", "content_bytes")
+    )
+    bytes_: Float64s = np.where(content > 0, content, size) / np.maximum(rows, 1)
+    return bytes_
