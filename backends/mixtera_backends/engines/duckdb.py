@@ -1,0 +1,99 @@
+"""DuckDB: in process, over the catalog's Parquet files as they lie. The default engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from mixtera.errors import EngineError
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    from ibis.backends.duckdb import Backend
+
+_BATCH_ROWS: Final = 131_072
+_MEMORY_LIMIT: Final = "2GB"
+
+
+class DuckDBEngine:
+    """One DuckDB session in memory; what does not fit goes to a temporary directory that is removed with it."""
+
+    name = "duckdb"
+    dialect = "duckdb"
+
+    def __init__(self, memory_limit: str = _MEMORY_LIMIT, threads: int | None = None) -> None:
+        """Make a session; DuckDB is loaded when it is first used.
+
+        Args:
+            memory_limit: What DuckDB may hold before it spills, as it writes sizes: `2GB`.
+            threads: Threads; the processors of this process by default.
+        """
+        self._memory_limit = memory_limit
+        self._threads = threads or len(os.sched_getaffinity(0))
+        self._spill: TemporaryDirectory[str] | None = None
+
+    @cached_property
+    def _connection(self) -> Backend:
+        import ibis
+
+        self._spill = TemporaryDirectory(prefix="mixtera-duckdb-")
+        return ibis.duckdb.connect(
+            threads=self._threads,
+            memory_limit=self._memory_limit,
+            temp_directory=self._spill.name,
+            preserve_insertion_order=False,
+        )
+
+    def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
+        """Make the catalog's tables known: table name → Parquet files, read in place; no files make an empty table."""
+        with _engine_errors():
+            for name, files in tables.items():
+                if files:
+                    self._connection.read_parquet(list(files), table_name=name, hive_partitioning=False)
+                else:
+                    self._connection.create_table(name, schema=_ibis_schema(schemas[name]), temp=True, overwrite=True)
+
+    def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
+        """Run an unbound expression and stream its rows, in any order."""
+        with _engine_errors():
+            yield from self._connection.to_pyarrow_batches(expression, chunk_size=_BATCH_ROWS)
+
+    def analyze(self, expression: ir.Table) -> str:
+        """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
+        import ibis
+
+        with _engine_errors():
+            text = ibis.to_sql(expression, dialect="duckdb")
+            with self._connection.raw_sql(f"EXPLAIN ANALYZE {text}") as cursor:
+                return "\n".join(str(row[1]) for row in cursor.fetchall())
+
+    def close(self) -> None:
+        """End the session and remove what it spilled."""
+        if self._spill is not None:
+            self._connection.disconnect()
+            self._spill.cleanup()
+            self._spill = None
+            del self._connection
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    import duckdb
+    from ibis.common.exceptions import IbisError
+
+    try:
+        yield
+    except (duckdb.Error, IbisError, pa.ArrowException) as error:
+        raise EngineError(f"duckdb: {error}") from error
+
+
+def _ibis_schema(schema: pa.Schema) -> Any:  # noqa: ANN401 - Ibis is loaded when it is used
+    import ibis
+
+    return ibis.Schema.from_pyarrow(schema)

@@ -1,0 +1,77 @@
+"""What the compiler found, kept with the plan for `explain`. Plain JSON values; no part of the digest."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from mixtera.compiler.build import SourcePlan
+from mixtera.compiler.components import Member
+from mixtera.compiler.inputs import Catalog
+from mixtera.compiler.labels import Labels
+from mixtera.compiler.leaves import components
+from mixtera.compiler.show import show
+from mixtera.spec.model import Grouped, Parts, Spec
+
+
+def facts(
+    spec: Spec, plans: Sequence[SourcePlan], labels: Labels, members: Sequence[Member], catalog: Catalog
+) -> dict[str, Any]:
+    """The facts of a compilation.
+
+    Returns:
+        definition: The spec file, its filter, its mixture as a tree, as text.
+        catalog: Where the catalog lies.
+        sources: Per source: files, bytes, rows in the catalog; dropped by the filter, unassigned to any component,
+            left out for weight 0, selected; snapshot; types.
+        left_out: Components of weight 0: name and samples.
+        made: When, and by which version.
+    """
+    return {
+        "definition": {
+            "file": spec.file,
+            "filter": None if spec.filter is None else show(spec.filter),
+            "mixture": _tree(spec.mixture.parts),
+        },
+        "catalog": str(catalog.path.absolute()),
+        "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
+        "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.weight],
+        "made": {"at": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "by": version("mixtera")},
+    }
+
+
+def _source(number: int, plan: SourcePlan, labels: Labels, members: Sequence[Member]) -> dict[str, Any]:
+    counts, kept, rows = labels.counts[number], int(labels.kept[number]), plan.indexed.rows
+    selected = int(sum(counts[member.code] for member in members if member.weight))
+    sizes = plan.indexed.files.column("size").to_pylist()
+    return {
+        "name": plan.source.name,
+        "format": plan.source.format,
+        "files": len(sizes),
+        "bytes": sum(sizes),
+        "rows": rows,
+        "dropped": rows - kept,
+        "unassigned": kept - int(counts.sum()),
+        "weightless": int(counts.sum()) - selected,
+        "selected": selected,
+        "snapshot": plan.indexed.snapshot_id,
+        "types": dict(plan.indexed.types),
+        "lacks": [name for name, _ in plan.plan.scan.missing],
+    }
+
+
+def _tree(parts: Parts) -> list[dict[str, Any]]:
+    """The mixture as it is written: name, condition and weight of every component, outer before inner."""
+    if isinstance(parts, Grouped):
+        return [{"by": list(parts.by), "weights": type(parts.weights).__name__.lower()}]
+    return [
+        {
+            "name": "/".join(path),
+            "where": None if component.where is None else show(component.where),
+            "weight": component.weight,
+            "by": list(component.parts.by) if isinstance(component.parts, Grouped) else [],
+        }
+        for path, component in components(parts)
+    ]

@@ -1,0 +1,145 @@
+"""Runs the expressions and gathers what they say: one small code per row of every file, in plan order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixtera.compiler.build import SourcePlan
+from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.groups import Codes, GroupEncoder, Key
+from mixtera.compiler.leaves import Leaf
+from mixtera.compiler.lower import lower
+from mixtera.compiler.nodes import NO_LABEL
+from mixtera.compiler.rows import Numbering, Rows
+from mixtera.compiler.scratch import scratch
+from mixtera.compiler.starts import Starts, Unsigned
+from mixtera.contracts.engine import Engine
+from mixtera.errors import Issue, SpecError
+
+_COUNTED = 1 << 20
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the engine said of all rows.
+
+    Attributes:
+        codes: [rows] code of each row; `none` where it is not selected.
+        none: See `codes`.
+        groups: Per leaf with a `by`: value → code. Other leaves have their label as code.
+        counts: [sources, codes] samples.
+        kept: [sources] samples that pass the filter.
+        offset: [segments] first byte of each; −1 where the format has no offsets.
+        starts: Where records start; see `mixtera.artifact.model`.
+    """
+
+    codes: Unsigned
+    none: int
+    groups: Mapping[int, Mapping[Key, int]]
+    counts: Int64s
+    kept: Int64s
+    offset: Int64s
+    starts: Unsigned
+
+
+def gather(plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], engine: Engine) -> Labels:
+    """Label every row of every source.
+
+    Args:
+        plans: Plans of the sources; the engine knows their tables.
+        index: Their files.
+        leaves: What the labels mean.
+        engine: Runs the expressions; its rows may come in any order.
+
+    Raises:
+        EngineError: The engine failed.
+        PlanError: The catalog contradicts itself.
+        SpecError: A `by` has more values than a plan can hold.
+    """
+    for wide in (False, True):
+        gathering = _Gathering(plans, index, leaves, wide)
+        for number in range(len(plans)):
+            gathering.run(number, engine)
+        if not gathering.starts.overflow:
+            break
+    return gathering.labels()
+
+
+class _Gathering:
+    def __init__(self, plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], wide: bool) -> None:
+        self._plans, self._index = plans, index
+        self._groups = [leaf for leaf in leaves if leaf.group is not None]
+        small = not self._groups and len(leaves) < 255
+        self._none = 255 if small else 65535
+        self._dtype = np.dtype(np.uint8 if small else np.uint16)
+        self._codes = scratch(index.total_rows + 1, self._dtype)  # one more, so that every row has one behind it
+        self._codes.fill(self._none)
+        self._given = Codes(len(leaves))
+        self._kept = np.zeros(len(plans), np.int64)
+        self.starts = Starts(index, wide)
+
+    def run(self, number: int, engine: Engine) -> None:
+        """Take in all rows of one source."""
+        source = self._plans[number]
+        if not source.indexed.data_files:
+            return
+        plan = source.plan
+        own = dict(plan.scan.columns)
+        constants = {name: source.source.name if name == "dataset" else None for name in plan.by if name not in own}
+        encoder = GroupEncoder(self._groups, constants, self._given)
+        numbering = Numbering(self._index, number, source.source.name)
+        for batch in engine.batches(lower(plan)):
+            if batch.num_rows:
+                rows = numbering.rows(batch, plan.offsets, [name for name in plan.by if name in own])
+                self._kept[number] += len(rows.number)
+                self._take(rows.take(rows.label != NO_LABEL), encoder, numbering)
+        if self._kept[number] > source.indexed.rows:
+            raise numbering.twice()
+
+    def _take(self, rows: Rows, encoder: GroupEncoder, numbering: Numbering) -> None:
+        if not len(rows.number):
+            return
+        if (self._codes[rows.number] != self._none).any():
+            raise numbering.twice()
+        codes = encoder.encode(rows.label, rows.groups)
+        if self._given.next > self._none:
+            raise self._too_many()
+        self._codes[rows.number] = codes.astype(self._dtype)
+        if len(rows.offset):
+            self.starts.add(rows, self._codes[rows.number + 1] != self._none)
+
+    def _too_many(self) -> SpecError:
+        found = {label: len(keys) for label, keys in self._given.found.items()}
+        leaf = max(self._groups, key=lambda leaf: found.get(leaf.label, 0))
+        place = leaf.place
+        return SpecError(
+            [
+                Issue(
+                    place.file,
+                    place.line,
+                    place.column,
+                    f"by: more than {self._none - 1:,} different values; a plan holds at most so many components. "
+                    "Group by a coarser property",
+                )
+            ]
+        )
+
+    def labels(self) -> Labels:
+        """Everything gathered."""
+        codes = self._codes[:-1]
+        offset, starts = self.starts.finish(codes, self._none)
+        return Labels(codes, self._none, self._given.found, self._counts(codes), self._kept, offset, starts)
+
+    def _counts(self, codes: Unsigned) -> Int64s:
+        counts = np.zeros((len(self._plans), self._given.next), np.int64)
+        for source, (start, stop) in enumerate(
+            zip(self._index.source_files, self._index.source_files[1:], strict=False)
+        ):
+            last = self._index.first[stop]
+            for first in range(self._index.first[start], last, _COUNTED):
+                part = codes[first : min(first + _COUNTED, last)]
+                counts[source] += np.bincount(part, minlength=self._none + 1)[: self._given.next]
+        return counts

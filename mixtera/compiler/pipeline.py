@@ -1,0 +1,145 @@
+"""Spec and catalog → plan."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pyarrow as pa
+
+from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanData, PlanSource
+from mixtera.compiler.build import SourcePlan, build
+from mixtera.compiler.components import Member, members
+from mixtera.compiler.entries import select
+from mixtera.compiler.facts import facts
+from mixtera.compiler.files import FileIndex, file_index
+from mixtera.compiler.inputs import Catalog
+from mixtera.compiler.labels import Labels, gather
+from mixtera.compiler.leaves import leaves
+from mixtera.compiler.lower import arrow_schema
+from mixtera.compiler.rewrite import rewrite_plan
+from mixtera.contracts.engine import Engine
+from mixtera.errors import StorageError
+from mixtera.order.exhaustion import timeline
+from mixtera.plan import Plan
+from mixtera.registry import engine_named
+from mixtera.spec.model import Spec
+
+
+class Clock:
+    """Seconds that the steps of a compilation took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure one step."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - begin, 4)
+
+
+def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") -> Plan:
+    """Compile a spec over the newest snapshots of its sources.
+
+    Args:
+        spec: The spec.
+        catalog: Holds its sources, indexed.
+        engine: Name of the engine that runs the expressions, or an engine; the plan is the same with any.
+
+    Returns:
+        The plan, in a temporary directory that goes with it; `save` keeps it.
+
+    Raises:
+        SpecError: The spec does not fit the data: wrong types, components without samples, unknown values, …
+        CatalogError: A source is not indexed, or was indexed differently.
+        EngineError: The engine failed.
+        PlanError: The catalog contradicts itself, or the mixture cannot be ordered.
+        StorageError: There is no room for the plan.
+    """
+    try:
+        return _compiled(spec, catalog, engine)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"cannot write temporary files: {error}; the variable TMPDIR names another place") from error
+
+
+def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
+    clock, numbered = Clock(), leaves(spec.mixture)
+    with clock.step("plan"):
+        plans = optimised(build(spec, catalog))
+        index = file_index([plan.indexed for plan in plans], [plan.offsets for plan in plans])
+    with clock.step("labels"), session(engine, plans) as running:
+        labels = gather(plans, index, numbered, running)
+        name = running.name
+    with clock.step("components"):
+        found = members(spec, numbered, labels)
+        data = _plan_data(spec, plans, index, labels, found)
+    data = replace(data, facts=facts(spec, plans, labels, found, catalog) | {"engine": name, "seconds": clock.seconds})
+    return _temporary(data)
+
+
+def _temporary(data: PlanData) -> Plan:
+    directory = Path(mkdtemp(prefix="mixtera-plan-"))
+    try:
+        return Plan.of(data, directory)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _plan_data(
+    spec: Spec, plans: Sequence[SourcePlan], index: FileIndex, labels: Labels, found: Sequence[Member]
+) -> PlanData:
+    chosen = [member for member in found if member.weight > 0]
+    selection = select(index.segments, labels.codes, labels.none, [(member.code, member.samples) for member in chosen])
+    components = tuple(member.component for member in chosen)
+    return PlanData(
+        name=spec.name,
+        sources=tuple(
+            PlanSource(plan.source.name, plan.source.format, tuple((c.name, c.path) for c in plan.source.content))
+            for plan in plans
+        ),
+        components=components,
+        order=OrderParameters(
+            spec.order.seed, spec.order.shuffle, spec.order.chunk_size, spec.order.lanes, spec.order.granule
+        ),
+        timeline=timeline(
+            [component.weight for component in components],
+            [component.places for component in components],
+            [component.on_exhaust for component in components],
+        ),
+        files=index.table,
+        segments=_segment_table(index, labels),
+        entries=selection.entries,
+        component_entries=selection.component_entries,
+        rows=selection.rows,
+        starts=labels.starts,
+    )
+
+
+def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:
+    segments = index.segments
+    columns = (segments.file, segments.row, segments.rows, segments.group, labels.offset, segments.slot)
+    return pa.table(dict(zip(SEGMENTS.names, columns, strict=True))).cast(SEGMENTS)
+
+
+def optimised(plans: Sequence[SourcePlan]) -> tuple[SourcePlan, ...]:
+    """The plans after all rules."""
+    return tuple(replace(plan, plan=rewrite_plan(plan.plan)) for plan in plans)
+
+
+@contextmanager
+def session(engine: str | Engine, plans: Sequence[SourcePlan]) -> Iterator[Engine]:
+    """An engine that knows the tables of some plans; one that was named is closed at the end."""
+    with closing(engine_named(engine)) if isinstance(engine, str) else nullcontext(engine) as running:
+        tables = {plan.indexed.table: plan.indexed.data_files for plan in plans}
+        running.register(tables, {plan.indexed.table: arrow_schema(plan.indexed.types) for plan in plans})
+        yield running
