@@ -6,38 +6,36 @@ from dataclasses import replace
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.advice import advice
-from mixtera.explanation.facts import Facts, facts_of
+from mixtera.explanation.facts import facts_of
 from mixtera.explanation.mixture import end_of, tree
 from mixtera.explanation.model import EXPLANATION_VERSION, Overlap, Report
 from mixtera.explanation.overview import memory_of, order_summary, plan_summary, selection_of, sources_of
 from mixtera.explanation.reading import reading
 
 
-def report(data: PlanData, digest: str, readers: int | None = None) -> Report:
+def report(
+    data: PlanData, digest: str, readers: int | None = None, overlap: tuple[Overlap, ...] | None = None
+) -> Report:
     """Everything that can be said of a plan, a pure function of it.
 
     Args:
         data: The plan.
         digest: Its digest.
         readers: Readers (ranks × workers) to compare with one.
+        overlap: Components whose predicates overlap; None when it was not looked for.
     """
     facts, end, reads = facts_of(data.facts), end_of(data), reading(data, readers)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,
         plan=plan_summary(data, digest),
-        sources=sources_of(data),
+        sources=sources_of(data, facts),
         selection=selection_of(data, facts),
+        by=facts.by,
         mixture=tree(data, facts.weights, end),
         end=end,
-        overlap=_overlap(facts),
+        overlap=overlap,
         reading=reads,
         memory=memory_of(data, reads.largest_group_bytes),
         order=order_summary(data),
     )
     return replace(found, warnings=advice(found))
-
-
-def _overlap(facts: Facts) -> tuple[Overlap, ...] | None:
-    if facts.overlap is None:
-        return None
-    return tuple(Overlap(pair.first, pair.second, pair.samples) for pair in facts.overlap)

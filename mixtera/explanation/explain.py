@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mixtera.errors import PlanError
 from mixtera.explanation.build import report
-from mixtera.explanation.model import Report
+from mixtera.explanation.model import Overlap, Report
 from mixtera.explanation.text import text
 from mixtera.plan import Plan
+
+if TYPE_CHECKING:
+    from mixtera.compiler import Overlap as Claimed
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,18 @@ class Explanation:
         return values
 
 
-def explain(plan: Plan, *, readers: int | None = None) -> Explanation:
+def explain(plan: Plan, *, readers: int | None = None, overlap: Sequence[Claimed] | None = None) -> Explanation:
     """Explain a plan: mixture, epochs, end, reading, memory, and warnings that name the fix. Reads no sample.
 
     Args:
         plan: The plan.
         readers: Readers (ranks × workers) that the training will have: how much more they read than one.
+        overlap: What `mixtera.compiler.overlap(spec, catalog)` found; a plan alone does not know it.
 
     Raises:
         PlanError: `readers` is not positive.
     """
     if readers is not None and readers < 1:
         raise PlanError(f"readers is {readers}; it must be at least 1 (ranks × workers of a rank)")
-    return Explanation(report(plan.data, plan.digest, readers))
+    pairs = None if overlap is None else tuple(Overlap(pair.first, pair.second, pair.samples) for pair in overlap)
+    return Explanation(report(plan.data, plan.digest, readers, pairs))

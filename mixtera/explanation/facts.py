@@ -1,4 +1,7 @@
-"""Facts: what the compiler wrote down of the spec and the catalog. A plan made otherwise has none, or some of them."""
+"""Facts: what the compiler wrote down of the spec and the catalog (`mixtera.compiler.facts`), as far as used here.
+
+A plan that was made otherwise has none of them, and its explanation says less.
+"""
 
 from __future__ import annotations
 
@@ -9,35 +12,56 @@ import msgspec
 
 
 @dataclass(frozen=True, slots=True)
-class OverlapFact:
-    """Samples that match two components' predicates; full names, in the order of the spec."""
+class SourceFact:
+    """A source: its samples in the catalog, and what became of them."""
 
-    first: str
-    second: str
-    samples: int
+    name: str
+    files: int
+    bytes: int
+    rows: int
+    dropped: int
+    unassigned: int
+    weightless: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFact:
+    """A component or group as written; a whole mixture `by` properties has no name."""
+
+    name: str = ""
+    weight: float | None = None
+    by: tuple[str, ...] = ()
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What the spec says."""
+
+    filter: str | None
+    mixture: tuple[ComponentFact, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts that an explanation uses; the others are the compiler's own.
+    """The facts of a plan."""
 
-    Attributes:
-        rows: Samples in the catalog.
-        kept: Samples that the filter kept.
-        filter: The filter as written.
-        weights: Weights as written, by full name of component or group.
-        overlap: Overlapping components; None when they were not looked for.
-    """
+    definition: Definition = field(default_factory=lambda: Definition(None, ()))
+    sources: tuple[SourceFact, ...] = ()
 
-    rows: int | None = None
-    kept: int | None = None
-    filter: str | None = None
-    weights: dict[str, float] = field(default_factory=dict)
-    overlap: tuple[OverlapFact, ...] | None = None
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weights as written, by full name."""
+        return {part.name: part.weight for part in self.definition.mixture if part.weight is not None}
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The properties that the whole mixture is grouped by."""
+        return next((part.by for part in self.definition.mixture if not part.name), ())
 
 
 def facts_of(values: dict[str, Any]) -> Facts:
-    """Read `PlanData.facts`; what has another form than expected is left out."""
+    """Read `PlanData.facts`; there are none where they have another form than expected."""
     try:
         return msgspec.convert(values, Facts)
     except msgspec.ValidationError:

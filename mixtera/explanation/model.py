@@ -38,7 +38,7 @@ class SourceSummary:
         format: Its format.
         files: Files in the catalog.
         files_read: Files with at least one chosen sample.
-        rows: Rows in all files.
+        rows: Samples in the catalog; rows of all files where the plan does not say.
         bytes: Size of all files as stored.
         samples: Chosen samples.
     """
@@ -61,6 +61,7 @@ class Selection:
         rows: Samples in the catalog.
         kept: Samples that the filter kept.
         chosen: Samples in a component.
+        weightless: Samples of components whose weight is 0.
         left_over: Samples that the filter kept and no component took.
     """
 
@@ -68,6 +69,7 @@ class Selection:
     rows: int
     kept: int
     chosen: int
+    weightless: int
     left_over: int
 
 
@@ -240,12 +242,28 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that an explanation says."""
+    """Everything that an explanation says.
+
+    Attributes:
+        mixtera_explanation: Version of this form.
+        plan: The plan itself.
+        sources: In the order of the spec.
+        selection: From all samples to those of the mixture; None when the plan does not say.
+        by: Properties that the whole mixture is grouped by; empty where its components are written out.
+        mixture: The tree of components.
+        end: How the stream ends.
+        overlap: Components whose predicates overlap; None when it was not looked for.
+        reading: Files, bytes, and what is read for them.
+        memory: What a process needs.
+        order: How samples are ordered.
+        warnings: What is probably not wanted, each with what to write instead.
+    """
 
     mixtera_explanation: int
     plan: PlanSummary
     sources: tuple[SourceSummary, ...]
     selection: Selection | None
+    by: tuple[str, ...]
     mixture: tuple[Part, ...]
     end: End
     overlap: tuple[Overlap, ...] | None

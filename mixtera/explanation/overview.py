@@ -21,17 +21,18 @@ def plan_summary(data: PlanData, digest: str) -> PlanSummary:
     return PlanSummary(data.name, digest, data.timeline.total, len(data.rows))
 
 
-def sources_of(data: PlanData) -> tuple[SourceSummary, ...]:
+def sources_of(data: PlanData, facts: Facts) -> tuple[SourceSummary, ...]:
     """Each source with its files and how much of it is chosen."""
     file_source, rows, size = (data.files.column(name).to_numpy() for name in ("source", "rows", "size"))
     chosen = _samples_per_file(data)
+    indexed = {source.name: source.rows for source in facts.sources}
     return tuple(
         SourceSummary(
             name=source.name,
             format=source.format,
             files=int(np.count_nonzero(mine)),
             files_read=int(np.count_nonzero(chosen[mine])),
-            rows=int(rows[mine].sum()),
+            rows=indexed.get(source.name, int(rows[mine].sum())),
             bytes=int(size[mine].sum()),
             samples=int(chosen[mine].sum()),
         )
@@ -48,10 +49,17 @@ def _samples_per_file(data: PlanData) -> np.ndarray[tuple[int], np.dtype[np.int6
 
 def selection_of(data: PlanData, facts: Facts) -> Selection | None:
     """From all samples to those of the mixture; None when the plan does not say."""
-    if facts.rows is None or facts.kept is None:
+    if not facts.sources:
         return None
-    chosen = len(data.rows)
-    return Selection(facts.filter, facts.rows, facts.kept, chosen, facts.kept - chosen)
+    rows = sum(source.rows for source in facts.sources)
+    return Selection(
+        filter=facts.definition.filter,
+        rows=rows,
+        kept=rows - sum(source.dropped for source in facts.sources),
+        chosen=len(data.rows),
+        weightless=sum(source.weightless for source in facts.sources),
+        left_over=sum(source.unassigned for source in facts.sources),
+    )
 
 
 def order_summary(data: PlanData) -> OrderSummary:

@@ -49,8 +49,11 @@ def _selection(report: Report) -> Iterator[str]:
     for label, value in (
         ("kept by the filter" if chosen.filter else "kept (no filter)", chosen.kept),
         ("in a component", chosen.chosen),
+        ("in a component of weight 0", chosen.weightless),
         ("in no component", chosen.left_over),
     ):
+        if label == "in a component of weight 0" and not value:
+            continue
         rows.append((label, count(value), percent(value / chosen.rows if chosen.rows else 0.0)))
     yield "Selection"
     if chosen.filter:
@@ -62,7 +65,7 @@ def _mixture(report: Report) -> Iterator[str]:
     head = ("component", "weight", "share", "samples", "delivered", "epochs", "of at most", "first epoch ends at")
     rows = [row for part in report.mixture for row in _part_rows(part, 0, report)]
     hidden = len(rows) - _PARTS
-    yield "Mixture"
+    yield f"Mixture (by {', '.join(report.by)})" if report.by else "Mixture"
     yield from _indented(table([head, *rows[:_PARTS]]))
     if hidden > 0:
         yield f"{_INDENT}… and {count(hidden)} more; `--format json` has all of them"
@@ -186,8 +189,8 @@ def _order(report: Report) -> Iterator[str]:
         yield f"{_INDENT}shuffle none: each component in the order of its files"
     else:
         sentence = (
-            f"shuffle global, seed {order.seed}: segments of up to {count(SEGMENT_ROWS)} rows over all files, then rows "
-            f"inside windows of about {count(order.window_samples)} samples; a new permutation each epoch"
+            f"shuffle global, seed {order.seed}: segments of up to {count(SEGMENT_ROWS)} rows over all files, then "
+            f"rows inside windows of about {count(order.window_samples)} samples; a new permutation each epoch"
         )
         yield from wrapped(sentence, _INDENT, _INDENT)
     yield (
