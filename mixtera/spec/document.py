@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -63,22 +63,21 @@ class Scalar:
         """Where it starts."""
         return self.source.place(self.start)
 
-    def locate(self, offset: int) -> Place:
-        """The place in the file of a character of `text`, whatever the quotes, escapes and line folds.
+    def locator(self) -> Callable[[int], Place]:
+        """From a character of `text` to its place in the file, whatever the quotes, escapes and line folds.
 
-        Folding and indentation change white space only, so characters are matched by counting the others.
+        Folding and indentation change white space only, so the other characters are matched one by one; white space,
+        and the end, stand right behind the character before them.
         """
-        wanted = sum(not character.isspace() for character in self.text[:offset])
-        blanks = 0 if offset >= len(self.text) or not self.text[offset].isspace() else 1
-        behind = offset >= len(self.text) or blanks
-        seen, last = 0, self.start
-        for start, stop in self._ink():
-            if seen == wanted and not behind:
-                return self.source.place(start)
-            if seen == wanted:
-                break
-            seen, last = seen + 1, stop
-        return self.source.place(last)
+        ink, last = self._ink(), self.start
+        indexes = []
+        for character in self.text:
+            index = last
+            if not character.isspace():
+                index, last = next(ink, (last, last))
+            indexes.append(index)
+        indexes.append(last)
+        return lambda offset: self.source.place(indexes[min(offset, len(self.text))])
 
     def _ink(self) -> Iterator[tuple[int, int]]:
         """Where each character of `text` that is not white space is written: first index, index after it."""

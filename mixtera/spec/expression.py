@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, Literal, TypeAlias
 
 from mixtera.errors import Issue, SpecError
+from mixtera.spec.document import shorten
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import Place
 from mixtera.spec.predicate import (
@@ -138,6 +139,8 @@ def _syntax_issue(flat: str, offset: int, locate: Locate) -> tuple[Place, str]:
     rest = flat[offset:].strip()
     if not flat:
         return locate(0), "the predicate is empty"
+    if any(bare.count(left) != bare.count(right) for left, right in ("()", "[]")):
+        return locate(offset), "syntax error in the predicate: a bracket is missing, ( ) and [ ] come in pairs"
     if not rest or _is_cut_short(flat):
         return locate(len(flat)), f"syntax error in the predicate: it ends too early, after {flat[-20:]!r}"
     return locate(offset), f"syntax error in the predicate at {rest[:20]!r}; {_ALLOWED}"
@@ -211,7 +214,7 @@ class _Walker:
                 return self._text_test(node)
             case ast.Name():
                 return Flag(self._column(node), self._span(node))
-        raise _Refused(node, f"a condition is expected, found {self._source(node)}{_hint(node) or '; ' + _ALLOWED}")
+        raise _Refused(node, f"a condition is expected, found {self._shown(node)}{_hint(node) or '; ' + _ALLOWED}")
 
     def _chain(self, node: ast.Compare) -> Predicate:
         operands = [node.left, *node.comparators]
@@ -250,22 +253,23 @@ class _Walker:
                 raise _Refused(node, f'.{test}() takes one text, such as .{test}("a")')
         raise _Refused(
             node,
-            f"{self._source(node.func)}() is not allowed: a predicate calls nothing but "
+            f"{self._shown(node)} is not allowed: a predicate calls nothing but "
             ".startswith() .endswith() .contains() on a property",
         )
 
     def _column(self, node: ast.expr) -> str:
         if not isinstance(node, ast.Name):
-            raise _Refused(node, f"the name of a property is expected, found {self._source(node)}{_hint(node)}")
-        if self._columns is not None and node.id not in self._columns:
-            near = suggestion(node.id, self._columns, "known")
-            raise _Refused(node, f"unknown column {node.id!r}{near}")
+            raise _Refused(node, f"the name of a property is expected, found {self._shown(node)}{_hint(node)}")
+        written = self._source(node)  # Python reads compatible letters as one name; engines do not
+        if written != node.id or (self._columns is not None and node.id not in self._columns):
+            near = suggestion(written, self._columns or (), "known")
+            raise _Refused(node, f"unknown column {written!r}{near}")
         return node.id
 
     def _literals(self, node: ast.expr) -> tuple[Literal_, ...]:
         if not isinstance(node, ast.Tuple | ast.List | ast.Set):
             wanted = 'a list of values is written ("a", "b"), one value ("a",)'
-            raise _Refused(node, f"`in` needs a list of values, found {self._source(node)}: {wanted}")
+            raise _Refused(node, f"`in` needs a list of values, found {self._shown(node)}: {wanted}")
         if not node.elts:
             raise _Refused(node, "`in ()` matches nothing: give at least one value")
         return tuple(self._literal(element) for element in node.elts)
@@ -284,12 +288,14 @@ class _Walker:
             raise _Refused(node, problem)
         if isinstance(value, str | int | float):
             return value
-        found = f"{self._source(node)}{_hint(node)}"
+        found = f"{self._shown(node)}{_hint(node)}"
         raise _Refused(node, f"a literal (text, number, True, False) is expected, found {found}")
 
     def _source(self, node: ast.expr) -> str:
-        text = self._bytes[node.col_offset : node.end_col_offset].decode(errors="ignore")
-        return text if len(text) <= 40 else text[:39] + "…"
+        return self._bytes[node.col_offset : node.end_col_offset].decode(errors="ignore")
+
+    def _shown(self, node: ast.expr) -> str:
+        return shorten(self._source(node), 40)
 
     def _offset(self, byte_offset: int) -> int:
         return len(self._bytes[:byte_offset].decode(errors="ignore"))

@@ -7,20 +7,39 @@ including file replaces theirs as a whole.
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass
 
 from mixtera.spec import keys
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
 from mixtera.spec.fields import text_of
 from mixtera.spec.issues import Issues
+from mixtera.spec.model import Place
 from mixtera.spec.paths import problem_of, resolve
 from mixtera.spec.reading import read
 
 _OWN_KEYS = ("version", "name", "include")
 
 
-def read_merged(file: str, issues: Issues, including: tuple[str, ...] = ()) -> Mapping | None:
-    """The whole spec of a file; None where it cannot be read."""
-    root = read(file, issues)
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A spec with its includes; `whole` is false where one of them could not be read."""
+
+    root: Mapping
+    whole: bool
+
+
+def read_merged(
+    file: str, issues: Issues, including: tuple[str, ...] = (), named_at: Place | None = None
+) -> Merged | None:
+    """The whole spec of a file; None where it cannot be read.
+
+    Args:
+        file: Path or URL of the file.
+        issues: Takes the issues.
+        including: The resolved paths of the files that include this one.
+        named_at: Where the last of them names it.
+    """
+    root = read(file, issues, named_at)
     if root is None:
         return None
     if not isinstance(root, Mapping):
@@ -29,12 +48,16 @@ def read_merged(file: str, issues: Issues, including: tuple[str, ...] = ()) -> M
     own = {entry.key.text: entry for entry in root.entries}
     _check_version(own, issues)
     included: dict[str, Entry] = {}
+    whole = True
     for scalar in _include_paths(own, issues):
-        _add(included, _read_included(scalar, (*including, resolve(file, "./")), issues), own, scalar, issues)
+        part = _read_included(scalar, (*including, resolve(file, "./")), issues)
+        whole = whole and part is not None and part.whole
+        if part is not None:
+            _add(included, part.root.entries, own, scalar, issues)
     merged = included | own
     if "sources" in included and "sources" in own:
         merged["sources"] = _joined(included["sources"], own["sources"], issues)
-    return Mapping(tuple(merged.values()), root.place)
+    return Merged(Mapping(tuple(merged.values()), root.place), whole)
 
 
 def _check_version(own: dict[str, Entry], issues: Issues) -> None:
@@ -59,21 +82,15 @@ def _include_paths(own: dict[str, Entry], issues: Issues) -> list[Scalar]:
     return usable
 
 
-def _read_included(scalar: Scalar, including: tuple[str, ...], issues: Issues) -> tuple[Entry, ...]:
+def _read_included(scalar: Scalar, including: tuple[str, ...], issues: Issues) -> Merged | None:
     file = scalar.source.file
-    shown = scalar.text if "://" in scalar.text else posixpath.join(posixpath.dirname(file), scalar.text)
+    shown = posixpath.join(posixpath.dirname(file), scalar.text)
     if "://" in file or "://" in scalar.text:
         shown = resolve(scalar.text, file)
     if resolve(shown, "./") in including:
         issues.add(scalar.place, f"include: {scalar.text!r} includes itself; remove one of the includes")
-        return ()
-    before = len(issues.found)
-    merged = read_merged(shown, issues, including)
-    if merged is None:
-        if len(issues.found) > before:
-            issues.add(scalar.place, f"include: {scalar.text!r} cannot be read")
-        return ()
-    return tuple(entry for entry in merged.entries if entry.key.text not in _OWN_KEYS)
+        return None
+    return read_merged(shown, issues, including, scalar.place)
 
 
 def _add(
@@ -81,6 +98,8 @@ def _add(
 ) -> None:
     for entry in more:
         name = entry.key.text
+        if name in _OWN_KEYS:
+            continue
         if name not in included:
             included[name] = entry
         elif name == "sources":

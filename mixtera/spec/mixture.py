@@ -94,7 +94,7 @@ def _component(node: Node, known: Known, issues: Issues) -> Component | None:
         _parts(fields, known, issues),
         fields.place,
     )
-    usable = name is not None and weight is not None and (where is None or predicate is not None)
+    usable = name is not None and weight is not None and (fields.is_absent("where") or predicate is not None)
     return component if usable else None
 
 
@@ -166,8 +166,11 @@ def _values(node: Mapping, by: tuple[str, ...], known: Known, issues: Issues) ->
         weight = number_of(entry.value, f"weight of {entry.key.text!r}", issues)
         if entry.key.text == "rest":
             rest = weight
-        else:
-            weights.append((_value_name(entry, by, known, issues), weight or 0.0, entry.key.place))
+            continue
+        name = _value_name(entry, by, known, issues)
+        if any(name == other for other, *_ in weights):
+            issues.add(entry.key.place, f"the value {name!r} has a weight already")
+        weights.append((name, weight or 0.0, entry.key.place))
     if not rest and not any(weight for _, weight, _ in weights):
         issues.add(node.place, "these weights sum to zero; give one of them a weight above 0")
     return Values(tuple((name, weight) for name, weight, _ in weights), rest, tuple(place for *_, place in weights))
@@ -180,7 +183,7 @@ def _value_name(entry: Entry, by: tuple[str, ...], known: Known, issues: Issues)
             return "null"
         case bool() as flag:
             return "true" if flag else "false"
-    if by == ("dataset",) and key.text not in known.sources:
+    if by == ("dataset",) and known.columns is not None and key.text not in known.sources:
         issues.add(key.place, f"no source is named {key.text!r}{suggestion(key.text, known.sources, 'sources')}")
     if key.text.count(",") < len(by) - 1:
         issues.add(key.place, f'{key.text!r} names one value, `by` has {len(by)} properties: write "value1,value2"')

@@ -6,19 +6,20 @@ import math
 import os
 import re
 from pathlib import PurePosixPath
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 from mixtera.errors import SpecError
 from mixtera.spec import keys
-from mixtera.spec.document import Mapping
 from mixtera.spec.fields import Fields
-from mixtera.spec.include import read_merged
+from mixtera.spec.include import Merged, read_merged
 from mixtera.spec.issues import Issues
 from mixtera.spec.known import Known
 from mixtera.spec.mixture import read_mixture
 from mixtera.spec.model import Order, Source, Spec
 from mixtera.spec.predicates import predicate_of
 from mixtera.spec.sources import read_sources
+
+_NEEDED: Final = {"sources": "named sets of files", "mixture": "components with weights, or `by`"}
 
 
 def load(path: str | os.PathLike[str]) -> Spec:
@@ -35,36 +36,39 @@ def load(path: str | os.PathLike[str]) -> Spec:
         SpecError: The file is wrong or cannot be read; `issues` holds all of its problems.
     """
     file, issues = os.fspath(path), Issues()
-    root = read_merged(file, issues)
-    spec = None if root is None else _spec(file, root, issues)
+    merged = read_merged(file, issues)
+    spec = None if merged is None else _spec(file, merged, issues)
     if spec is None or issues.found:
         raise SpecError(issues.found)
     return spec
 
 
-def _spec(file: str, root: Mapping, issues: Issues) -> Spec | None:
-    fields = Fields(root, keys.SPEC, issues)
-    sources, known = _sources(fields, issues)
+def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
+    fields = Fields(merged.root, keys.SPEC, issues)
+    if merged.whole:
+        _check_needed(fields, issues)
+    sources, known = _sources(fields, merged.whole, issues)
     where = fields.node("filter")
     predicate = None if where is None else predicate_of(where, "filter", known, issues)
-    node = _needed(fields, "mixture", "components with weights, or `by`", issues)
+    node = fields.mapping("mixture")
     mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
     order = _order(fields, issues)
     name = _name(fields, file, issues)
     return None if mixture is None else Spec(name, sources, predicate, mixture, order, file)
 
 
-def _needed(fields: Fields, name: str, meaning: str, issues: Issues) -> Mapping | None:
-    if fields.is_absent(name):
-        issues.add(fields.place, f"the spec needs the key {name!r}: {meaning}")
-    return fields.mapping(name)
+def _check_needed(fields: Fields, issues: Issues) -> None:
+    for name, meaning in _NEEDED.items():
+        if fields.is_absent(name):
+            issues.add(fields.place, f"the spec needs the key {name!r}: {meaning}")
 
 
-def _sources(fields: Fields, issues: Issues) -> tuple[tuple[Source, ...], Known]:
-    node = _needed(fields, "sources", "named sets of files", issues)
+def _sources(fields: Fields, whole: bool, issues: Issues) -> tuple[tuple[Source, ...], Known]:
+    node = fields.mapping("sources")
     if node is None:
         return (), Known((), None, {})
-    return read_sources(node.entries, issues)
+    sources, known = read_sources(node.entries, issues)
+    return sources, known if whole else Known((), None, known.types)
 
 
 def _name(fields: Fields, file: str, issues: Issues) -> str:

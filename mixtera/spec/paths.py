@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-_VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]|%[A-Za-z_]+%")
+_VARIABLE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}?|\$[A-Za-z_]\w*|%[A-Za-z_]+%")
 _SECRET_PARAMETER: Final = re.compile(
     r"signature|secret|token|password|passwd|credential|api.?key|access.?key|^sig$", re.IGNORECASE
 )
@@ -37,7 +37,7 @@ def _url_problem(url: str) -> str | None:
 
 def _variable_problem(path: str) -> str | None:
     if found := _VARIABLE.search(path):
-        return f"variables such as {found[0]}… are not expanded in {path!r}: write the path itself"
+        return f"variables such as {found[0]} are not expanded in {path!r}: write the path itself"
     return None
 
 

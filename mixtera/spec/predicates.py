@@ -17,7 +17,7 @@ def predicate_of(node: Node, name: str, known: Known, issues: Issues) -> Predica
         case Mapping():
             predicate = _mapping(node, name, known, issues)
         case Scalar(value=str()):
-            predicate, found = read_predicate(node.text, known.columns, node.locate)
+            predicate, found = read_predicate(node.text, known.columns, node.locator())
             issues.extend(found)
         case _:
             issues.add(node.place, f"{name}: expected a predicate (a text or a mapping), found {describe(node)}")
@@ -85,7 +85,7 @@ def _check_sources(predicate: Predicate, known: Known, issues: Issues) -> None:
 
 
 def _check_source_names(values: tuple[Literal_ | None, ...], span: Span, known: Known, issues: Issues) -> None:
-    for value in values:
+    for value in values if known.columns is not None else ():
         if isinstance(value, str) and value not in known.sources:
             near = suggestion(value, known.sources, "sources")
             issues.add(Place(span.file, span.line, span.column), f"no source is named {value!r}{near}")

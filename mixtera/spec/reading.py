@@ -20,7 +20,7 @@ from mixtera.spec.model import Place
 
 MAX_BYTES: Final = 4 << 20
 MAX_DEPTH: Final = 50
-MAX_NODES: Final = 400_000
+MAX_NODES: Final = 100_000
 
 _Loader: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
@@ -38,10 +38,16 @@ class _Stop(Exception):  # noqa: N818 - ends the reading of one file; its issue 
     pass
 
 
-def read(file: str, issues: Issues) -> Node | None:
-    """Read one spec file; None where an issue makes the rest unreadable."""
+def read(file: str, issues: Issues, named_at: Place | None = None) -> Node | None:
+    """Read one spec file; None where an issue makes the rest unreadable.
+
+    Args:
+        file: Path or URL.
+        issues: Takes the issues.
+        named_at: Where another file names this one: the place of the issue that it cannot be opened.
+    """
     try:
-        text = _decode(file, _read_bytes(file, issues), issues)
+        text = _decode(file, _read_bytes(file, issues, named_at or Place(file, 1, 1)), issues)
         _check_events(text, issues)
         root = yaml.compose(text.content, Loader=_Loader)
         if root is None:
@@ -55,7 +61,7 @@ def read(file: str, issues: Issues) -> Node | None:
     return None
 
 
-def _read_bytes(file: str, issues: Issues) -> bytes:
+def _read_bytes(file: str, issues: Issues, place: Place) -> bytes:
     try:
         if "://" in file:
             with storage_of(file).open(file) as remote:
@@ -72,7 +78,7 @@ def _read_bytes(file: str, issues: Issues) -> bytes:
         if len(data) <= MAX_BYTES:
             return data
         message = f"{file} is larger than {MAX_BYTES >> 20} MiB: is it a data file? a spec is a small YAML file"
-    issues.add(Place(file, 1, 1), message)
+    issues.add(place, message)
     raise _Stop
 
 
@@ -114,7 +120,9 @@ def _syntax_issue(text: Text, error: yaml.YAMLError) -> tuple[Place, str]:
         return Place(text.file, 1, 1), f"not YAML: {error}"
     index = min(error.problem_mark.index, len(text.content))
     problem = error.problem or "syntax error"
-    if error.context_mark is not None and error.context:
+    if "another document" in problem:
+        return text.place(index), "not YAML of a spec: a second document begins here; a spec is one"
+    if error.context_mark is not None and error.context and error.context_mark.index != index:
         begun = text.place(error.context_mark.index)
         problem += f" {error.context} that starts at {begun.line}:{begun.column}"
     if "\t" in text.content[max(index - 1, 0) : index + 1]:
@@ -135,7 +143,7 @@ class _Converter:
     def convert(self, node: yaml.Node, depth: int) -> Node:
         self._count += 1
         if depth > MAX_DEPTH or self._count > MAX_NODES:
-            self._stop(node, "an alias (*name) that holds itself, or aliases that repeat too much")
+            self._stop(node, f"aliases (*name) make more than {MAX_NODES:,} values of this, or it holds itself")
         if _TAGS[type(node)] != node.tag:
             self._stop(node, f"the tag {node.tag.replace('tag:yaml.org,2002:', '!!')} is not allowed; remove it")
         match node:

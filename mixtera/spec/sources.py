@@ -145,7 +145,7 @@ def _property(entry: Entry, issues: Issues) -> Property | None:
 
 def _check_property_name(key: Scalar, issues: Issues) -> None:
     name = key.text
-    if name in RESERVED_NAMES:
+    if name.casefold() in RESERVED_NAMES:
         issues.add(key.place, f"{name!r} is a name of Mixtera's own; reserved: {', '.join(sorted(RESERVED_NAMES))}")
     elif not re.fullmatch(keys.PROPERTY_NAME, name) or keyword.iskeyword(name):
         allowed = "letters (a-z, A-Z), digits and _, no digit first, no word such as in, is, not"
