@@ -18,7 +18,7 @@ TEXTS = sorted(
         "mixtera/**/*.py",
         "backends/**/*.py",
         "docs/**/*.md",
-        "specs/**/*.yaml",
+        "specs/examples/*.yaml",
         "benchmarks/**/*.py",
         "*.md",
     )
