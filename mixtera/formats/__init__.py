@@ -1,1 +1,1 @@
-
+"""How samples lie in files: one package a format, and what they share."""

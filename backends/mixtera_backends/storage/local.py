@@ -1,0 +1,129 @@
+"""Files of this machine: local disks and what is mounted like one."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import stat as modes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final, NoReturn
+from urllib.parse import unquote
+
+from mixtera.contracts.storage import AccessProfile, FileInfo
+from mixtera.errors import StorageError
+from mixtera.formats.mapped import MappedFile
+
+_PREFIX: Final = "file://"
+
+
+class LocalStorage:
+    """Paths and `file://` URLs. A URL it returns is an absolute path."""
+
+    name = "local"
+    schemes = ("file",)
+
+    def profile(self) -> AccessProfile:
+        """Ranges are read through the page cache: small ones are fine, one at a time."""
+        return AccessProfile(request_bytes=1 << 20, gap_bytes=1 << 14, concurrency=1, stat_is_cheap=True)
+
+    def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
+        """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
+        found: dict[str, FileInfo] = {}
+        for pattern in patterns:
+            for file in _matching(pattern):
+                found.setdefault(file.url, file)
+        return sorted(found.values(), key=lambda file: (file.name, file.url))
+
+    def stat(self, url: str) -> FileInfo:
+        """Describe one file."""
+        path = local_path(url)
+        return _info(path, path.rsplit("/", 1)[-1])
+
+    def open(self, url: str) -> BinaryIO:
+        """Open a file, unbuffered: callers read in large pieces."""
+        path = self.stat(url).url
+        try:
+            return Path(path).open("rb", buffering=0)
+        except OSError as error:
+            _refuse(path, error)
+
+    def random_access(self, url: str) -> MappedFile:
+        """Open a file for reading in ranges, through a memory map."""
+        path = self.stat(url).url
+        try:
+            return MappedFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
+        except OSError as error:
+            _refuse(path, error)
+
+
+def local_path(url: str) -> str:
+    """The absolute path of a path or `file://` URL; `~` is the home directory."""
+    path = url
+    if url.startswith(_PREFIX):
+        path = unquote(url.removeprefix(_PREFIX).removeprefix("localhost"))
+    return os.path.abspath(Path(path).expanduser()) if path.startswith("~") else os.path.abspath(path)  # noqa: PTH100
+
+
+def _matching(pattern: str) -> list[FileInfo]:
+    path = local_path(pattern)
+    if not glob.has_magic(path) or Path(path).is_file():
+        return [_info(path, path.rsplit("/", 1)[-1])]
+    base = _fixed_part(path)
+    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - pathlib's glob follows no links below `**`
+    files = [_info(match, match.removeprefix(base)) for match in matches if not _is_no_file(match)]
+    if not files:
+        _refuse_empty(pattern, base, matches)
+    return files
+
+
+def _fixed_part(path: str) -> str:
+    """The directory before the first wildcard, with its slash at the end."""
+    parts = path.split("/")
+    wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+    return "/".join(parts[:wild]) + "/"
+
+
+def _is_no_file(path: str) -> bool:
+    """Directories, sockets and pipes are no files; a broken link is one, and is refused later by its name."""
+    return Path(path).exists() and not Path(path).is_file()
+
+
+def _info(path: str, name: str) -> FileInfo:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - called once per file of a large glob
+    except OSError as error:
+        _refuse(path, error)
+    if modes.S_ISDIR(facts.st_mode):
+        raise StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
+    if not modes.S_ISREG(facts.st_mode):
+        raise StorageError(f"{path} is not a regular file")
+    return FileInfo(url=path, name=name, size=facts.st_size, modified_ns=facts.st_mtime_ns)
+
+
+def _refuse(path: str, error: OSError) -> NoReturn:
+    if not isinstance(error, FileNotFoundError):
+        raise StorageError(f"{path} cannot be read: {error.strerror}") from error
+    if Path(path).is_symlink():
+        raise StorageError(f"{path} is a broken link: it points to {Path(path).readlink()}") from error
+    raise StorageError(f"no file {path}: {_advice(path)}") from error
+
+
+def _advice(path: str) -> str:
+    parent = Path(path).parent
+    if not parent.is_dir():
+        return f"the directory {parent} does not exist"
+    near = difflib.get_close_matches(Path(path).name, os.listdir(parent), 1)  # noqa: PTH208
+    return f"did you mean {parent / near[0]}?" if near else "check the path"
+
+
+def _refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
+    if matches:
+        raise StorageError(
+            f"{pattern} matches only directories, such as {matches[0]}: name their files, for example "
+            f"{pattern.rstrip('/')}/*.jsonl"
+        )
+    if not Path(base).is_dir():
+        raise StorageError(f"{pattern} matches no file: the directory {base} does not exist")
+    raise StorageError(f"{pattern} matches no file: {base} exists, check the part with the wildcard")

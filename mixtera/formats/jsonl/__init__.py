@@ -1,0 +1,7 @@
+"""JSON lines: one object a line, plain or compressed (gzip, zstd, bz2, xz)."""
+
+from __future__ import annotations
+
+from mixtera.formats.jsonl.format import Jsonl
+
+__all__ = ["Jsonl"]

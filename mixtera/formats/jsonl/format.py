@@ -1,0 +1,46 @@
+"""The JSONL format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.jsonl.infer import infer
+from mixtera.formats.jsonl.read import JsonlReader
+from mixtera.formats.jsonl.scan import JsonlScan
+
+_PLAIN = (".jsonl", ".ndjson", ".json")
+_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN[:2] for packed in (".gz", ".zst", ".bz2", ".xz"))
+
+
+class Jsonl:
+    """One JSON object a line. Compression is told by the first bytes of a file, not by its suffix."""
+
+    name = "jsonl"
+    suffixes = _PLAIN + _COMPRESSED
+    offsets: Literal["always", "never"] = "always"
+
+    def infer(
+        self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]
+    ) -> dict[str, PropertyType | None]:
+        """Guess the type of each property from the first records of some files; see `Format.infer`."""
+        return infer(storage, files, paths)
+
+    def scan(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> JsonlScan:
+        """Read the index of one file; see `Format.scan`."""
+        return JsonlScan(storage, file, properties, content)
+
+    def reader(
+        self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
+    ) -> JsonlReader:
+        """Open a file for reading chosen samples; a compressed one is decompressed once, into a temporary file."""
+        return JsonlReader(storage, file, content)

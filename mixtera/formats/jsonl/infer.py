@@ -1,0 +1,85 @@
+"""Guess the types of properties from the first records of some files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.compression import plain_stream, read_fully
+from mixtera.formats.guess import Guess, spread
+from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK
+from mixtera.formats.jsonl.reasons import DECODE_ERRORS
+from mixtera.formats.paths import split_path
+
+_HEAD_BYTES: Final = 1 << 20
+_HEAD_RECORDS: Final = 1000
+
+_SCALARS: Final[dict[type, PropertyType]] = {str: "string", bool: "bool", int: "int64", float: "float64"}
+_LISTS: Final[dict[type, PropertyType]] = {str: "list<string>", int: "list<int64>", float: "list<float64>"}
+
+
+def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]) -> dict[str, PropertyType | None]:
+    """Guess from up to 1,000 records of the first MiB of up to eight files, spread over the list."""
+    guesses = {name: Guess(name, path) for name, path in paths.items()}
+    keys = {name: split_path(path) for name, path in paths.items()}
+    for file in spread(files):
+        for row, record in _head(storage, file):
+            for name, guess in guesses.items():
+                place = f"{file.url}, line {row + 1}"
+                _look(guess, _value(record, keys[name]), place)
+    return {name: guess.result() for name, guess in guesses.items()}
+
+
+def _head(storage: Storage, file: FileInfo) -> list[tuple[int, object]]:
+    """The first records with their rows; lines that are no JSON are the scan's to report."""
+    with storage.open(file.url) as source, plain_stream(source, file) as (stream, _):
+        head = read_fully(stream, _HEAD_BYTES)
+        while b"\n" not in head and (more := read_fully(stream, _HEAD_BYTES)):
+            head += more
+    whole = len(head) < _HEAD_BYTES or head.rfind(b"\n") < 0
+    lines = head.removeprefix(BYTE_ORDER_MARK).split(b"\n")
+    return [
+        (row, value)
+        for row, line in enumerate((lines if whole else lines[:-1])[:_HEAD_RECORDS])
+        for value in _decoded(line)
+    ]
+
+
+def _decoded(line: bytes) -> list[object]:
+    try:
+        return [msgspec.json.decode(line)] if line.strip() else []
+    except DECODE_ERRORS:
+        return []
+
+
+def _value(record: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
+        if not isinstance(record, dict):
+            return None
+        record = record.get(key)
+    return record
+
+
+def _look(guess: Guess, value: object, place: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, list):
+        _look_at_list(guess, value, place)
+    elif type(value) in _SCALARS:
+        guess.see(_SCALARS[type(value)], place)
+    else:
+        guess.refuse(f"is an object: use a dotted path to one of its keys ({', '.join(list(value)[:5])})", place)  # type: ignore[call-overload]
+
+
+def _look_at_list(guess: Guess, values: list[object], place: str) -> None:
+    guess.see_empty_list()
+    for value in values:
+        if value is None:
+            continue
+        if type(value) not in _LISTS:
+            guess.refuse("is a list of something else than strings or numbers, which cannot be a property", place)
+        guess.see(_LISTS[type(value)], place)

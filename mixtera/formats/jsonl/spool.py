@@ -1,0 +1,68 @@
+"""A compressed file made random access: decompressed once per process, into a temporary file that has no name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from typing import BinaryIO, Final
+
+from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
+from mixtera.errors import StorageError
+from mixtera.formats.compression import plain_stream
+from mixtera.formats.mapped import MappedFile
+
+SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
+"""Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
+
+_PIECE_BYTES: Final = 4 << 20
+
+_open_spools: weakref.WeakValueDictionary[FileInfo, MappedFile] = weakref.WeakValueDictionary()
+
+
+def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
+    """Random access to the decompressed bytes of a file; readers of the same file share one copy.
+
+    The copy has no name in the file system, so nothing stays behind when the process dies; it is freed with the last
+    reader that holds it.
+
+    Raises:
+        SampleError: The compressed data are cut short or broken.
+        StorageError: The file cannot be read, or there is no room for the copy.
+    """
+    spool = _open_spools.get(file)
+    if spool is None:
+        spool = _open_spools[file] = _spool(storage, file)
+    return spool
+
+
+def _spool(storage: Storage, file: FileInfo) -> MappedFile:
+    directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
+    with _temporary_file(directory, file) as copy:
+        with storage.open(file.url) as source, plain_stream(source, file) as (stream, _):
+            while piece := stream.read(_PIECE_BYTES):
+                _write(copy, piece, directory, file)
+        return MappedFile(os.dup(copy.fileno()), f"{file.url} (decompressed)")
+
+
+def _temporary_file(directory: str, file: FileInfo) -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile(dir=directory, buffering=0)
+    except OSError as error:
+        raise _no_room(directory, file, error) from error
+
+
+def _write(copy: BinaryIO, piece: bytes, directory: str, file: FileInfo) -> None:
+    rest = memoryview(piece)
+    try:
+        while rest:
+            rest = rest[copy.write(rest) :]
+    except OSError as error:
+        raise _no_room(directory, file, error) from error
+
+
+def _no_room(directory: str, file: FileInfo, error: OSError) -> StorageError:
+    return StorageError(
+        f"{file.url} is compressed and cannot be decompressed into {directory}: {error.strerror}; make room there, "
+        f"set {SPOOL_VARIABLE} to another directory, or store the file as plain JSONL or Parquet"
+    )

@@ -1,0 +1,49 @@
+"""Arrow types of properties, and the rules that make all engines agree: no NaN, no NULL list, no NULL in a list."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixtera.contracts.properties import PropertyType
+
+ARROW_TYPES: Final[dict[PropertyType, pa.DataType]] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "list<string>": pa.list_(pa.string()),
+    "list<int64>": pa.list_(pa.int64()),
+    "list<float64>": pa.list_(pa.float64()),
+}
+
+INDEX_FIELDS: Final = (pa.field("row", pa.int64()), pa.field("offset", pa.int64()), pa.field("length", pa.int64()))
+"""The columns of a scan's table that stand before the properties."""
+
+
+def clean(array: pa.Array) -> pa.Array:
+    """The same values with NaN as NULL, a NULL list as an empty one, and no NULL in a list."""
+    if pa.types.is_list(array.type):
+        return _clean_list(array)
+    return _without_nan(array) if pa.types.is_floating(array.type) else array
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    nan = pc.is_nan(array)
+    return pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+
+
+def _clean_list(array: pa.ListArray) -> pa.ListArray:
+    values = clean(array.flatten())
+    if not array.null_count and not values.null_count:
+        return array
+    kept = values.is_valid()
+    parents = pc.list_parent_indices(array).filter(kept).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(array) + 1, np.int32)
+    np.cumsum(np.bincount(parents, minlength=len(array)), out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), values.filter(kept), type=array.type)
