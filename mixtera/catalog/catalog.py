@@ -16,7 +16,11 @@ from mixtera.errors import CatalogError
 from mixtera.spec.model import Source, Spec
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mixtera.catalog.history import SnapshotFacts
     from mixtera.catalog.state import State
+    from mixtera.catalog.statistics import PropertyStatistics
     from mixtera.catalog.tables import Tables
 
 
@@ -28,21 +32,28 @@ class Catalog:
         self._tables = tables
 
     @classmethod
-    def open(cls, url: str) -> Catalog:
+    def open(cls, url: str, *, create: bool = True) -> Catalog:
         """Open the catalog in a directory; made when there is none.
 
         Args:
             url: A path or a `file://` URL.
+            create: Whether to make it when there is none.
 
         Raises:
-            CatalogError: The directory cannot be written, is something else, or is of a newer version.
+            CatalogError: There is none and `create` is false; the directory cannot be written, is something else, or
+                is of a newer version.
         """
-        return cls(open_tables(url))
+        return cls(open_tables(url, create))
 
     @property
     def path(self) -> Path:
         """The directory."""
         return self._tables.root
+
+    @property
+    def url(self) -> str:
+        """Where the catalog lies, as `open` takes it."""
+        return str(self.path)
 
     def sources(self) -> tuple[str, ...]:
         """Names of the sources that are indexed, sorted."""
@@ -97,6 +108,49 @@ class Catalog:
             known = ", ".join(self.sources()) or "nothing"
             raise CatalogError(f"source {name!r} is not in the catalog {self.path}; it holds: {known}")
         return state
+
+    def data_files(self, name: str) -> tuple[str, ...]:
+        """Paths of the Parquet files of the newest state of a source, ordered.
+
+        Raises:
+            CatalogError: It is not in the catalog.
+        """
+        from mixtera.catalog.reading import data_files
+
+        return data_files(self._tables, self.state(name))
+
+    def quarantine(self, name: str) -> pa.Table:
+        """Records of a source that were left out by `on_bad_sample: quarantine`: file, row, offset, reason, excerpt.
+
+        Raises:
+            CatalogError: It is not in the catalog.
+        """
+        from mixtera.catalog.state import read_bad
+
+        return read_bad(self._tables, self.state(name))
+
+    def history(self, name: str) -> list[SnapshotFacts]:
+        """The snapshots of a source, newest first."""
+        from mixtera.catalog.history import history
+
+        return history(self._tables, name)
+
+    def statistics(self, name: str, only: str | None = None) -> list[PropertyStatistics]:
+        """Counts and values of the properties of a source.
+
+        Args:
+            name: The source.
+            only: One property; None for all.
+
+        Raises:
+            CatalogError: The source is not in the catalog, or has no such property.
+        """
+        from mixtera.catalog.statistics import statistics
+
+        definition = self.state(name).definition
+        if only is not None and only not in definition.types:
+            raise CatalogError(f"source {name!r} has no property {only!r}; it has: {', '.join(definition.types)}")
+        return statistics(self.data_files(name), definition, only)
 
     def drop(self, name: str) -> None:
         """Forget a source and delete what the catalog has of it; its files stay as they are.

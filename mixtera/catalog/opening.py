@@ -29,14 +29,16 @@ class Mark:
     root: str
 
 
-def open_tables(url: str) -> Tables:
-    """Open the tables of a catalog directory.
+def open_tables(url: str, create: bool) -> Tables:
+    """Open the tables of a catalog directory, and make it first if `create`.
 
     Raises:
         CatalogError: It cannot be made or is something else.
     """
     root = _directory(url)
     if not (root / MARK).exists():
+        if not create:
+            raise CatalogError(f"no catalog at {root}: run `mixtera index SPEC`, or name another with --catalog")
         _create(root)
     recorded = _mark(root).root
     from sqlalchemy.exc import SQLAlchemyError

@@ -53,7 +53,7 @@ def read_state(tables: Tables, source: str) -> State | None:
     snapshot = table.current_snapshot() if table is not None else None
     if table is None or snapshot is None:
         return None
-    summary = _summary(snapshot)
+    summary = summary_values(snapshot)
     bad = summary[BAD_SNAPSHOT]
     (path,) = tables.data_paths(table, snapshot.snapshot_id)
     return State(
@@ -84,7 +84,8 @@ def read_bad(tables: Tables, state: State) -> pa.Table:
     return _read(tables.data_paths(table, state.bad_snapshot_id), BAD_COLUMNS)
 
 
-def _summary(snapshot: Snapshot) -> dict[str, str]:
+def summary_values(snapshot: Snapshot) -> dict[str, str]:
+    """What the summary of a snapshot says."""
     return {} if snapshot.summary is None else snapshot.summary.additional_properties
 
 
