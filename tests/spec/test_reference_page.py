@@ -1,0 +1,37 @@
+"""What docs/reference/spec.md says is tried."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mixtera.spec import check_types, load, parse_predicate
+from mixtera.spec.typing import columns
+from tests.spec.samples import write
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
+WHOLE, SOURCE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
+TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
+
+
+def test_the_example_is_right(tmp_path: Path) -> None:
+    spec = load(write(tmp_path, WHOLE))
+    assert [source.format for source in spec.sources] == ["jsonl", "parquet"]
+
+
+def test_the_source_is_right(tmp_path: Path) -> None:
+    indented = "".join(f"  {line}\n" for line in SOURCE.splitlines())
+    spec = load(write(tmp_path, f"version: 1\nsources:\n{indented}mixture: {{by: dataset}}\n"))
+    assert spec.sources[0].on_bad_sample.policy == "skip"
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_predicates_are_right(text: str) -> None:
+    predicate = parse_predicate(text)
+    kinds = {name: TYPES.get(name, "string") for name in columns(predicate)}
+    assert check_types(predicate, kinds)[1] == []  # type: ignore[arg-type]
+
+
+def test_there_is_an_example_of_each_form() -> None:
+    assert len(EXAMPLES) == 8
