@@ -90,12 +90,14 @@ class Starts:
         for block in blocks(segments):
             inside = np.flatnonzero(segments.slot[block.segments] >= 0) + block.segments.start
             if len(inside):
-                rows = slice(segments.first[inside[0]], segments.first[inside[-1] + 1])
-                self._finish_run(inside, labels[rows] != none, offset)
+                whole = slice(inside[0], inside[-1] + 1)
+                selected = labels[segments.first[inside[0]] : segments.first[inside[-1] + 1]] != none
+                has_starts = np.repeat(segments.slot[whole] >= 0, segments.rows[whole])
+                self._finish_run(inside, selected[has_starts], offset)
         return offset, self._values
 
     def _finish_run(self, run: Int64s, selected: npt.NDArray[np.bool_], offset: Int64s) -> None:
-        """Finish consecutive segments of one kind of format."""
+        """Finish segments of formats with offsets, consecutive among these."""
         sizes = self._segments.rows[run]
         low = self._segments.slot[run[0]]
         heads = self._segments.slot[run] - low
