@@ -24,7 +24,7 @@ def report(
         readers: Readers (ranks × workers) to compare with one.
         overlap: Components whose predicates overlap; None when it was not looked for.
     """
-    facts, end, reads = facts_of(data.facts), end_of(data), reading(data, readers)
+    facts, end = facts_of(data.facts), end_of(data)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,
         plan=plan_summary(data, digest),
@@ -34,8 +34,8 @@ def report(
         mixture=tree(data, facts.weights, end),
         end=end,
         overlap=overlap,
-        reading=reads,
-        memory=memory_of(data, reads.largest_group_bytes),
+        reading=reading(data, readers),
+        memory=memory_of(data),
         order=order_summary(data),
     )
     return replace(found, warnings=advice(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from mixtera.artifact.model import PlanData
@@ -10,9 +12,9 @@ from mixtera.explanation.model import Memory, OrderSummary, PlanSummary, Selecti
 from mixtera.explanation.simulation import CACHE_BYTES
 from mixtera.stream.stream import BUDGET_BYTES
 
-_WORD: int = 8
+_WORD: Final = 8
 """Bytes of an int64."""
-_EPOCHS: int = 3
+_EPOCHS: Final = 3
 """Epochs whose permutation a reader keeps."""
 
 
@@ -84,12 +86,12 @@ def _window_samples(data: PlanData) -> int:
     return round(float(np.average(samples / windows, weights=weights)))
 
 
-def memory_of(data: PlanData, largest_group_bytes: int) -> Memory:
+def memory_of(data: PlanData) -> Memory:
     """Bytes of the plan, and of what a reader holds."""
     tables = data.files.nbytes + data.segments.nbytes + data.entries.nbytes
     entries, segments, files = data.entries.num_rows, data.segments.num_rows, data.files.num_rows
     return Memory(
         plan_bytes=tables + data.rows.nbytes + data.starts.nbytes,
         order_bytes=_WORD * ((4 + 3 * _EPOCHS) * entries + 5 * segments + files),
-        flight_bytes=BUDGET_BYTES + max(CACHE_BYTES, largest_group_bytes),
+        flight_bytes=BUDGET_BYTES + CACHE_BYTES,
     )

@@ -2,7 +2,8 @@
 
 The model. A reader works through its pieces as `Plan.stream` does. A record at a byte offset is read alone. A row
 group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
-are kept as the stream keeps. Bytes are those of decoded records. Not counted: pages of the operating system, gaps
+are kept as the stream keeps. A row group larger than that is not kept; the plain copy of the compressed file used last
+always is. Bytes are those of decoded records. Not counted: pages of the operating system, gaps
 between near records that are read through, and caches of the storage.
 """
 
@@ -71,7 +72,7 @@ def _read(
 ) -> None:
     """One reader: piece by piece, until it has looked at enough positions."""
     cut = cutting(consumer, data.order, int(BUDGET_BYTES / mean_sample_bytes(data)))
-    kept, seen = _Kept(units.bytes), 0
+    kept, seen = _Kept(units), 0
     for piece in pieces(consumer, data.order, cut):
         found = pointers.lane(piece.round, piece.lane, piece.first, piece.last)
         _count(units, found, consumer.owns(found.position), kept, counts)
@@ -99,23 +100,23 @@ def _count(units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kep
 class _Kept:
     """The whole units that a reader keeps; those unused for longest make room."""
 
-    def __init__(self, sizes: Int64s) -> None:
-        self._sizes = sizes
-        self._units: OrderedDict[int, None] = OrderedDict()
+    def __init__(self, units: Units) -> None:
+        self._units = units
+        self._kept: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
 
     def read(self, units: Int64s) -> int:
         """Have some units; returns the bytes that had to be read for them."""
-        read = 0
-        for unit in units.tolist():
-            if unit not in self._units:
-                read += int(self._sizes[unit])
-                self._bytes += int(self._sizes[unit])
-            self._units[unit] = None
-            self._units.move_to_end(unit)
-            self._trim()
-        return read
+        return sum(self._read(unit) for unit in units.tolist())
 
-    def _trim(self) -> None:
-        while self._bytes > CACHE_BYTES and len(self._units) > 1:
-            self._bytes -= int(self._sizes[self._units.popitem(last=False)[0]])
+    def _read(self, unit: int) -> int:
+        if unit in self._kept:
+            self._kept.move_to_end(unit)
+            return 0
+        size = int(self._units.bytes[unit])
+        if size <= CACHE_BYTES or self._units.on_disk[unit]:
+            self._kept[unit] = size
+            self._bytes += size
+            while self._bytes > CACHE_BYTES and len(self._kept) > 1:
+                self._bytes -= self._kept.popitem(last=False)[1]
+        return size

@@ -26,6 +26,7 @@ class Units:
         segment_key: [S] int64, ascending: file and first row of each segment in one number.
         unit: [S] int64, the whole unit that a segment lies in, or −1 where records are read alone.
         bytes: [U] int64, decoded bytes of each whole unit, about.
+        on_disk: [U] bool, whether a unit is a compressed file, of which a plain copy is kept on disk.
         row_bytes: [F] float64, decoded bytes of a record of each file, about.
         used: [S] bool, whether a segment holds a chosen sample.
     """
@@ -33,6 +34,7 @@ class Units:
     segment_key: Int64s
     unit: Int64s
     bytes: Int64s
+    on_disk: npt.NDArray[np.bool_]
     row_bytes: Float64s
     used: npt.NDArray[np.bool_]
 
@@ -66,7 +68,7 @@ def units_of(data: PlanData) -> Units:
     sizes = np.bincount(which, rows[whole] * row_bytes[file[whole]], len(distinct)).astype(np.int64)
     used = np.zeros(len(file), bool)
     used[data.entries.column("segment").to_numpy()] = True
-    return Units((file << ROW_BITS) | row, unit, sizes, row_bytes, used)
+    return Units((file << ROW_BITS) | row, unit, sizes, distinct < 0, row_bytes, used)
 
 
 def record_bytes(data: PlanData) -> Float64s:

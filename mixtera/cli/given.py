@@ -1,0 +1,77 @@
+"""What a command was given: a spec, which is compiled over the catalog, or a plan, which is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mixtera.errors import PlanError
+
+if TYPE_CHECKING:
+    from mixtera.catalog import Catalog
+    from mixtera.plan import Plan
+    from mixtera.spec import Spec
+
+_DOCUMENT: Final = "plan.json"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A spec, the catalog that holds its sources, and its plan in a temporary directory."""
+
+    spec: Spec
+    catalog: Catalog
+    plan: Plan
+
+
+def plan_directory(path: str) -> str | None:
+    """The directory of the plan that a path names; None when it names a spec."""
+    given = Path(path)
+    if given.name == _DOCUMENT and given.is_file():
+        return str(given.parent)
+    return path if given.is_dir() else None
+
+
+def spec_and_catalog(path: str, catalog: str) -> tuple[Spec, Catalog]:
+    """A spec, and the catalog, which must exist.
+
+    Raises:
+        SpecError: The spec is wrong.
+        CatalogError: There is no such catalog.
+    """
+    from mixtera.catalog import Catalog
+    from mixtera.spec import load
+
+    spec = load(path)
+    return spec, Catalog.open(catalog, create=False)
+
+
+def compiled(path: str, catalog: str, engine: str) -> Compiled:
+    """Compile a spec.
+
+    Raises:
+        SpecError: The spec is wrong, or does not fit the data.
+        CatalogError: A source is not indexed, or was indexed differently.
+    """
+    from mixtera.compiler import compile
+
+    spec, opened = spec_and_catalog(path, catalog)
+    return Compiled(spec, opened, compile(spec, opened, engine=engine))
+
+
+def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None) -> Plan:
+    """The plan that is given, or that of the spec that is given.
+
+    Raises:
+        PlanError: It is not a plan, or a spec is given and `remap` too.
+    """
+    from mixtera.plan import Plan
+
+    directory = plan_directory(path)
+    if directory is not None:
+        return Plan.open(directory, remap)
+    if remap:
+        raise PlanError(f"{path} is a spec, which says itself where its data lies: --remap is for plans")
+    return compiled(path, catalog, engine).plan

@@ -1,0 +1,101 @@
+"""Samples on stdout: a line of text, a JSON object, or an Arrow stream."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from mixtera.cli.output import write
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mixtera.plan import Plan
+
+Printer: TypeAlias = "Callable[[Plan, int, int | None], None]"
+
+_BATCH: Final = 32
+_WIDTH: Final = 120
+_NAME_WIDTH: Final = 32
+
+
+def batches(plan: Plan, start: int, stop: int | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """First position and samples of batches of any size that make up the positions [start, stop) exactly.
+
+    Args:
+        plan: The plan.
+        start: First position.
+        stop: Position after the last, not behind the plan's end; None for a plan without end.
+    """
+    position = start
+    while stop is None or position < stop:
+        size = _BATCH if stop is None else min(_BATCH, stop - position)
+        with plan.stream(batch_size=size, start=position) as stream:
+            for batch in stream:
+                yield position, batch
+                position += size
+                if stop is not None and stop - position < size:
+                    break
+
+
+def print_text(plan: Plan, start: int, stop: int | None) -> None:
+    """One line per sample: position, component, where it lies, how it begins."""
+    width = shutil.get_terminal_size((_WIDTH, 0)).columns if sys.stdout.isatty() else _WIDTH
+    names = [_clipped(component.name, _NAME_WIDTH) for component in plan.data.components]
+    component_width = max(map(len, names))
+    position_width = len(f"{stop or 0:,}")
+    for first, batch in batches(plan, start, stop):
+        table = plan.samples(first, first + batch.num_rows)
+        columns = (table.column(name).to_pylist() for name in ("component", "source", "file", "row"))
+        heads = [
+            f"{first + number:>{position_width},}  {_clipped(component, _NAME_WIDTH):<{component_width}}  "
+            f"{source}/{file}#{row}  "
+            for number, (component, source, file, row) in enumerate(zip(*columns, strict=True))
+        ]
+        contents = batch.column(0).to_pylist()
+        for head, content in zip(heads, contents, strict=True):
+            write(head + _clipped(_excerpt(content), max(20, width - len(head))))
+
+
+def print_jsonl(plan: Plan, start: int, stop: int | None) -> None:
+    """One JSON object per sample: the content columns, `component`, `sample`, `position`."""
+    import msgspec
+
+    encode = msgspec.json.Encoder().encode
+    for first, batch in batches(plan, start, stop):
+        for number, row in enumerate(batch.to_pylist()):
+            write(encode({**row, "position": first + number}).decode())
+
+
+def print_arrow(plan: Plan, start: int, stop: int | None) -> None:
+    """One Arrow IPC stream: the content columns, `component`, `sample`, `position`."""
+    import pyarrow as pa
+
+    _, sample = next(batches(plan, 0, 1))
+    with pa.ipc.new_stream(sys.stdout.buffer, _with_position(0, sample).schema) as writer:
+        for first, batch in batches(plan, start, stop):
+            writer.write_batch(_with_position(first, batch))
+
+
+PRINTERS: Final[Mapping[str, Printer]] = {"text": print_text, "jsonl": print_jsonl, "arrow": print_arrow}
+
+
+def _with_position(first: int, batch: pa.RecordBatch) -> pa.RecordBatch:
+    import numpy as np
+    import pyarrow as pa
+
+    return batch.append_column("position", pa.array(np.arange(first, first + batch.num_rows)))
+
+
+def _excerpt(content: object) -> str:
+    """The beginning of a value on one line, without control characters."""
+    if isinstance(content, bytes):
+        return f"<{len(content):,} bytes>"
+    text = " ".join(str(content)[: _WIDTH * 4].split())
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
