@@ -20,7 +20,7 @@ from mixtera.demo.kinds import KINDS
 from mixtera.demo.writing import write
 from mixtera.errors import StorageError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same installation would give another corpus."""
 STAMP: Final = "corpus.json"
 

@@ -10,7 +10,7 @@ Kind: TypeAlias = Literal["source", "header", "license", "documentation", "metad
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 BUDGET_BYTES: Final[dict[Kind, int]] = {
-    "source": 100_000_000,
+    "source": 120_000_000,
     "header": 40_000_000,
     "license": 10_000_000,
     "documentation": 30_000_000,
@@ -18,7 +18,7 @@ BUDGET_BYTES: Final[dict[Kind, int]] = {
 }
 """Most bytes of text per kind: a big installation gives a sample of its files, not all of them."""
 
-MAXIMUM_FILE_BYTES: Final = 400_000
+MAXIMUM_FILE_BYTES: Final = 64_000
 """Larger files are generated tables more often than not."""
 
 

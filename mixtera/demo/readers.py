@@ -17,7 +17,7 @@ from mixtera.plan import Plan
 
 BATCH_SIZE: Final = 32
 WORKERS: Final = 2
-OTHER_WORKERS: Final = 3
+OTHER_WORKERS: Final = 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_arrow(plan: Plan, batches: int) -> Reading:
     """The first batches as Arrow."""
     stream = plan.stream(batch_size=BATCH_SIZE)
     columns = ({"sample": b["sample"].to_numpy(), "text": b["text"].to_pylist()} for b in stream)
-    return _read("Arrow, 1 process", islice(columns, batches))
+    return _read("Arrow batches", islice(columns, batches))
 
 
 def read_torch(plan: Plan, batches: int) -> Reading:
@@ -61,7 +61,7 @@ def read_torch(plan: Plan, batches: int) -> Reading:
     from mixtera.adapters.torch import loader
 
     found = loader(plan, batch_size=BATCH_SIZE, num_workers=WORKERS)
-    return _read(f"PyTorch DataLoader, {WORKERS} workers", islice(found, batches))
+    return _read(f"PyTorch, {WORKERS} workers", islice(found, batches))
 
 
 def read_jax(plan: Plan, batches: int) -> Reading:

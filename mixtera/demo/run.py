@@ -69,19 +69,15 @@ def run_demo(directory: Path, console: Console, installation: Installation | Non
     console.rule("2. index, explain, compile", align="left")
     plan = _plan(directory, console)
 
-    console.rule("3. stream", align="left")
+    console.rule("3. stream, stop in the middle, go on", align="left")
     batches = min(len(plan), MOST_SAMPLES) // BATCH_SIZE
-    readings = _read_all(plan, batches, console)
+    readings = _read(plan, batches, console)
     found = shares(plan, batches * BATCH_SIZE)
     report.show_shares(console, found)
     report.show_readings(console, readings)
 
-    console.rule("4. stop in the middle, go on with other workers", align="left")
-    _resume(plan, batches, console)
-
     seconds = time.perf_counter() - begin
-    others = ", ".join(path.name for path in specs if path.name != SPEC)
-    console.print(f"\nplan {plan.digest}\ndone in {seconds:.1f} s; other specs to try in {directory}: {others}")
+    report.show_end(console, plan.digest, seconds, directory, [path.name for path in specs if path.name != SPEC])
     speeds = {reading.name: reading.samples_per_second for reading in readings}
     return Outcome(plan.digest, corpus.documents, batches * BATCH_SIZE, found, speeds, seconds)
 
@@ -90,32 +86,27 @@ def _plan(directory: Path, console: Console) -> Plan:
     spec = mixtera.load(str(directory / SPEC))
     catalog = mixtera.Catalog.open(str(directory / "catalog"))
     indexed = catalog.index(spec)
-    console.print(f"indexed {indexed.samples:,} samples of {indexed.files:,} files in {indexed.seconds:.1f} s")
+    report.show_indexed(console, indexed)
     plan = mixtera.compile(spec, catalog)
-    console.print(str(mixtera.explain(plan)), markup=False, highlight=False, soft_wrap=True)
+    report.say(console, str(mixtera.explain(plan)))
     plan.save(str(directory / "plan"))
     return mixtera.Plan.open(str(directory / "plan"))
 
 
-def _read_all(plan: Plan, batches: int, console: Console) -> list[Reading]:
-    """Every reader that is installed, each checked against the plan. PyTorch first: its workers fork."""
-    planned = plan.samples(0, batches * BATCH_SIZE).column("sample").to_numpy()
-    found = []
-    for package, read in (("torch", readers.read_torch), ("jax", readers.read_jax), ("pyarrow", readers.read_arrow)):
-        if not readers.is_installed(package):
-            console.print(report.missing(package))
-            continue
-        reading = read(plan, batches)
-        readers.check_same(planned, reading.samples, reading.name)
-        found.append(reading)
-    return found
-
-
-def _resume(plan: Plan, batches: int, console: Console) -> None:
+def _read(plan: Plan, batches: int, console: Console) -> list[Reading]:
+    """Read and resume with whatever is installed, checked against the plan. PyTorch before JAX: its workers fork."""
     planned = plan.samples(0, batches * BATCH_SIZE).column("sample").to_numpy()
     with_torch = readers.is_installed("torch")
-    got = readers.resume_torch(plan, batches) if with_torch else readers.resume_arrow(plan, batches)
-    readers.check_same(planned, got, "the resumed run")
-    who = f"{readers.WORKERS} workers, then {readers.OTHER_WORKERS}" if with_torch else "one stream, then another"
-    stopped = batches // 2 * BATCH_SIZE
-    console.print(f"{who}: stopped at position {stopped:,}; all {len(got):,} samples are the planned ones, in order")
+    readings = [readers.read_arrow(plan, batches)]
+    if with_torch:
+        readings.append(readers.read_torch(plan, batches))
+    resumed = readers.resume_torch(plan, batches) if with_torch else readers.resume_arrow(plan, batches)
+    if readers.is_installed("jax"):
+        readings.append(readers.read_jax(plan, batches))
+    for reading in readings:
+        readers.check_same(planned, reading.samples, reading.name)
+        report.show_same(console, reading)
+    readers.check_same(planned, resumed, "the resumed run")
+    report.show_resumed(console, batches // 2 * BATCH_SIZE, with_torch)
+    report.show_missing(console, [package for package in ("torch", "jax") if not readers.is_installed(package)])
+    return readings

@@ -19,7 +19,7 @@ PART_BYTES: Final = 12_000_000
 """Text in one file."""
 FRAME_BYTES: Final = 1 << 20
 """Text in one zstd frame: a reader can start at any of them."""
-GROUP_ROWS: Final = 1024
+GROUP_ROWS: Final = 512
 """Rows of a Parquet row group."""
 
 _PARQUET: Final = pa.schema(

@@ -32,7 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], lis
 
 def test_the_demo_shows_every_step(demo: tuple[Path, list[str], list[dict[str, object]]]) -> None:
     text = demo[1][0]
-    for word in ("corpus", "indexed", "prose/documentation", "PyTorch", "JAX", "samples/s", "planned ones", "sha256:"):
+    for word in ("corpus", "indexed", "prose/documentation", "PyTorch", "JAX", "samples/s", "planned ones", "resumed", "sha256:"):
         assert word in text
 
 
