@@ -32,7 +32,8 @@ def _host(array: pa.Array) -> npt.NDArray[np.generic]:
     kind = array.type
     if pa.types.is_dictionary(kind):
         names: npt.NDArray[np.generic] = array.dictionary.to_numpy(zero_copy_only=False)
-        return np.take(names, array.indices.to_numpy())
+        taken: npt.NDArray[np.generic] = np.take(names, array.indices.to_numpy())
+        return taken
     if pa.types.is_fixed_size_list(kind):
         values = _host(array.flatten())
         return values.reshape(len(array), kind.list_size)

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -13,10 +14,11 @@ import pyarrow as pa
 from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
-from mixtera.stream.pieces import cutting, pieces
+from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 
-WAITING_PIECES: Final = 4
-"""Pieces that are asked for and not yet taken: bounds what an abandoned reader still does."""
+WAITING_FETCHES: Final = 4
+"""Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
+FETCH_BYTES: Final = 4 << 20
 
 
 class Batches:
@@ -27,14 +29,15 @@ class Batches:
         self._order = data.order
         self._batch_size = consumer.batch_size
         sample_bytes = mean_sample_bytes(data)
-        cut = cutting(consumer, data.order, int(budget_bytes / sample_bytes))
-        self._piece_bytes = int(cut.samples * sample_bytes)
+        cut = cutting(consumer, data.order, budget_bytes / sample_bytes, FETCH_BYTES / sample_bytes)
+        self._granule_bytes = cut.samples_per_granule * sample_bytes
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
-        self._pieces = pieces(consumer, data.order, cut)
+        self._fetches = fetches(pieces(consumer, data.order, cut), cut)
         self._fetcher = Fetcher(data, consumer, columns, budget_bytes // 2)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
-        self._asked: deque[tuple[int, Future[pa.RecordBatch | None]]] = deque()
+        self._asked: deque[Asked] = deque()
+        self._asked_bytes = 0.0
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
         self._ask()
 
@@ -75,25 +78,37 @@ class Batches:
         return part
 
     def _receive(self) -> None:
-        """Take the oldest piece that was asked for, waiting for it."""
-        if not self._asked:
-            self._ask(at_least=1)
-        lane, future = self._asked.popleft()
-        piece = future.result()
-        if piece is not None:
-            self._held_bytes += self._open[lane].add(piece)
+        """Take the oldest fetch that was asked for, waiting for it."""
+        self._ask(at_least=1)
+        asked = self._asked[0]
+        fetched = asked.future.result()
+        self._asked.popleft()
+        self._asked_bytes -= asked.bytes
+        for piece, samples in zip(asked.pieces, fetched, strict=False):
+            if samples.num_rows:
+                self._held_bytes += self._open[piece.lane].add(samples)
         self._ask(at_least=1)
 
     def _ask(self, at_least: int = 0) -> None:
-        """Ask for the next pieces as far as the budget allows, for some of them in any case."""
-        while len(self._asked) < WAITING_PIECES:
-            expected = self._held_bytes + (len(self._asked) + 1) * self._piece_bytes
-            if expected > self._budget_bytes and len(self._asked) >= at_least:
+        """Ask for the next fetches as far as the budget allows, for some of them in any case."""
+        while len(self._asked) < WAITING_FETCHES:
+            if self._held_bytes + self._asked_bytes >= self._budget_bytes and len(self._asked) >= at_least:
                 return
-            piece = next(self._pieces, None)
-            if piece is None:
+            group = next(self._fetches, None)
+            if group is None:
                 return
-            self._asked.append((piece.lane, self._thread.submit(self._fetcher.fetch, piece)))
+            size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
+            self._asked.append(Asked(group, size, self._thread.submit(self._fetcher.fetch, group)))
+            self._asked_bytes += size
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A fetch that was asked for: its pieces, its bytes (about), and the batch of each piece once it is there."""
+
+    pieces: tuple[Piece, ...]
+    bytes: float
+    future: Future[list[pa.RecordBatch]]
 
 
 class OpenLane:

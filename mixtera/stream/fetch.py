@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from mixtera.stream.pieces import Piece
 from mixtera.stream.readers import Readers
 
 Int64s = npt.NDArray[np.int64]
+POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
 
 
 class Fetcher:
@@ -30,25 +32,36 @@ class Fetcher:
         self._names = pa.array([component.name for component in data.components], pa.string())
         self._columns = list(columns)
 
-    def fetch(self, piece: Piece) -> pa.RecordBatch | None:
-        """The reader's own samples of a piece: content columns, `component`, `sample`; None if there are none.
+    def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
+        """The reader's own samples of some pieces, one batch per piece: content columns, `component`, `sample`.
 
         Raises:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
+        parts = [self._own(piece) for piece in pieces]
+        counts = [len(part.sample) for part in parts]
+        found = parts[0] if len(parts) == 1 else joined_pointers(parts)
+        samples = self._samples(found) if len(found.sample) else None
+        if samples is None:
+            return []
+        stops = np.cumsum(counts).tolist()
+        return [samples.slice(stop - count, count) for stop, count in zip(stops, counts, strict=True)]
+
+    def _own(self, piece: Piece) -> Pointers:
         found = self._pointers.lane(piece.round, piece.lane, piece.first, piece.last)
         own = self._consumer.owns(found.position)
-        if not own.any():
-            return None
-        distinct, places = distinct_samples(found, own)
+        return found if own.all() else Pointers(*(getattr(found, field)[own] for field in POINTER_FIELDS))
+
+    def _samples(self, found: Pointers) -> pa.RecordBatch:
+        distinct, places = distinct_samples(found)
         content = self._content(distinct).take(pa.array(places))
-        component = pa.array(found.component[own].astype(np.int32))
+        component = pa.array(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [
                 *(content.column(name) for name in self._columns),
                 pa.DictionaryArray.from_arrays(component, self._names),
-                pa.array(found.sample[own].astype(np.int64, copy=False)),
+                pa.array(found.sample),
             ],
             names=[*self._columns, "component", "sample"],
         )
@@ -85,22 +98,24 @@ class Samples:
                 yield int(self.file[low]), ReadRequest(self.row[part], self.start[part], self.stop[part])
 
 
-def distinct_samples(found: Pointers, own: npt.NDArray[np.bool_]) -> tuple[Samples, Int64s]:
+def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
     """The distinct samples among some pointers, and for each pointer its place among them.
 
     A sample stands more than once where a small component begins its next epoch.
     """
-    mine = np.flatnonzero(own)
-    order = mine[np.argsort(found.sample[mine], kind="stable")]
-    sorted_samples = found.sample[order]
-    new = np.empty(len(order), np.bool_)
-    new[0] = True
-    np.not_equal(sorted_samples[1:], sorted_samples[:-1], out=new[1:])
-    places = np.empty(len(found.sample), np.int64)
+    order = np.argsort(found.sample, kind="stable")
+    ascending = found.sample[order]
+    new = np.ones(len(order), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    places = np.empty(len(order), np.int64)
     places[order] = np.cumsum(new) - 1
     first = order[new]
-    samples = Samples(found.file[first], found.row[first], found.start[first], found.stop[first])
-    return samples, places[mine]
+    return Samples(found.file[first], found.row[first], found.start[first], found.stop[first]), places
+
+
+def joined_pointers(parts: Sequence[Pointers]) -> Pointers:
+    """Pointers one after the other."""
+    return Pointers(*(np.concatenate([getattr(part, field) for part in parts]) for field in POINTER_FIELDS))
 
 
 def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, ...]:

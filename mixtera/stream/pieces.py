@@ -1,12 +1,13 @@
-"""Pieces: what a reader fetches in one go. A piece is a run of granules of one chunk.
+"""Pieces: runs of granules of one chunk, and fetches: the pieces that a reader reads in one go.
 
 A reader that needs n lanes has n pieces open at a time, one per lane. The first pieces of a round have lengths that
-grow from lane to lane, so that later refills do not fall together.
+grow from lane to lane, so that later refills do not fall together. Short pieces that follow each other are fetched
+together: each call into a file costs as much as a hundred samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -14,8 +15,8 @@ from typing import Final
 from mixtera.artifact.model import OrderParameters
 from mixtera.stream.consumer import Consumer
 
-SPARE_PIECES: Final = 2
-"""Pieces beyond the open ones that the budget has room for: they are fetched ahead."""
+AHEAD: Final = 2
+"""Fetches beyond the open pieces that the budget has room for."""
 FIRST_SAMPLES: Final = 256
 """Samples of the very first piece, about: small, so that the first batch comes soon."""
 
@@ -32,31 +33,54 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Cutting:
-    """How a reader cuts its chunks.
+    """How a reader cuts its chunks, and how much it reads in one go.
 
     Attributes:
         lanes: Lanes that it needs, in the order of first need.
         granules: Granules of a full piece.
         first_granules: Granules of its very first piece.
-        samples: The reader's own samples in a full piece, about.
+        fetch_granules: Granules of one fetch, at most.
+        samples_per_granule: The reader's own samples in a granule, on average.
     """
 
     lanes: tuple[int, ...]
     granules: int
     first_granules: int
-    samples: int
+    fetch_granules: int
+    samples_per_granule: float
 
 
-def cutting(consumer: Consumer, order: OrderParameters, budget_samples: int) -> Cutting:
-    """Choose the length of pieces so that all open ones and a few more hold about `budget_samples`."""
+def cutting(consumer: Consumer, order: OrderParameters, budget_samples: float, fetch_samples: float) -> Cutting:
+    """Choose lengths so that all open pieces and what is read ahead stay within a budget.
+
+    Args:
+        consumer: The reader.
+        order: The plan's order.
+        budget_samples: Samples that may be fetched and not yet delivered.
+        fetch_samples: Samples of one fetch.
+    """
     lanes = consumer.lanes(order)
-    slots = len(lanes) + SPARE_PIECES
     readers = consumer.world_size * consumer.workers
-    own_per_granule = order.granule * order.lanes / (readers * max(1, len(lanes)))
-    chunk = order.chunk_size // order.granule
-    granules = min(max(1, int(budget_samples / slots / own_per_granule)), chunk)
-    first = min(max(1, int(FIRST_SAMPLES / own_per_granule)), granules)
-    return Cutting(tuple(lanes.tolist()), granules, first, max(1, int(granules * own_per_granule)))
+    own = order.granule * order.lanes / (readers * max(1, len(lanes)))
+    fetch = max(1, int(min(fetch_samples, budget_samples / (2 * AHEAD)) / own))
+    share = (budget_samples - AHEAD * fetch * own) / max(1, len(lanes))
+    granules = max(1, min(int(share / own), fetch, order.chunk_size // order.granule))
+    first = max(1, min(int(FIRST_SAMPLES / own), granules))
+    return Cutting(tuple(lanes.tolist()), granules, first, fetch, own)
+
+
+def fetches(pieces: Iterable[Piece], cut: Cutting) -> Iterator[tuple[Piece, ...]]:
+    """Pieces that are read together; the first one alone, so that it comes soon."""
+    group: list[Piece] = []
+    granules, limit = 0, 0
+    for piece in pieces:
+        if group and granules + piece.last - piece.first > limit:
+            yield tuple(group)
+            group, granules, limit = [], 0, cut.fetch_granules
+        group.append(piece)
+        granules += piece.last - piece.first
+    if group:
+        yield tuple(group)
 
 
 def pieces(consumer: Consumer, order: OrderParameters, cut: Cutting) -> Iterator[Piece]:

@@ -11,6 +11,7 @@ from mixtera.contracts.format import ContentColumn, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
 from mixtera.registry import format_named, storage_of
+from mixtera.stream.resident import Watched
 
 OPEN_FILES: Final = 64
 
@@ -22,6 +23,7 @@ class Readers:
         self._data = data
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
+        self._watched = Watched(cache_bytes)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:
@@ -56,6 +58,7 @@ class Readers:
         storage = storage_of(info.url)
         check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
+        storage = self._watched.storage(storage)
         return format_named(source.format).reader(storage, info, content, self._cache_bytes)
 
 

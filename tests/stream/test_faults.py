@@ -1,0 +1,172 @@
+"""What goes wrong underneath: files that changed, vanished or hold something else; forks, threads, memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mixtera.artifact import digest, layout
+from mixtera.artifact.model import PlanData
+from mixtera.artifact.pointers import PointerMap
+from mixtera.errors import SampleError, StateError, StorageError
+from tests.stream.big import big_plan
+from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> PlanData:
+    return written_plan(tmp_path)
+
+
+def first_file(data: PlanData) -> Path:
+    return Path(data.files.column("url")[0].as_py())
+
+
+def read_all(data: PlanData) -> None:
+    with open_stream(data, batch_size=8) as stream:
+        for _ in stream:
+            pass
+
+
+def fetching_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("mixtera-fetch")]
+
+
+def test_a_file_of_another_size_is_refused(fresh: PlanData) -> None:
+    with first_file(fresh).open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(StorageError, match=r"part-0.jsonl changed since it was indexed \(40103 bytes, were 40100"):
+        read_all(fresh)
+
+
+def test_a_file_that_was_touched_is_refused(fresh: PlanData) -> None:
+    os.utime(first_file(fresh), ns=(1, 1))
+    with pytest.raises(StorageError, match="changed since it was indexed .*run `mixtera index` and compile again"):
+        read_all(fresh)
+
+
+def test_a_missing_file_is_named_with_the_way_out(fresh: PlanData) -> None:
+    first_file(fresh).unlink()
+    with pytest.raises(StorageError, match=r"source 'data': .*part-0.jsonl.*remap="):
+        read_all(fresh)
+
+
+def test_a_record_that_is_no_longer_json_names_file_and_row(fresh: PlanData) -> None:
+    found = PointerMap(fresh).range(0, 100)
+    row = int(found.row[found.file == 0][0])
+    path = first_file(fresh)
+    stat = path.stat()
+    with path.open("r+b") as file:
+        file.seek(row * RECORD_BYTES)
+        file.write(b"?")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(SampleError, match=rf"part-0\.jsonl, line {row + 1}: malformed JSON"):
+        read_all(fresh)
+
+
+def test_an_error_comes_once_and_the_stream_stays_failed(fresh: PlanData) -> None:
+    first_file(fresh).unlink()
+    stream = open_stream(fresh, batch_size=8)
+    with pytest.raises(StorageError):
+        next(stream)
+    with pytest.raises(StateError, match="failed at position 0"):
+        next(stream)
+    assert not fetching_threads()
+
+
+def test_batches_before_a_broken_file_are_delivered(fresh: PlanData) -> None:
+    os.utime(first_file(fresh), ns=(1, 1))
+    with open_stream(fresh, batch_size=1) as stream, pytest.raises(StorageError):
+        for position, batch in enumerate(stream):
+            assert rows_of(batch) == expected(fresh, position, position + 1)
+
+
+def test_closing_ends_the_thread_and_the_next_batch_opens_again(data: PlanData) -> None:
+    stream = open_stream(data, batch_size=8)
+    first = rows_of(next(stream))
+    assert len(fetching_threads()) == 1
+    stream.close()
+    assert not fetching_threads()
+    assert first + rows_of(next(stream)) == expected(data, 0, 16)
+    stream.close()
+
+
+def test_an_abandoned_stream_leaves_no_thread_and_no_file(data: PlanData) -> None:
+    gc.collect()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        next(open_stream(data, batch_size=8))
+    gc.collect()
+    assert not fetching_threads()
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def test_a_forked_child_goes_on_by_itself(data: PlanData) -> None:
+    stream = open_stream(data, batch_size=8)
+    next(stream)
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        rows = [row for batch in stream for row in rows_of(batch)]
+        os.write(write_end, b"1" if rows == expected(data, 8, 8 + len(rows)) and len(rows) > 500 else b"0")
+        os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as answer:
+        assert answer.read() == b"1"
+    os.waitpid(child, 0)
+    assert rows_of(next(stream)) == expected(data, 8, 16)
+    stream.close()
+
+
+def test_a_batch_is_a_view_where_the_granule_is_the_batch(data: PlanData) -> None:
+    granule = data.order.granule
+    with open_stream(data, batch_size=granule, start=10 * granule * data.order.lanes) as stream:
+        lanes = [next(stream) for _ in range(2 * data.order.lanes)]
+    again = [batch for batch in lanes if batch.column("sample").offset > 0]
+    assert again, "no batch is a view of a larger piece"
+
+
+def test_all_batches_share_one_schema_and_one_dictionary(data: PlanData) -> None:
+    with open_stream(data, batch_size=7) as stream:
+        batches = list(stream)
+    schema = pa.schema(
+        [("text", pa.string()), ("component", pa.dictionary(pa.int32(), pa.string())), ("sample", pa.int64())]
+    )
+    assert all(batch.schema.equals(schema) for batch in batches)
+    names = [component.name for component in data.components]
+    assert all(batch["component"].dictionary.to_pylist() == names for batch in batches)
+
+
+MEMORY = """
+import sys
+from mixtera.plan import Plan
+for batch in Plan.open(sys.argv[1]).stream(batch_size=32):
+    pass
+with open("/proc/self/status") as status:
+    print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+"""
+
+
+def test_batches_do_not_depend_on_what_the_reader_of_them_keeps(data: PlanData) -> None:
+    with open_stream(data, batch_size=8) as stream:
+        kept = list(stream)
+    total = len(kept) * 8
+    assert [row for batch in kept for row in rows_of(batch)] == expected(data, 0, total)
+    assert np.unique([batch.num_rows for batch in kept]).tolist() == [8]
+
+
+def test_streaming_stays_within_its_memory(tmp_path: Path) -> None:
+    data = big_plan(tmp_path)
+    layout.write(str(tmp_path / "plan"), data, digest.digest(data))
+    command = [sys.executable, "-c", MEMORY, str(tmp_path / "plan")]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) < 150 * 1024
