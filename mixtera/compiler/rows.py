@@ -98,8 +98,7 @@ class Numbering:
         return row + np.repeat(self._first[found], np.diff(heads, append=len(row)))
 
     def _ascending(self, rows: Rows) -> Rows:
-        steps = np.diff(rows.number)
-        if (steps > 0).all():
+        if (rows.number[1:] > rows.number[:-1]).all():
             return rows
         order = np.argsort(rows.number, kind="stable")
         number = rows.number[order]

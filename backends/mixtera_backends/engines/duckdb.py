@@ -1,4 +1,7 @@
-"""DuckDB: in process, over the catalog's Parquet files as they lie. The default engine."""
+"""DuckDB: in process, over the catalog's Parquet files as they lie. The default engine.
+
+Ibis writes the SQL; the session is DuckDB's own, because Ibis' calls methods that DuckDB has deprecated.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from mixtera.errors import EngineError
 
 if TYPE_CHECKING:
+    import duckdb
     import ibis.expr.types as ir
-    from ibis.backends.duckdb import Backend
 
 _BATCH_ROWS: Final = 131_072
 _MEMORY_LIMIT: Final = "2GB"
@@ -39,47 +42,58 @@ class DuckDBEngine:
         self._spill: TemporaryDirectory[str] | None = None
 
     @cached_property
-    def _connection(self) -> Backend:
-        import ibis
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
 
         self._spill = TemporaryDirectory(prefix="mixtera-duckdb-")
-        return ibis.duckdb.connect(
-            threads=self._threads,
-            memory_limit=self._memory_limit,
-            temp_directory=self._spill.name,
-            preserve_insertion_order=False,
+        connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": self._threads,
+                "memory_limit": self._memory_limit,
+                "temp_directory": self._spill.name,
+                "preserve_insertion_order": False,
+            },
         )
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
 
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
         """Make the catalog's tables known: table name → Parquet files, read in place; no files make an empty table."""
         with _engine_errors():
             for name, files in tables.items():
                 if files:
-                    self._connection.read_parquet(list(files), table_name=name, hive_partitioning=False)
+                    rows = self._connection.read_parquet(list(files), hive_partitioning=False)
                 else:
-                    self._connection.create_table(name, schema=_ibis_schema(schemas[name]), temp=True, overwrite=True)
+                    rows = self._connection.from_arrow(schemas[name].empty_table())
+                rows.create_view(name, replace=True)
 
     def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run an unbound expression and stream its rows, in any order."""
         with _engine_errors():
-            yield from self._connection.to_pyarrow_batches(expression, chunk_size=_BATCH_ROWS)
+            yield from self._run(_sql(expression)).to_arrow_reader(_BATCH_ROWS)
 
     def analyze(self, expression: ir.Table) -> str:
         """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
-        import ibis
-
         with _engine_errors():
-            text = ibis.to_sql(expression, dialect="duckdb")
-            with self._connection.raw_sql(f"EXPLAIN ANALYZE {text}") as cursor:
-                return "\n".join(str(row[1]) for row in cursor.fetchall())
+            return "\n".join(str(row[1]) for row in self._run(f"EXPLAIN ANALYZE {_sql(expression)}").fetchall())
+
+    def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
+        return self._connection.cursor().execute(sql)  # a cursor of its own: an answer may be left half read
 
     def close(self) -> None:
         """End the session and remove what it spilled."""
         if self._spill is not None:
-            self._connection.disconnect()
+            self._connection.close()
             self._spill.cleanup()
             self._spill = None
             del self._connection
+
+
+def _sql(expression: ir.Table) -> str:
+    import ibis
+
+    return str(ibis.to_sql(expression, dialect="duckdb"))
 
 
 @contextmanager
@@ -89,11 +103,5 @@ def _engine_errors() -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.Error, IbisError, pa.ArrowException) as error:
+    except (duckdb.Error, IbisError, pa.ArrowException, OSError) as error:
         raise EngineError(f"duckdb: {error}") from error
-
-
-def _ibis_schema(schema: pa.Schema) -> Any:  # noqa: ANN401 - Ibis is loaded when it is used
-    import ibis
-
-    return ibis.Schema.from_pyarrow(schema)
