@@ -55,6 +55,11 @@ class WorkerProcess:
                 with suppress(BrokenPipeError):
                     pipe.close()
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End the process, perhaps from another thread; whoever waits for its answer gets an error."""
         self.killed = True

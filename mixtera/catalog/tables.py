@@ -26,7 +26,9 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, numbered
 from mixtera.catalog.location import RECORDED_PROPERTY, ROOT_PROPERTY, CatalogIO
@@ -66,16 +68,20 @@ class Tables:
         """Open the tables of the catalog at `root`, whose metadata was written for the URI `recorded`."""
         self.root = root
         self._recorded = recorded
+        uri = f"sqlite:///{root / 'catalog.db'}"
         self._catalog = SqlCatalog(
             "mixtera",
             **{
-                "uri": f"sqlite:///{root / 'catalog.db'}",
+                "uri": uri,
                 "warehouse": f"{recorded}/warehouse",
                 "py-io-impl": f"{CatalogIO.__module__}.{CatalogIO.__qualname__}",
                 RECORDED_PROPERTY: recorded,
                 ROOT_PROPERTY: str(root),
             },
         )
+        self._catalog.engine.dispose()
+        # A connection of its own for each access: none is left open, and none is carried over a fork.
+        self._catalog.engine = create_engine(uri, poolclass=NullPool, connect_args={"timeout": 60})
 
     def close(self) -> None:
         """Release the connection to SQLite."""

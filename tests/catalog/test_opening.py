@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mixtera.catalog import Catalog
+from mixtera.errors import CatalogError
+
+
+def test_a_catalog_is_made_on_first_use(tmp_path: Path) -> None:
+    Catalog.open(str(tmp_path / "a" / "b")).close()
+    again = Catalog.open(str(tmp_path / "a" / "b"))
+    assert again.sources() == ()
+    assert again.url == str(tmp_path / "a" / "b")
+    again.close()
+
+
+def test_none_is_made_where_only_looking_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"no catalog at .*: run `mixtera index SPEC`"):
+        Catalog.open(str(tmp_path / "none"), create=False)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match=r"cannot write the catalog .*choose a directory you can write"):
+        Catalog.open(str(tmp_path / "file" / "catalog"))
+
+
+def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(CatalogError, match=r"is not a catalog, and not empty .*'thesis.tex'"):
+        Catalog.open(str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_catalog_lies_in_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"not at s3://bucket/catalog"):
+        Catalog.open("s3://bucket/catalog")
+
+
+@pytest.mark.parametrize(
+    ("mark", "expected"),
+    [
+        (json.dumps({"version": 9, "root": "file:///x"}), "version 9.*update Mixtera"),
+        ("{", "catalog.json cannot be read"),
+    ],
+)
+def test_a_mark_that_is_newer_or_broken(tmp_path: Path, mark: str, expected: str) -> None:
+    (tmp_path / "catalog.json").write_text(mark)
+    with pytest.raises(CatalogError, match=expected):
+        Catalog.open(str(tmp_path))
+
+
+def test_a_database_that_is_none(tmp_path: Path) -> None:
+    Catalog.open(str(tmp_path / "c")).close()
+    (tmp_path / "c" / "catalog.db").write_text("no database")
+    with pytest.raises(CatalogError, match=r"catalog.db: file is not a database"):
+        Catalog.open(str(tmp_path / "c"))
