@@ -33,11 +33,15 @@ def _modules(package: str, count: int) -> dict[str, str | bytes]:
         files[f"{package}/module_{i:03d}.py"] = f'"""Module {i} of {package}."""\n\nVALUE = {i}\n' + "# more\n" * (
             i % 9
         )
+    for i in range(count // 10):
+        files[f"{package}/fast_{i:03d}.pyx"] = f"cdef int value_{i}():\n    return {i}\n" + "# faster\n" * (i % 5)
     for i in range(count // 4):
         files[f"{package}/include/header_{i:03d}.h"] = f"#define {package.upper()}_{i} {i}\nint value_{i}(void);\n"
         files[f"{package}/docs/page_{i:03d}.md"] = f"# Page {i}\n\nAbout module {i} of {package}, at some length.\n"
         files[f"{package}/docs/page_{i:03d}.rst"] = f"Page {i}\n=======\n\nAbout module {i} of {package}, again.\n"
-        files[f"{package}-1.0.dist-info/licenses/part_{i:03d}/LICENSE"] = f"You may use part {i} of {package} freely.\n"
+        files[f"{package}-1.0.dist-info/licenses/part_{i:03d}/LICENSE"] = (
+            f"You may use, copy and change part {i} of {package} freely.\n"
+        )
     return files
 
 

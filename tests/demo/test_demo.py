@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
-import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 import mixtera
 from mixtera.demo import readers
-from mixtera.demo.run import run_demo
 from mixtera.demo.shares import shares
 from mixtera.demo.specs import copy_specs, example_specs
+
+ROOT = Path(__file__).parents[2]
+
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from rich.console import Console
+from mixtera.demo.run import run_demo
 from tests.miniature import installation
+directory, outcome, root = map(Path, sys.argv[1:])
+found = run_demo(directory, Console(width=120), installation(root))
+outcome.write_text(json.dumps(found.to_json()))
+"""
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], list[dict[str, object]]]:
     """Two runs in one directory: the directory, what each printed, what each returned."""
     root = tmp_path_factory.mktemp("demo")
-    small = installation(root / "installation")
     printed, outcomes = [], []
     for _ in range(2):
-        out = io.StringIO()
-        outcomes.append(run_demo(root / "made", Console(file=out, width=120), small).to_json())
-        printed.append(out.getvalue())
+        arguments = [str(root / "made"), str(root / "outcome.json"), str(root / "installation")]
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        printed.append(done.stdout)
+        outcomes.append(json.loads((root / "outcome.json").read_text()))
     return root / "made", printed, outcomes
 
 
 def test_the_demo_shows_every_step(demo: tuple[Path, list[str], list[dict[str, object]]]) -> None:
     text = demo[1][0]
-    for word in ("corpus", "indexed", "prose/documentation", "PyTorch", "JAX", "samples/s", "planned ones", "resumed", "sha256:"):
+    for word in (
+        "corpus",
+        "indexed",
+        "prose/documentation",
+        "PyTorch",
+        "JAX",
+        "samples/s",
+        "planned ones",
+        "resumed",
+        "sha256:",
+    ):
         assert word in text
 
 
