@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError, StorageError
+from mixtera.formats.opening import open_unchanged
 
 Compression: TypeAlias = Literal["gzip", "zstd", "bz2", "xz"]
 
@@ -34,13 +35,13 @@ def sniff(head: bytes) -> Compression | None:
     return "zstd" if skippable else None
 
 
-def compression_of(storage: Storage, url: str) -> Compression | None:
+def compression_of(storage: Storage, file: FileInfo) -> Compression | None:
     """The compression of a file, by its first bytes.
 
     Raises:
-        StorageError: It cannot be read.
+        StorageError: It cannot be read, or changed.
     """
-    with storage.open(url) as source:
+    with open_unchanged(storage, file) as source:
         return sniff(read_fully(source, HEAD_BYTES))
 
 

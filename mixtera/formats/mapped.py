@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
@@ -76,7 +77,8 @@ class MappedFile:
             return
         self._bytes = None
         if self._map is not None:
-            self._map.close()
+            with suppress(BufferError):  # a gather that runs in another thread; the map goes when that ends
+                self._map.close()
         os.close(self._descriptor)
         self._descriptor = -1
 

@@ -13,6 +13,7 @@ from mixtera.formats.compression import plain_stream, read_fully
 from mixtera.formats.guess import Guess, spread
 from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
+from mixtera.formats.opening import open_unchanged
 from mixtera.formats.paths import split_path
 
 _HEAD_BYTES: Final = 1 << 20
@@ -36,7 +37,7 @@ def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str])
 
 def _head(storage: Storage, file: FileInfo) -> list[tuple[int, object]]:
     """The first records with their rows; lines that are no JSON are the scan's to report."""
-    with storage.open(file.url) as source, plain_stream(source, file) as (stream, _):
+    with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
         head = read_fully(stream, _HEAD_BYTES)
         while b"\n" not in head and (more := read_fully(stream, _HEAD_BYTES)):
             head += more

@@ -76,7 +76,7 @@ def _newlines(data: Bytes) -> Positions:
 
 def without_line_ends(data: Bytes, starts: Positions, stops: Positions) -> Positions:
     """The byte after each line's last one, when its newline and carriage return are taken off."""
-    ends = stops - (data[stops - 1] == _NEWLINE)
+    ends: Positions = stops - (data[stops - 1] == _NEWLINE)
     ends -= (ends > starts) & (data[ends - 1] == _RETURN)
     return ends
 

@@ -38,15 +38,8 @@ class JsonlReader:
         self._decoded: Layout = layout(content, ())
         self._verbatim: Layout = layout(content, (), msgspec.Raw)
         self._schema = pa.schema([pa.field(c.name, pa.string()) for c in content])
-        self._shared = compression_of(storage, file.url) is not None
+        self._shared = compression_of(storage, file) is not None
         self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
-        if not self._shared and self._access.size != file.size:
-            size = self._access.size
-            self.close()
-            raise StorageError(
-                f"{file.url} changed since it was indexed: it had {file.size} bytes and has {size}; "
-                "index it again, or restore the file"
-            )
 
     @property
     def held_bytes(self) -> int:

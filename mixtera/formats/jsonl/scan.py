@@ -22,6 +22,7 @@ from mixtera.formats.jsonl.lines import (
     without_line_ends,
 )
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS, bad_sample
+from mixtera.formats.opening import open_unchanged
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
 
 BLOCK_BYTES: Final = 8 << 20
@@ -59,7 +60,7 @@ class JsonlScan:
         """Pieces of the index, about 8 MiB of records each."""
         self._rows = self._content_bytes = 0
         with (
-            self._storage.open(self._file.url) as source,
+            open_unchanged(self._storage, self._file) as source,
             plain_stream(source, self._file) as (stream, self._compression),
         ):
             yield from self._batches(source, stream)

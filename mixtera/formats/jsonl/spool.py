@@ -11,6 +11,7 @@ from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import StorageError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.mapped import MappedFile
+from mixtera.formats.opening import open_unchanged
 
 SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
 """Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
@@ -39,7 +40,7 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
 def _spool(storage: Storage, file: FileInfo) -> MappedFile:
     directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
     with _temporary_file(directory, file) as copy:
-        with storage.open(file.url) as source, plain_stream(source, file) as (stream, _):
+        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
             while piece := stream.read(_PIECE_BYTES):
                 _write(copy, piece, directory, file)
         return MappedFile(os.dup(copy.fileno()), f"{file.url} (decompressed)")

@@ -1,0 +1,68 @@
+"""Casts that name the rows they fail for, instead of failing for the file."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixtera.formats.parquet.schema import is_list, plain_type
+from mixtera.formats.values import clean
+
+Rows = npt.NDArray[np.int64]
+
+
+def convert(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, Rows]:
+    """Cast values to a property's type.
+
+    Returns:
+        The values, NULL where the cast fails, and the places where it does.
+    """
+    prepared = _prepared(array)
+    try:
+        return clean(_cast(prepared, target)), np.empty(0, np.int64)
+    except pa.ArrowInvalid:
+        bad = np.array(_failing(prepared, target, 0), np.int64)
+    mask = np.zeros(len(prepared), np.bool_)
+    mask[bad] = True
+    good = pc.if_else(pa.array(mask), pa.scalar(None, prepared.type), prepared)
+    return clean(_cast(good, target)), bad
+
+
+def _prepared(array: pa.Array) -> pa.Array:
+    """Plain values, NaN as NULL."""
+    if is_list(array.type):
+        value_type = plain_type(array.type.value_type)
+        return clean(array.cast(pa.list_(value_type)))
+    return clean(array.cast(plain_type(array.type)))
+
+
+def _cast(array: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(array.type) and pa.types.is_timestamp(target):
+        return pc.cast(array, options=pc.CastOptions(target_type=target, allow_time_truncate=True))
+    if pa.types.is_string(array.type) and pa.types.is_timestamp(target):
+        return _parsed(array, target)
+    return array.cast(target)
+
+
+def _parsed(array: pa.StringArray, target: pa.TimestampType) -> pa.Array:
+    """Timestamps from ISO strings: with a zone as it says, without one in UTC."""
+    zoned = pc.match_substring_regex(array, r"(Z|z|[+-]\d\d:?\d\d)$")
+    zoned = pc.and_(zoned, pc.match_substring(array, ":"))
+    nothing = pa.scalar(None, array.type)
+    aware = pc.if_else(zoned, array, nothing).cast(target)
+    naive = pc.if_else(zoned, nothing, array).cast(pa.timestamp(target.unit)).cast(target)
+    return pc.coalesce(aware, naive)
+
+
+def _failing(array: pa.Array, target: pa.DataType, first: int) -> list[int]:
+    """Places of the values that cannot be cast, by halving."""
+    try:
+        _cast(array, target)
+    except pa.ArrowInvalid:
+        if len(array) == 1:
+            return [first]
+        half = len(array) // 2
+        return _failing(array[:half], target, first) + _failing(array[half:], target, first + half)
+    return []

@@ -1,0 +1,72 @@
+"""The Parquet format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import pyarrow as pa
+
+from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.guess import Guess, spread
+from mixtera.formats.parquet.file import open_parquet
+from mixtera.formats.parquet.read import ParquetReader
+from mixtera.formats.parquet.scan import ParquetScan
+from mixtera.formats.parquet.schema import find_column, property_type
+
+
+class Parquet:
+    """Parquet: a row is a sample, row groups are read as a whole."""
+
+    name = "parquet"
+    suffixes = (".parquet", ".pq")
+    offsets: Literal["always", "never"] = "never"
+
+    def infer(
+        self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]
+    ) -> dict[str, PropertyType | None]:
+        """The types of the property columns, by the schemas of up to eight files; see `Format.infer`."""
+        guesses = {name: Guess(name, path) for name, path in paths.items()}
+        for file in spread(files):
+            schema = _schema(storage, file)
+            for name, path in paths.items():
+                _look(guesses[name], schema, path, file.url)
+        return {name: guess.result() for name, guess in guesses.items()}
+
+    def scan(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> ParquetScan:
+        """Read the index of one file; see `Format.scan`."""
+        return ParquetScan(storage, file, properties, content)
+
+    def reader(
+        self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
+    ) -> ParquetReader:
+        """Open a file for reading chosen samples; decoded row groups are kept, up to `cache_bytes`."""
+        return ParquetReader(storage, file, content, cache_bytes)
+
+
+def _schema(storage: Storage, file: FileInfo) -> pa.Schema:
+    parquet = open_parquet(storage, file)
+    try:
+        return parquet.schema_arrow
+    finally:
+        parquet.close(force=True)
+
+
+def _look(guess: Guess, schema: pa.Schema, path: str, place: str) -> None:
+    found = find_column(schema, path)
+    if found is None or pa.types.is_null(found.type):
+        return
+    present = property_type(found.type)
+    if present is not None:
+        guess.see(present, place)
+        return
+    hint = "use a dotted path to one of its fields" if pa.types.is_struct(found.type) else "it cannot be a property"
+    guess.refuse(f"is of type {found.type}: {hint}", place)

@@ -1,0 +1,156 @@
+"""Chosen rows of a Parquet file: row groups are decoded once and kept while there is room."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.contracts.format import ContentColumn, ReadRequest
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import SampleError, StorageError
+from mixtera.formats.parquet.file import content_columns, open_parquet, parquet_errors
+from mixtera.formats.parquet.scan import column_bytes
+from mixtera.formats.parquet.schema import plain_type, values_of
+
+BATCH_ROWS: Final = 1 << 13
+"""Rows that are decoded at once of a row group that does not fit into the cache."""
+
+LARGEST_GROUP_BYTES: Final = 1 << 30
+"""Row groups larger than this are never decoded in one go: a string array ends at 2 GiB."""
+
+Rows = npt.NDArray[np.int64]
+
+
+class ParquetReader:
+    """Reads chosen rows of one file; keeps the row groups used last, up to `cache_bytes`."""
+
+    def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> None:
+        self._file = file
+        self._parquet = open_parquet(storage, file)
+        try:
+            self._columns = content_columns(self._parquet, file, content)
+        except SampleError:
+            self._parquet.close(force=True)
+            raise
+        self._schema = pa.schema(
+            [pa.field(c.name, plain_type(found.type)) for c, found in zip(content, self._columns, strict=True)]
+        )
+        metadata = self._parquet.metadata
+        counts = [metadata.row_group(i).num_rows for i in range(self._parquet.num_row_groups)]
+        self._edges: Rows = np.cumsum([0, *counts], dtype=np.int64)
+        self._cache_bytes = cache_bytes
+        self._cache: OrderedDict[int, pa.RecordBatch] = OrderedDict()
+        self._held_bytes = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the decoded row groups that are kept."""
+        return self._held_bytes
+
+    def read(self, request: ReadRequest) -> pa.RecordBatch:
+        """The content columns of the samples, in the order of the request."""
+        if not len(request.rows):
+            return pa.RecordBatch.from_pylist([], self._schema)
+        if request.rows[-1] >= self._edges[-1]:
+            raise StorageError(
+                f"{self._file.url} changed since it was indexed: row {request.rows[-1]} is asked for and it has "
+                f"{self._edges[-1]} rows; index it again, or restore the file"
+            )
+        with parquet_errors(self._file):
+            batch = _one_batch(list(self._parts(request.rows)), self._schema)
+        self._refuse_nulls(batch, request.rows)
+        return batch
+
+    def close(self) -> None:
+        """Release the file and the row groups that are kept."""
+        self._cache.clear()
+        self._held_bytes = 0
+        self._parquet.close(force=True)
+
+    def _parts(self, rows: Rows) -> Iterator[pa.RecordBatch]:
+        """What is asked for of each row group."""
+        cuts = np.searchsorted(rows, self._edges)
+        for group in np.flatnonzero(np.diff(cuts)).tolist():
+            yield from self._of_group(group, rows[cuts[group] : cuts[group + 1]] - self._edges[group])
+
+    def _of_group(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
+        kept = self._cache.get(group)
+        if kept is not None:
+            self._cache.move_to_end(group)
+            yield self._taken(kept, rows)
+        elif self._group_bytes(group) > min(self._cache_bytes, LARGEST_GROUP_BYTES):
+            yield from self._streamed(group, rows)
+        else:
+            yield self._taken(self._decoded(group), rows)
+
+    def _group_bytes(self, group: int) -> int:
+        return column_bytes(self._parquet.metadata.row_group(group), self._columns)
+
+    def _streamed(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
+        """Decode a large row group piece by piece, and keep nothing but the rows asked for."""
+        first = 0
+        names = self._names()
+        for piece in self._parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
+            start, stop = np.searchsorted(rows, [first, first + len(piece)]).tolist()
+            if start < stop:
+                yield self._taken(self._content_of(piece), rows[start:stop] - first)
+            first += len(piece)
+            if stop == len(rows):
+                return
+
+    def _decoded(self, group: int) -> pa.RecordBatch:
+        table = self._parquet.read_row_group(group, columns=self._names(), use_threads=False)
+        batch = self._content_of(_one_batch(table.to_batches(), table.schema))
+        self._keep(group, batch)
+        return batch
+
+    def _keep(self, group: int, batch: pa.RecordBatch) -> None:
+        if batch.nbytes > self._cache_bytes:
+            return
+        self._cache[group] = batch
+        self._held_bytes += batch.nbytes
+        while self._held_bytes > self._cache_bytes:
+            _, dropped = self._cache.popitem(last=False)
+            self._held_bytes -= dropped.nbytes
+
+    def _names(self) -> list[str]:
+        return sorted({column.name for column in self._columns})
+
+    def _content_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [values_of(batch, column) for column in self._columns]
+        return pa.RecordBatch.from_arrays(arrays, names=self._schema.names)
+
+    def _taken(self, batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
+        """Some rows of a batch, in the types of the reader's schema."""
+        taken = batch.take(pa.array(rows))
+        arrays = [array.cast(field.type) for array, field in zip(taken.columns, self._schema, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _refuse_nulls(self, batch: pa.RecordBatch, rows: Rows) -> None:
+        for name, array in zip(batch.schema.names, batch.columns, strict=True):
+            if array.null_count:
+                row = rows[np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0]]
+                raise SampleError(
+                    f"{self._file.url}, row {row}: content column {name!r} is NULL; the file changed since it was "
+                    "indexed: index it again"
+                )
+
+
+def _one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    if sum(batch.nbytes for batch in batches) >= 2**31:
+        wide = pa.schema([pa.field(field.name, _wide(field.type)) for field in schema])
+        batches = [batch.cast(wide) for batch in batches]
+    return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema)
+
+
+def _wide(found: pa.DataType) -> pa.DataType:
+    if pa.types.is_string(found):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary(found) else found

@@ -1,0 +1,162 @@
+"""The scan of a Parquet file: footer and property columns; content is only read where it may be NULL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.parquet.convert import convert
+from mixtera.formats.parquet.file import content_columns, open_parquet, parquet_errors
+from mixtera.formats.parquet.schema import Column, arrow_type, check_convertible, find_column, is_list, values_of
+from mixtera.formats.values import INDEX_FIELDS, clean
+
+BATCH_ROWS: Final = 1 << 16
+
+_SHOWN: Final = 60
+
+
+class ParquetScan:
+    """The scan of one file: iterate it to the end, then ask for `facts`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> None:
+        self._storage = storage
+        self._file = file
+        self._properties = properties
+        self._content = content
+        self._schema = pa.schema([*INDEX_FIELDS, *(pa.field(p.name, arrow_type(p.type)) for p in properties)])
+        self._facts = FileFacts(0)
+
+    def __iter__(self) -> Iterator[ScanBatch]:
+        """Pieces of the index, at most 65,536 rows of a row group each."""
+        parquet = open_parquet(self._storage, self._file)
+        try:
+            with parquet_errors(self._file):
+                yield from self._groups(parquet)
+        finally:
+            parquet.close(force=True)
+
+    def facts(self) -> FileFacts:
+        """What the scan found; valid after the last piece."""
+        return self._facts
+
+    def _groups(self, parquet: pq.ParquetFile) -> Iterator[ScanBatch]:
+        columns = [self._property_column(parquet, prop) for prop in self._properties]
+        content = content_columns(parquet, self._file, self._content)
+        rows = tuple(parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups))
+        bytes_read = _shares(self._file.size, rows)
+        content_bytes = 0
+        for group, (stop, count) in enumerate(zip(accumulate(rows), rows, strict=True)):
+            metadata = parquet.metadata.row_group(group)
+            checked = [column for column in content if _may_be_null(metadata, column)]
+            yield from self._group(parquet, group, stop - count, columns, checked, bytes_read[group])
+            content_bytes += column_bytes(metadata, content)
+        self._facts = FileFacts(sum(rows), rows, content_bytes)
+
+    def _property_column(self, parquet: pq.ParquetFile, prop: PropertyColumn) -> Column | None:
+        found = find_column(parquet.schema_arrow, prop.path)
+        if found is not None:
+            check_convertible(found.type, prop.type, f"{self._file.url}: property {prop.name!r} ({prop.path})")
+        return found
+
+    def _group(
+        self,
+        parquet: pq.ParquetFile,
+        group: int,
+        first: int,
+        columns: Sequence[Column | None],
+        checked: Sequence[Column],
+        bytes_read: int,
+    ) -> Iterator[ScanBatch]:
+        names = sorted({column.name for column in [*columns, *checked] if column is not None})
+        count = parquet.metadata.row_group(group).num_rows
+        if not names:
+            yield ScanBatch(self._index(first, count, []), (), bytes_read)
+            return
+        for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
+            yield self._batch(batch, first, columns, checked, bytes_read * len(batch) // count)
+            first += len(batch)
+
+    def _batch(
+        self,
+        batch: pa.RecordBatch,
+        first: int,
+        columns: Sequence[Column | None],
+        checked: Sequence[Column],
+        bytes_read: int,
+    ) -> ScanBatch:
+        reasons: dict[int, str] = {}
+        for column in checked:
+            for row in np.flatnonzero(values_of(batch, column).is_null().to_numpy(zero_copy_only=False)).tolist():
+                reasons.setdefault(row, f"content column {'.'.join(column.keys)!r} is NULL")
+        arrays = []
+        for prop, found in zip(self._properties, columns, strict=True):
+            arrays.append(self._property(batch, prop, found, reasons))
+        table = self._index(first, len(batch), arrays)
+        if reasons:
+            kept = np.ones(len(batch), np.bool_)
+            kept[list(reasons)] = False
+            table = table.filter(pa.array(kept))
+        bad = tuple(BadSample(first + row, -1, reasons[row], "") for row in sorted(reasons))
+        return ScanBatch(table, bad, bytes_read)
+
+    def _property(
+        self, batch: pa.RecordBatch, prop: PropertyColumn, found: Column | None, reasons: dict[int, str]
+    ) -> pa.Array:
+        target = arrow_type(prop.type)
+        if found is None:
+            return clean(pa.nulls(len(batch), target))
+        values = values_of(batch, found)
+        converted, failing = convert(values, target)
+        for row in failing.tolist():
+            shown = str(values[row].as_py())[:_SHOWN]
+            reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
+        return converted
+
+    def _index(self, first: int, count: int, arrays: Sequence[pa.Array]) -> pa.RecordBatch:
+        """The table of a piece: rows, no offsets, the properties (NULL for all when none is read)."""
+        if not arrays:
+            arrays = [clean(pa.nulls(count, arrow_type(prop.type))) for prop in self._properties]
+        nothing = pa.nulls(count, pa.int64())
+        rows = pa.array(np.arange(first, first + count))
+        return pa.RecordBatch.from_arrays([rows, nothing, nothing, *arrays], schema=self._schema)
+
+
+def _shares(size: int, rows: Sequence[int]) -> list[int]:
+    """Bytes of the file behind each row group, for progress: they add up to its size."""
+    edges = [size * done // max(1, sum(rows)) for done in accumulate(rows, initial=0)]
+    return [stop - start for start, stop in pairwise(edges)]
+
+
+def _leaves(group: pq.RowGroupMetaData, column: Column) -> Iterator[pq.ColumnChunkMetaData]:
+    for i in range(group.num_columns):
+        chunk = group.column(i)
+        if chunk.path_in_schema == column.name or chunk.path_in_schema.startswith(column.name + "."):
+            yield chunk
+
+
+def column_bytes(group: pq.RowGroupMetaData, columns: Sequence[Column]) -> int:
+    """Uncompressed bytes of some columns of a row group."""
+    return sum(chunk.total_uncompressed_size for column in columns for chunk in _leaves(group, column))
+
+
+def _may_be_null(group: pq.RowGroupMetaData, column: Column) -> bool:
+    """Whether the statistics leave it open that a value is NULL. Those of a list count its elements."""
+    if is_list(column.type) or pa.types.is_struct(column.type):
+        return True
+    return any(
+        chunk.statistics is None or not chunk.statistics.has_null_count or chunk.statistics.null_count > 0
+        for chunk in _leaves(group, column)
+    )

@@ -1,0 +1,302 @@
+"""The laws of a format. Subclass `FormatLaws` in a test module and say how to write a file without the code under test.
+
+::
+
+    class TestMine(FormatLaws):
+        format = MyFormat()
+        suffix = ".mine"
+
+        def write(self, path, records):
+            ...
+"""
+
+# ruff: noqa: D102 - the name of a law says what it is
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mixtera.contracts.format import (
+    BadSample,
+    ContentColumn,
+    FileFacts,
+    Format,
+    PropertyColumn,
+    ReadRequest,
+    SampleReader,
+)
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import MixteraError, SampleError, StorageError
+from mixtera.formats.values import ARROW_TYPES
+from mixtera.registry import storage_of
+
+Record = Mapping[str, object]
+
+CONTENT = (ContentColumn("text", "text"),)
+PROPERTIES = (
+    PropertyColumn("language", "meta.language", "string"),
+    PropertyColumn("year", "meta.year", "int64"),
+    PropertyColumn("quality", "quality", "float64"),
+    PropertyColumn("checked", "checked", "bool"),
+    PropertyColumn("topics", "topics", "list<string>"),
+)
+ROWS = 3_000
+
+
+def records(rows: int = ROWS) -> list[dict[str, object]]:
+    """Records with every kind of property, NULLs included; texts from empty to 4 KiB, of several scripts."""
+    return [
+        {
+            "text": f"doc-{i:06d} " + ('wörld\n"q" 世界 \\ ' * (i % 5) if i % 3 else "plain words " * (i % 300)),
+            "title": "" if i % 7 == 0 else f"title {i}",
+            "meta": {"language": ("en", "de", None)[i % 3], "year": None if i % 11 == 0 else 1990 + i % 30},
+            "quality": None if i % 13 == 0 else i / 7,
+            "checked": None if i % 17 == 0 else i % 2 == 0,
+            "topics": None if i % 19 == 0 else ["law", "sport", None][: i % 4],
+        }
+        for i in range(rows)
+    ]
+
+
+def expected_property(record: Record, column: PropertyColumn) -> object:
+    """The value a scan must deliver for a record that a writer was given."""
+    value: object = record
+    for key in column.path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if column.type.startswith("list"):
+        return [element for element in value or [] if element is not None]  # type: ignore[attr-defined]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def scan_file(
+    plugin: Format,
+    path: Path,
+    properties: Sequence[PropertyColumn] = PROPERTIES,
+    content: Sequence[ContentColumn] = CONTENT,
+) -> tuple[pa.Table, list[BadSample], FileFacts, int]:
+    """Scan a file: the whole index, the bad samples, the facts, and the bytes read."""
+    storage = storage_of(str(path))
+    scan = plugin.scan(storage, storage.stat(str(path)), properties, content)
+    pieces = list(scan)
+    index = ("row", "offset", "length")
+    fields = [(name, pa.int64()) for name in index] + [(p.name, ARROW_TYPES[p.type]) for p in properties]
+    table = pa.Table.from_batches([piece.table for piece in pieces], schema=pa.schema(fields))
+    bad = [sample for piece in pieces for sample in piece.bad]
+    return table, bad, scan.facts(), sum(piece.bytes_read for piece in pieces)
+
+
+def request(table: pa.Table, chosen: Sequence[int]) -> ReadRequest:
+    """A request for some rows of a scanned index, with line ends where the format has offsets."""
+    part = table.select(["row", "offset", "length"]).take(pa.array(chosen, pa.int64()))
+    rows = part["row"].to_numpy()
+    if part["offset"].null_count:
+        return ReadRequest(rows)
+    starts = part["offset"].to_numpy()
+    return ReadRequest(rows, starts, starts + part["length"].to_numpy() + 1)
+
+
+class FormatLaws:
+    """What every format must do. `write` is the only thing a subclass must define beside the two attributes."""
+
+    format: ClassVar[Format]
+    suffix: ClassVar[str]
+
+    def write(self, path: Path, records: Sequence[Record]) -> None:
+        """Write a file of these records, with a writer that is not the code under test."""
+        raise AssertionError(f"{type(self).__name__} must define write(path, records)")
+
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        """The local storage."""
+        return storage_of(str(tmp_path))
+
+    def _written(self, directory: Path, written: Sequence[Record]) -> Path:
+        path = directory / f"part{self.suffix}"
+        self.write(path, written)
+        return path
+
+    def _reader(
+        self, path: Path, content: Sequence[ContentColumn] = CONTENT, cache_bytes: int = 1 << 24
+    ) -> SampleReader:
+        storage = storage_of(str(path))
+        return self.format.reader(storage, storage.stat(str(path)), content, cache_bytes)
+
+    def test_the_suffix_is_its_own(self) -> None:
+        assert any(self.suffix.endswith(suffix) for suffix in self.format.suffixes)
+
+    def test_types_are_inferred(self, tmp_path: Path, storage: Storage) -> None:
+        file = storage.stat(str(self._written(tmp_path, records(200))))
+        paths = {column.name: column.path for column in PROPERTIES} | {"absent": "meta.absent"}
+        expected = {column.name: column.type for column in PROPERTIES} | {"absent": None}
+        assert self.format.infer(storage, [file], paths) == expected
+
+    def test_an_object_cannot_be_a_property(self, tmp_path: Path, storage: Storage) -> None:
+        path = self._written(tmp_path, records(10))
+        with pytest.raises(SampleError, match="dotted path") as error:
+            self.format.infer(storage, [storage.stat(str(path))], {"meta": "meta"})
+        assert path.name in str(error.value)
+
+    def test_the_index_has_every_record_once_in_order(self, tmp_path: Path) -> None:
+        table, bad, facts, _ = scan_file(self.format, self._written(tmp_path, records()))
+        assert table["row"].to_pylist() == list(range(ROWS))
+        assert not bad
+        assert facts.rows == ROWS
+
+    def test_groups_cover_the_rows(self, tmp_path: Path) -> None:
+        _, _, facts, _ = scan_file(self.format, self._written(tmp_path, records()))
+        assert sum(facts.group_rows) in (0, facts.rows)
+
+    def test_bytes_read_add_up_to_the_file(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records())
+        assert scan_file(self.format, path)[3] == path.stat().st_size
+
+    def test_properties_are_those_written(self, tmp_path: Path) -> None:
+        written = records()
+        table, _, _, _ = scan_file(self.format, self._written(tmp_path, written))
+        for column in PROPERTIES:
+            expected = [expected_property(record, column) for record in written]
+            assert table[column.name].to_pylist() == expected, column.name
+
+    def test_a_property_no_record_has_is_null(self, tmp_path: Path) -> None:
+        absent = PropertyColumn("absent", "meta.absent", "int64")
+        none = PropertyColumn("none", "nowhere.at.all", "list<string>")
+        table, bad, _, _ = scan_file(self.format, self._written(tmp_path, records(50)), (absent, none))
+        assert table["absent"].to_pylist() == [None] * 50
+        assert table["none"].to_pylist() == [[]] * 50
+        assert not bad
+
+    def test_two_properties_may_have_one_path(self, tmp_path: Path) -> None:
+        both = (PropertyColumn("a", "meta.year", "int64"), PropertyColumn("b", "meta.year", "int64"))
+        table, _, _, _ = scan_file(self.format, self._written(tmp_path, records(50)), both)
+        assert table["a"].to_pylist() == table["b"].to_pylist() == [r["meta"]["year"] for r in records(50)]  # type: ignore[index]
+
+    def test_no_properties_at_all(self, tmp_path: Path) -> None:
+        table, _, _, _ = scan_file(self.format, self._written(tmp_path, records(50)), ())
+        assert table["row"].to_pylist() == list(range(50))
+
+    def test_chosen_samples_are_those_written(self, tmp_path: Path) -> None:
+        written = records()
+        path = self._written(tmp_path, written)
+        table = scan_file(self.format, path)[0]
+        reader = self._reader(path)
+        random = np.random.default_rng(7)
+        for density in (0.001, 0.01, 0.125, 0.9, 1.0):
+            chosen = np.flatnonzero(random.random(ROWS) < density).tolist()
+            batch = reader.read(request(table, chosen))
+            assert batch.schema.names == ["text"]
+            assert batch.schema.field("text").type == pa.string()
+            assert batch["text"].to_pylist() == [written[i]["text"] for i in chosen]
+        reader.close()
+
+    def test_single_samples_and_none(self, tmp_path: Path) -> None:
+        written = records(20)
+        path = self._written(tmp_path, written)
+        table = scan_file(self.format, path)[0]
+        reader = self._reader(path)
+        for i in range(20):
+            assert reader.read(request(table, [i]))["text"].to_pylist() == [written[i]["text"]]
+        nothing = reader.read(ReadRequest(np.empty(0, np.int64)))
+        assert nothing.num_rows == 0
+        assert nothing.schema.field("text").type == pa.string()
+        reader.close()
+
+    def test_several_content_columns(self, tmp_path: Path) -> None:
+        content = (ContentColumn("title", "title"), ContentColumn("body", "text"), ContentColumn("again", "text"))
+        written = records(300)
+        path = self._written(tmp_path, written)
+        table = scan_file(self.format, path, PROPERTIES, content)[0]
+        reader = self._reader(path, content)
+        batch = reader.read(request(table, range(0, 300, 3)))
+        assert batch.schema.names == ["title", "body", "again"]
+        assert batch["title"].to_pylist() == [r["title"] for r in written[::3]]
+        assert batch["body"].to_pylist() == batch["again"].to_pylist() == [r["text"] for r in written[::3]]
+        reader.close()
+
+    def test_content_below_an_object(self, tmp_path: Path) -> None:
+        content = (ContentColumn("text", "data.body.text"),)
+        written = [{"id": i, "data": {"body": {"text": f"text {i}"}}} for i in range(40)]
+        path = self._written(tmp_path, written)
+        table = scan_file(self.format, path, (), content)[0]
+        reader = self._reader(path, content)
+        assert reader.read(request(table, [3, 39]))["text"].to_pylist() == ["text 3", "text 39"]
+        reader.close()
+
+    def test_a_reader_with_no_room_still_reads(self, tmp_path: Path) -> None:
+        written = records()
+        path = self._written(tmp_path, written)
+        table = scan_file(self.format, path)[0]
+        reader = self._reader(path, cache_bytes=0)
+        for chosen in (range(0, ROWS, 7), range(ROWS)):
+            assert reader.read(request(table, chosen))["text"].to_pylist() == [written[i]["text"] for i in chosen]
+        reader.close()
+
+    def test_a_closed_reader_holds_nothing(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records(100))
+        table = scan_file(self.format, path)[0]
+        reader = self._reader(path)
+        reader.read(request(table, range(100)))
+        reader.close()
+        assert reader.held_bytes == 0
+
+    def test_records_without_content_are_named(self, tmp_path: Path) -> None:
+        written = records(500)
+        written[17]["text"] = written[430]["text"] = None
+        path = self._written(tmp_path, written)
+        table, bad, facts, _ = scan_file(self.format, path)
+        assert [sample.row for sample in bad] == [17, 430]
+        assert all("text" in sample.reason for sample in bad)
+        assert table["row"].to_pylist() == [i for i in range(500) if i not in (17, 430)]
+        assert facts.rows == 500
+        reader = self._reader(path)
+        kept = [i for i in range(500) if i not in (17, 430)]
+        batch = reader.read(request(table, range(498)))
+        assert batch["text"].to_pylist() == [written[i]["text"] for i in kept]
+        reader.close()
+
+    def test_a_file_without_records(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records(5))
+        self.write(path, [])
+        table, bad, facts, _ = scan_file(self.format, path, ())
+        assert (table.num_rows, bad, facts.rows) == (0, [], 0)
+
+    def test_a_file_cut_short_is_noticed(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records())
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2 + 5])
+        told: list[str] = []
+        try:
+            told += [sample.reason for sample in scan_file(self.format, path)[1]]
+        except SampleError as error:
+            told += [str(error)] if path.name in str(error) else []
+        assert len(told) == 1
+
+    def test_a_file_that_changed_is_refused(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records())
+        storage = storage_of(str(path))
+        file, table = storage.stat(str(path)), scan_file(self.format, path)[0]
+        self.write(path, [{**record, "text": "x"} for record in records(9)])
+        with pytest.raises(MixteraError, match=path.name):
+            self.format.reader(storage, file, CONTENT, 0).read(request(table, [ROWS - 1]))
+
+    def test_a_missing_file_is_named(self, tmp_path: Path, storage: Storage) -> None:
+        path = tmp_path / f"absent{self.suffix}"
+        file = FileInfo(str(path), path.name, 10, 0)
+        with pytest.raises(StorageError, match=path.name):
+            list(self.format.scan(storage, file, PROPERTIES, CONTENT))
+        with pytest.raises(StorageError, match=path.name):
+            self.format.reader(storage, file, CONTENT, 0)
+
+    def test_files_are_scanned_in_other_processes(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, records(100))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            found = pool.submit(scan_file, self.format, path).result()
+        assert found[0] == scan_file(self.format, path)[0]

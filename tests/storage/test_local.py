@@ -1,0 +1,153 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mixtera.errors import StorageError
+from mixtera.formats import mapped
+from mixtera.registry import storage_of
+from mixtera.testing.storage import StorageLaws
+from mixtera_backends.storage.local import LocalStorage
+
+
+class TestLocal(StorageLaws):
+    storage = LocalStorage()
+
+    @pytest.fixture
+    def root(self, tmp_path):
+        return str(tmp_path)
+
+    def put(self, url, data):
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+        Path(url).write_bytes(data)
+
+
+class TestFileUrls(TestLocal):
+    @pytest.fixture
+    def root(self, tmp_path):
+        (tmp_path / "with space").mkdir()
+        return f"file://{tmp_path}/with%20space"
+
+    def put(self, url, data):
+        super().put(url.removeprefix("file://").replace("%20", " "), data)
+
+
+storage = LocalStorage()
+
+
+def test_it_is_registered_for_paths_and_file_urls():
+    assert isinstance(storage_of("some/path"), LocalStorage)
+    assert isinstance(storage_of("file:///some/path"), LocalStorage)
+
+
+def test_a_directory_is_refused_with_a_pattern_to_use(tmp_path):
+    with pytest.raises(StorageError, match=r"is a directory.*/\*\.jsonl"):
+        storage.expand([str(tmp_path)])
+    with pytest.raises(StorageError, match="is a directory"):
+        storage.open(str(tmp_path))
+    with pytest.raises(StorageError, match="is a directory"):
+        storage.random_access(str(tmp_path))
+
+
+def test_a_pattern_of_directories_says_so(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(StorageError, match=r"only directories.*\*/\*\.jsonl"):
+        storage.expand([f"{tmp_path}/*"])
+
+
+def test_a_missing_file_comes_with_the_nearest_name(tmp_path):
+    (tmp_path / "train.jsonl").write_text("")
+    with pytest.raises(StorageError, match=r"did you mean .*/train\.jsonl\?"):
+        storage.expand([str(tmp_path / "trian.jsonl")])
+    with pytest.raises(StorageError, match=r"directory .*nowhere does not exist"):
+        storage.expand([str(tmp_path / "nowhere" / "a.jsonl")])
+    with pytest.raises(StorageError, match=r"directory .*nowhere.* does not exist"):
+        storage.expand([str(tmp_path / "nowhere" / "*.jsonl")])
+
+
+def test_a_name_with_wildcard_characters_is_found_as_it_is(tmp_path):
+    (tmp_path / "a[1].jsonl").write_text("x")
+    (tmp_path / "a1.jsonl").write_text("x")
+    assert [file.name for file in storage.expand([f"{tmp_path}/a[1].jsonl"])] == ["a[1].jsonl"]
+
+
+def test_links_are_followed_and_broken_ones_named(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.txt").write_text("abc")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    assert [file.name for file in storage.expand([f"{tmp_path}/**/*.txt"])] == ["data/a.txt", "link/a.txt"]
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match=r"gone\.txt is a broken link"):
+        storage.expand([f"{tmp_path}/*.txt"])
+
+
+def test_pipes_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(StorageError, match="not a regular file"):
+        storage.expand([str(tmp_path / "pipe")])
+    with pytest.raises(StorageError, match="not a regular file"):
+        storage.random_access(str(tmp_path / "pipe"))
+
+
+def test_relative_paths_become_absolute(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("abc")
+    monkeypatch.chdir(tmp_path)
+    (file,) = storage.expand(["*.txt"])
+    assert (file.url, file.name) == (str(tmp_path / "a.txt"), "a.txt")
+
+
+def test_a_file_cut_while_it_is_open_is_refused_and_not_a_crash(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(100_000))
+    access = storage.random_access(str(path))
+    os.truncate(path, 10)
+    with pytest.raises(StorageError, match=r"a\.bin changed since it was indexed.*99000"):
+        access.gather(np.array([0, 90_000]), np.array([5, 99_000]))
+    access.close()
+    access.close()
+    with pytest.raises(StorageError, match="closed"):
+        access.gather(np.array([0]), np.array([5]))
+
+
+LARGE = np.random.default_rng(1).integers(0, 256, 4 * mapped.MAPPED_BYTES // 3, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def large_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "large.bin"
+    path.write_bytes(LARGE.tobytes())
+    return path
+
+
+@given(st.integers(1, 4_000), st.integers(0, 2_000), st.floats(0.001, 1), st.integers(0, 2**32))
+def test_any_ranges_of_a_large_file(large_file, count, length, spread, seed):
+    """Dense and sparse requests take different ways: through the map in one go, in pieces, or read one by one."""
+    random = np.random.default_rng(seed)
+    starts = np.sort(random.integers(0, int(len(LARGE) * spread), count))
+    stops = np.minimum(np.minimum(starts + length, np.append(starts[1:], len(LARGE))), len(LARGE))
+    access = storage.random_access(str(large_file))
+    found = access.gather(starts, stops)
+    assert len(found) == count
+    assert found.to_pylist() == [LARGE[a:b].tobytes() for a, b in zip(starts, stops, strict=True)]
+    access.close()
+
+
+def mapped_bytes() -> int:
+    """Bytes of files that are resident in this process through a map."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssFile:")[1].split()[0]) << 10
+
+
+def test_resident_memory_stays_bounded(large_file):
+    access = storage.random_access(str(large_file))
+    starts = np.arange(0, len(LARGE) - 200, 1_000)
+    before = mapped_bytes()
+    size = len(access.gather(starts, starts + 100))
+    assert size == len(starts)
+    assert mapped_bytes() - before < mapped.MAPPED_BYTES + (8 << 20)
+    access.release()
+    assert mapped_bytes() - before < 4 << 20
+    access.close()
