@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from mixtera.catalog.bundles import Bundle, NumberedFile, Scanned
 from mixtera.catalog.columns import numbered, sample_columns
@@ -23,6 +24,16 @@ from tests.catalog.corpus import append, write_lines
 
 PROPERTIES = (PropertyColumn("year", "meta.year", "int64"), PropertyColumn("tags", "tags", "list<string>"))
 COLUMNS = numbered(sample_columns({column.name: column.type for column in PROPERTIES}))
+
+DYING_PARENT = """
+import os
+from mixtera.catalog.pool import WorkerProcess
+
+worker = WorkerProcess()
+worker.wait_until_ready()
+print(worker.pid, flush=True)
+os.kill(os.getpid(), 9)
+"""
 
 
 def bundle(directory: Path, name: str, files: list[Path], policy: str = "fail", format_: str = "jsonl") -> Bundle:
@@ -73,10 +84,7 @@ def test_a_worker_that_is_killed_is_an_error_that_says_so(tmp_path: Path, files:
 
 
 def test_a_worker_ends_when_its_parent_is_killed() -> None:
-    start = "import os; from mixtera.catalog.pool import WorkerProcess as W; w = W(); w.wait_until_ready(); print(w.pid, flush=True)"
-    pid = int(
-        subprocess.run([sys.executable, "-c", f"{start}; os.kill(os.getpid(), 9)"], stdout=subprocess.PIPE).stdout
-    )
+    pid = int(subprocess.run([sys.executable, "-c", DYING_PARENT], stdout=subprocess.PIPE).stdout)
     deadline = time.monotonic() + 20
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -108,7 +116,7 @@ def test_the_first_error_stops_everybody(tmp_path: Path, files: list[Path]) -> N
 def test_a_file_that_changed_after_it_was_listed_is_refused(tmp_path: Path, files: list[Path]) -> None:
     work = bundle(tmp_path / "out", "0", files)
     append(files[1], b'{"text": "late"}\n')
-    with pytest.raises(StorageError, match=r"source 'web': .*1\.jsonl changed while it was indexed"):
+    with pytest.raises(StorageError, match=r"1\.jsonl changed"):
         scan_bundle(work, ignore)
 
 
@@ -126,9 +134,9 @@ def test_scanning_stops_after_the_first_file_with_bad_records(tmp_path: Path, fi
     assert scanned.first_bad[0].place == "0.jsonl:41"
 
 
-def test_a_file_that_is_not_what_its_name_says(tmp_path: Path) -> None:
+def test_a_compressed_file_that_was_cut_short(tmp_path: Path, files: list[Path]) -> None:
     path = tmp_path / "0.jsonl.zst"
-    path.write_bytes(b"no zstandard frame")
+    path.write_bytes(zstandard.compress(files[0].read_bytes())[:-20])
     with pytest.raises(SampleError, match=r"0\.jsonl\.zst"):
         scan_bundle(bundle(tmp_path / "out", "0", [path]), ignore)
 

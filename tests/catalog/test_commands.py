@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mixtera.cli.main import main
+from tests.catalog.corpus import append, touch_later, write_lines
+
+SPEC = """\
+version: 1
+name: test
+sources:
+  web:
+    path: data/*.jsonl
+    content: text
+    {extra}
+    properties: {{language: meta.language, year: meta.year, tags: tags}}
+mixture:
+  by: [language]
+  weights: natural
+"""
+
+
+@pytest.fixture
+def spec(tmp_path: Path, data: Path) -> str:
+    (tmp_path / "spec.yaml").write_text(SPEC.format(extra=""))
+    return str(tmp_path / "spec.yaml")
+
+
+@pytest.fixture
+def mixtera(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Runs a command on the catalog of the test: (exit code, stdout, stderr)."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main([*words, "--catalog", str(tmp_path / "catalog")])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_index_says_what_was_done(mixtera, spec: str, data: Path) -> None:
+    code, out, err = mixtera("index", spec)
+    assert code == 0
+    header, row, last = out.splitlines()
+    assert dict(zip(header.split(), row.split(), strict=True)) == {
+        "source": "web",
+        "new": "4",
+        "changed": "0",
+        "gone": "0",
+        "unchanged": "0",
+        "files": "4",
+        "samples": "126",
+        "skipped": "0",
+        "quarantined": "0",
+    }
+    assert last.startswith("4 files read (")
+    assert "catalog" in err
+    touch_later(write_lines(data / "part-0.jsonl", range(5)))
+    code, out, err = mixtera("index", spec, "--json", "--quiet")
+    report = json.loads(out)
+    assert (code, err, report["samples"], report["sources"][0]["changed"]) == (0, "", 101, 1)
+
+
+def test_index_of_bad_data_ends_with_code_1_and_no_traceback(mixtera, spec: str, data: Path) -> None:
+    append(data / "part-0.jsonl", b"nonsense\n")
+    code, out, err = mixtera("index", spec, "--workers", "2")
+    assert (code, out) == (1, "")
+    assert "part-0.jsonl:31: " in err
+    assert "Traceback" not in err
+    assert mixtera("catalog", "ls", "--json")[1] == "[]\n"
+
+
+def test_index_of_a_missing_file_ends_with_code_3(mixtera, spec: str, data: Path) -> None:
+    for file in data.iterdir():
+        file.unlink()
+    code, out, err = mixtera("index", spec)
+    assert (code, out) == (3, "")
+    assert "*.jsonl" in err
+
+
+def test_workers_must_be_a_number(mixtera, spec: str) -> None:
+    code, _, err = mixtera("index", spec, "--workers", "0")
+    assert code == 2
+    assert "1 or more" in err
+
+
+def test_ls_and_show(mixtera, spec: str) -> None:
+    mixtera("index", spec)
+    code, out, _ = mixtera("catalog", "ls")
+    assert code == 0
+    assert out.splitlines()[1].split()[:5] == ["web", "jsonl", "4", "126", "3"]
+    shown = mixtera("catalog", "show", "web")[1]
+    assert "property    tags: tags (list<string>)" in shown
+    assert "part-3.jsonl    33" in shown
+    (snapshot,) = json.loads(mixtera("catalog", "show", "web", "--snapshots", "--json")[1])
+    assert (snapshot["files"], snapshot["samples"]) == (4, 126)
+    assert snapshot["snapshot"] == json.loads(mixtera("catalog", "show", "web", "--json")[1])["snapshot"]
+
+
+def test_show_quarantine(mixtera, spec: str, data: Path) -> None:
+    Path(spec).write_text(SPEC.format(extra="on_bad_sample: quarantine"))
+    append(data / "part-0.jsonl", b"nonsense\n")
+    assert mixtera("index", spec)[0] == 0
+    (record,) = json.loads(mixtera("catalog", "show", "web", "--quarantine", "--json")[1])
+    assert (record["file"], record["row"], record["excerpt"]) == ("part-0.jsonl", 30, "nonsense")
+
+
+def test_stats(mixtera, spec: str) -> None:
+    mixtera("index", spec)
+    (facts,) = json.loads(mixtera("catalog", "stats", "web", "--property", "language", "--json")[1])
+    assert (facts["samples"], facts["distinct"], facts["top"][0]) == (126, 3, ["de", 42])
+    assert "2019" in mixtera("catalog", "stats", "web")[1]
+
+
+def test_query(mixtera, spec: str) -> None:
+    mixtera("index", spec)
+    code, out, _ = mixtera("catalog", "query", "web", 'dataset == "web" and "c" in tags and year >= 2018', "--json")
+    found = json.loads(out)
+    numbers = [100 * part + row for part in range(4) for row in range(30 + part)]
+    expected = [number for number in numbers if number % 4 == 3 and number % 20 >= 18]
+    assert (code, found["samples"], found["matching"]) == (0, 126, len(expected))
+    assert {row["sample"] for row in found["rows"]} == {f"part-{n // 100}.jsonl#{n % 100}" for n in expected}
+    assert mixtera("catalog", "query", "web", "year > 2000", "--limit", "1")[1].endswith("samples match\n")
+    code, _, err = mixtera("catalog", "query", "web", "yaer > 2000")
+    assert code == 1
+    assert "did you mean 'year'" in err
+
+
+def test_drop(mixtera, spec: str) -> None:
+    mixtera("index", spec)
+    assert mixtera("catalog", "drop", "web")[0] == 0
+    code, _, err = mixtera("catalog", "show", "web")
+    assert code == 1
+    assert "source 'web' is not in the catalog" in err
+
+
+def test_options_before_the_action_count(mixtera, tmp_path: Path, spec: str) -> None:
+    mixtera("index", spec)
+    assert main(["catalog", "--catalog", str(tmp_path / "catalog"), "ls"]) == 0
