@@ -15,15 +15,12 @@ from mixtera.compiler.lower import condition, selected
 from mixtera.compiler.nodes import Choose, Constant, Emit, Outcome
 from mixtera.compiler.pipeline import session
 from mixtera.compiler.rewrite import rewrite_plan
-from mixtera.compiler.rules import RULES
-from mixtera.compiler.rules.drop_unreachable import drop_unreachable
+from mixtera.compiler.rules import RESOLVING
 from mixtera.contracts.engine import Engine
 from mixtera.spec.model import Listed, Parts, Spec
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
-
-_KEEPING_BRANCHES = tuple(rule for rule in RULES if rule is not drop_unreachable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def overlap(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> li
     with session(engine, plans) as running:
         for plan in plans:
             if plan.indexed.data_files:
-                counts = _counts(rewrite_plan(plan.plan, _KEEPING_BRANCHES), spec.mixture.parts, running)
+                counts = _counts(rewrite_plan(plan.plan, RESOLVING), spec.mixture.parts, running)
                 found = {pair: found.get(pair, 0) + samples for pair, samples in counts.items()}
     return [Overlap(first, second, samples) for (first, second), samples in found.items() if samples]
 

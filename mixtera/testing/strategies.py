@@ -104,13 +104,25 @@ def samples(types: Mapping[str, PropertyType]) -> st.SearchStrategy[dict[str, An
     return st.fixed_dictionaries({name: _values(type_) for name, type_ in types.items()})
 
 
+PREDICATES: Final = predicates(TYPES)
+"""Predicates over all of `TYPES`; made once, since making strategies takes longer than drawing from them."""
+
+_NAMES: Final = st.sets(st.sampled_from(sorted(TYPES)))
+_GROUPABLE: Final = ["dataset", *(name for name, type_ in TYPES.items() if type_ in ("string", "int64", "bool"))]
+_BY: Final = st.lists(st.sampled_from(_GROUPABLE), min_size=1, max_size=2, unique=True).map(tuple)
+_SAMPLES: Final = st.one_of(samples(TYPES), samples(TYPES), samples(TYPES), st.none())
+
+
 @st.composite
 def made_sources(draw: st.DrawFn, most_rows: int = 12) -> list[MadeSource]:
-    """One to three sources with some of the properties each, files in any order of ids, some rows unusable."""
+    """One to three sources, each with some of `TYPES`, together with all; ids in any order, some rows unusable."""
     ids = iter(draw(st.permutations(range(0, 2**32, 2**29 + 3))))
-    found = []
-    for name in _SOURCES[: draw(st.integers(1, 3))]:
-        types = {column: type_ for column, type_ in TYPES.items() if draw(st.integers(0, 3))}
+    found: list[MadeSource] = []
+    names = _SOURCES[: draw(st.integers(1, 3))]
+    for name in names:
+        had = {column for source in found for column in source.types}
+        lacks = draw(_NAMES) if name != names[-1] else had & draw(_NAMES)
+        types = {column: type_ for column, type_ in TYPES.items() if column not in lacks}
         format_ = draw(st.sampled_from(["jsonl", "parquet"]))
         files = [
             _made_file(draw, f"part-{number}", next(ids), types, most_rows) for number in range(draw(st.integers(1, 2)))
@@ -120,7 +132,8 @@ def made_sources(draw: st.DrawFn, most_rows: int = 12) -> list[MadeSource]:
 
 
 def _made_file(draw: st.DrawFn, name: str, file_id: int, types: Mapping[str, PropertyType], rows: int) -> MadeFile:
-    found = draw(st.lists(st.one_of(samples(types), samples(types), samples(types), st.none()), max_size=rows))
+    drawn = draw(st.lists(_SAMPLES, max_size=rows))
+    found = [None if sample is None else {column: sample[column] for column in types} for sample in drawn]
     lengths = draw(st.lists(st.integers(1, 50), min_size=len(found), max_size=len(found)))
     return MadeFile(name, file_id, found, lengths, _cut(draw, len(found)) if draw(st.booleans()) else ())
 
@@ -133,24 +146,20 @@ def _cut(draw: st.DrawFn, rows: int) -> tuple[int, ...]:
 @st.composite
 def specs(draw: st.DrawFn, sources: Sequence[MadeSource]) -> Spec:
     """A spec over some sources, with a flat, a nested or a grouped mixture."""
-    types = {name: type_ for source in sources for name, type_ in source.types.items()}
-    chosen = draw(st.none() | predicates(types))
-    parts = draw(mixtures(types))
-    mixture = Mixture("samples", parts, "redistribute", None)
+    chosen = draw(st.none() | PREDICATES)
+    mixture = Mixture("samples", draw(mixtures()), "redistribute", None)
     return Spec("random", tuple(source.source for source in sources), chosen, mixture, Order(), "spec.yaml")
 
 
 @st.composite
-def mixtures(draw: st.DrawFn, types: Mapping[str, PropertyType], depth: int = 2) -> Parts:
+def mixtures(draw: st.DrawFn, depth: int = 2) -> Parts:
     """Listed components, nested up to `depth`, or groups."""
-    groupable = [name for name, type_ in types.items() if type_ in ("string", "int64", "bool")]
     if draw(st.integers(0, 3)) == 0:
-        by = draw(st.lists(st.sampled_from(["dataset", *groupable]), min_size=1, max_size=2, unique=True))
-        return Grouped(tuple(by), Natural(), _PLACE)
+        return Grouped(draw(_BY), Natural(), _PLACE)
     components = []
     for number in range(draw(st.integers(1, 3))):
-        where = draw(st.none() | predicates(types)) if number else draw(predicates(types))
-        inner = draw(mixtures(types, depth - 1)) if depth > 1 and draw(st.integers(0, 3)) == 0 else None
+        where = draw(st.none() | PREDICATES) if number else draw(PREDICATES)
+        inner = draw(mixtures(depth - 1)) if depth > 1 and draw(st.integers(0, 3)) == 0 else None
         weight = float(draw(st.integers(1, 5)))
         components.append(Component(f"c{number}", where, weight, None, None, inner, _PLACE))
     return Listed(tuple(components))

@@ -16,12 +16,10 @@ from mixtera.compiler.rules.push_not import push_not
 
 Rule: TypeAlias = Callable[[Emit], Emit]
 
-RULES: Final[tuple[Rule, ...]] = (
-    expand_matches,
-    fold_dataset,
-    fold_missing,
-    push_not,
-    flatten,
-    drop_unreachable,
-    prune_columns,
-)
+RESOLVING: Final[tuple[Rule, ...]] = (expand_matches, fold_dataset, fold_missing)
+"""What every plan needs before it is lowered: they leave only predicates on columns that an engine can see."""
+
+SIMPLIFYING: Final[tuple[Rule, ...]] = (push_not, flatten, drop_unreachable, prune_columns)
+"""What makes the expression smaller and easier to read."""
+
+RULES: Final = RESOLVING + SIMPLIFYING
