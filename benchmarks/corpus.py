@@ -19,12 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-VERSION = 2
+VERSION = 3
 DOMAINS = tuple(f"domain-{i:02d}" for i in range(22))
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 FILES = 8
 TEXT_BYTES = (420, 1110)  # shortest, longest; about 765 on average, which makes records of about 850 bytes
-RUN_ROWS = 4096  # mean length of a run in the corpus of long runs
+RUN_ROWS = 500  # mean length of a run in the corpus of long runs
 ROW_GROUP_ROWS = 8192
 SYNTHETIC_FILES = 100
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -43,7 +44,7 @@ def show(rows: Sequence[Row]) -> None:
     table = Table(*HEADERS)
     for row in rows:
         table.add_row(*row.cells())
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 150).print(table)
 
 
 def markdown(rows: Sequence[Row], facts: dict[str, str], command: str, notes: str) -> str:
