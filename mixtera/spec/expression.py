@@ -1,6 +1,6 @@
 """Reads a predicate: Python's grammar, walked by a whitelist. Nothing is ever evaluated or looked up.
 
-Three limits keep hostile input harmless: the length of the text, the number of nodes and their depth.
+Two limits keep hostile input harmless: the length of the text, and the depth of its tree.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import re
 import tokenize
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
 from mixtera.errors import Issue, SpecError
 from mixtera.spec.document import shorten
-from mixtera.spec.issues import Issues, suggestion
+from mixtera.spec.issues import Issues, TooManyIssues, suggestion
 from mixtera.spec.model import Place
 from mixtera.spec.predicate import (
     And,
@@ -35,7 +36,6 @@ from mixtera.spec.predicate import (
 )
 
 MAX_CHARACTERS: Final = 20_000
-MAX_NODES: Final = 4_000
 MAX_DEPTH: Final = 60
 MAX_INTEGER: Final = 2**63
 
@@ -97,6 +97,12 @@ def read_predicate(
 ) -> tuple[Predicate | None, tuple[Issue, ...]]:
     """Read a predicate and collect all of its issues; the predicate is None where there are any."""
     issues = Issues()
+    with suppress(TooManyIssues):
+        return _read(text, columns, locate, issues), issues.found
+    return None, issues.found
+
+
+def _read(text: str, columns: Collection[str] | None, locate: Locate, issues: Issues) -> Predicate | None:
     start = len(text) - len(text.lstrip())
     flat = re.sub(r"[\n\r\f\v]", " ", text).strip()
 
@@ -104,10 +110,10 @@ def read_predicate(
         return locate(offset + start)
 
     body = _parse(flat, locate_flat, issues)
-    if body is None or not _is_small(body, locate_flat, issues):
-        return None, issues.found
+    if body is None or not _is_flat(body, locate_flat, issues):
+        return None
     predicates = _Walker(flat, columns, locate_flat, issues).walk(body)
-    return (None if issues.found else predicates[0]), issues.found
+    return None if issues.found else predicates[0]
 
 
 def _parse(flat: str, locate: Locate, issues: Issues) -> ast.expr | None:
@@ -164,17 +170,14 @@ def _are_plain(tokens: list[tokenize.TokenInfo], locate: Locate, issues: Issues)
     return len(issues.found) == found
 
 
-def _is_small(body: ast.expr, locate: Locate, issues: Issues) -> bool:
+def _is_flat(body: ast.expr, locate: Locate, issues: Issues) -> bool:
     level: list[ast.AST] = [body]
-    depth = total = 0
-    while level:
-        depth, total = depth + 1, total + len(level)
-        if depth > MAX_DEPTH or total > MAX_NODES:
-            what = f"nested more than {MAX_DEPTH} levels deep" if depth > MAX_DEPTH else "too long"
-            issues.add(locate(0), f"the predicate is {what}; split it over components or compute a property")
-            return False
+    for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
-    return True
+        if not level:
+            return True
+    issues.add(locate(0), f"the predicate is nested more than {MAX_DEPTH} levels deep; compute a property instead")
+    return False
 
 
 class _Refused(Exception):  # noqa: N818 - never leaves this module

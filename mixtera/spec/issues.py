@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
+from typing import Final
 
 from mixtera.errors import Issue
 from mixtera.spec.model import Place
+
+MAX_ISSUES: Final = 1_000
+_MAX_COMPARED: Final = 1_000
+
+
+class TooManyIssues(Exception):  # noqa: N818 - ends the reading; what was found is reported
+    """There are so many issues that reading on helps nobody."""
 
 
 class Issues:
@@ -16,12 +25,18 @@ class Issues:
         self._found: dict[Issue, None] = {}
 
     def add(self, place: Place, message: str) -> None:
-        """Report a problem at a place."""
-        self._found[Issue(place.file, place.line, place.column, message)] = None
+        """Report a problem at a place.
+
+        Raises:
+            TooManyIssues: This was one too many.
+        """
+        self.extend((Issue(place.file, place.line, place.column, message),))
 
     def extend(self, issues: Iterable[Issue]) -> None:
         """Report problems that have their place already."""
         self._found |= dict.fromkeys(issues)
+        if len(self._found) >= MAX_ISSUES:
+            raise TooManyIssues
 
     @property
     def found(self) -> tuple[Issue, ...]:
@@ -31,7 +46,7 @@ class Issues:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that a wrong one most likely means."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
+    by_folded = {candidate.casefold(): candidate for candidate in islice(known, _MAX_COMPARED)}
     near = difflib.get_close_matches(name.casefold(), by_folded, 1, 0.6)
     return by_folded[near[0]] if near else None
 

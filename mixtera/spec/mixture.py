@@ -161,6 +161,7 @@ def _weights(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) 
 
 def _values(node: Mapping, by: tuple[str, ...], known: Known, issues: Issues) -> Values:
     weights: list[tuple[str, float, Place]] = []
+    named: set[str] = set()
     rest = None
     for entry in node.entries:
         weight = number_of(entry.value, f"weight of {entry.key.text!r}", issues)
@@ -168,8 +169,9 @@ def _values(node: Mapping, by: tuple[str, ...], known: Known, issues: Issues) ->
             rest = weight
             continue
         name = _value_name(entry, by, known, issues)
-        if any(name == other for other, *_ in weights):
+        if name in named:
             issues.add(entry.key.place, f"the value {name!r} has a weight already")
+        named.add(name)
         weights.append((name, weight or 0.0, entry.key.place))
     if not rest and not any(weight for _, weight, _ in weights):
         issues.add(node.place, "these weights sum to zero; give one of them a weight above 0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final, Literal, cast
 
@@ -12,7 +13,7 @@ from mixtera.errors import SpecError
 from mixtera.spec import keys
 from mixtera.spec.fields import Fields
 from mixtera.spec.include import Merged, read_merged
-from mixtera.spec.issues import Issues
+from mixtera.spec.issues import Issues, TooManyIssues
 from mixtera.spec.known import Known
 from mixtera.spec.mixture import read_mixture
 from mixtera.spec.model import Order, Source, Spec
@@ -33,11 +34,13 @@ def load(path: str | os.PathLike[str]) -> Spec:
         checked when the spec is compiled.
 
     Raises:
-        SpecError: The file is wrong or cannot be read; `issues` holds all of its problems.
+        SpecError: The file is wrong or cannot be read; `issues` holds all of its problems (the first thousand).
     """
     file, issues = os.fspath(path), Issues()
-    merged = read_merged(file, issues)
-    spec = None if merged is None else _spec(file, merged, issues)
+    spec = None
+    with suppress(TooManyIssues):
+        merged = read_merged(file, issues)
+        spec = None if merged is None else _spec(file, merged, issues)
     if spec is None or issues.found:
         raise SpecError(issues.found)
     return spec

@@ -120,3 +120,16 @@ def test_every_character_is_found_where_it_was_written(
         place = scalar.locator()(offset)
         written = dumped.split("\n")[place.line - 1][place.column - 1 :]
         assert written.startswith((text[offset], "\\"))
+
+
+def test_large_specs_are_read_in_time_and_hostile_ones_end(tmp_path: Path) -> None:
+    head = "version: 1\nsources: {a: {path: a.jsonl, format: jsonl, content: text, properties: {u: u}}}\n"
+    values = ", ".join(f"v{n}: {n + 1}" for n in range(20_000))
+    terms = " or ".join(f"u == 'x{n}'" for n in range(1_200))
+    started = time.monotonic()
+    good = write(tmp_path, f'{head}filter: "{terms}"\nmixture: {{by: u, weights: {{values: {{{values}}}}}}}\n')
+    assert issues_of(good) == ()
+    unknown = ", ".join(f"w{n}: 1" for n in range(20_000))
+    bad = write(tmp_path, f"{head}mixture: {{by: dataset, weights: {{values: {{{unknown}}}}}}}\n", "bad.yaml")
+    assert len(issues_of(bad)) == 1_000
+    assert time.monotonic() - started < 30

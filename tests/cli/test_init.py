@@ -1,0 +1,100 @@
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mixtera.cli.main import main
+from mixtera.spec import load
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for folder in ("web", "code"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for part in range(2):
+        records = [
+            {
+                "text": f"a long enough document, number {n}",
+                "meta": {
+                    "Lang": "en",
+                    "year": 2000 + n if n % 3 else None,
+                    "tags": ["a", "b"],
+                    "row": n,
+                    "odd": {"k": 1},
+                },
+                "mixed": 1 if n % 2 else "one",
+                "score": n / 7,
+            }
+            for n in range(20)
+        ]
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        (tmp_path / f"data/web/part-{part}.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    table = pa.table({"body": ["def main(): ..."] * 9, "lang": ["python"] * 9, "year": ["2001"] * 9, "stars": range(9)})
+    pq.write_table(table, tmp_path / "data/code/a.parquet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_first_spec_is_right_and_commented(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "data", "-o", "first.yaml"]) == 0
+    assert capsys.readouterr().out == ""
+    assert "#" in Path("first.yaml").read_text()
+    spec = load("first.yaml")
+    assert spec.name == "first"
+    code, web = sorted(spec.sources, key=lambda source: source.name)
+    assert (code.paths, web.paths) == ((str(data / "data/code/a.parquet"),), (str(data / "data/web/*.jsonl.gz"),))
+    assert (code.content[0].path, web.content[0].path) == ("body", "text")
+    assert {p.path: p.type for p in code.properties} == {"lang": "string", "year": "string", "stars": "int64"}
+    assert {p.path: p.type for p in web.properties} == {
+        "meta.Lang": "string",
+        "meta.year": "int64",
+        "meta.tags": "list<string>",
+        "meta.row": "int64",
+        "meta.odd.k": "int64",
+        "score": "float64",
+    }
+    assert {p.name.casefold() for p in web.properties} >= {"field_row", "k", "tags", "web_year"}
+
+
+def test_the_spec_goes_to_stdout_by_default(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "data/web/part-1.jsonl.gz", "--name", "only: web"]) == 0
+    text = capsys.readouterr().out
+    (data / "spec.yaml").write_text(text)
+    spec = load("spec.yaml")
+    assert spec.name == "only: web"
+    assert spec.sources[0].paths == (str(data / "data/web/part-1.jsonl.gz"),)
+
+
+def test_nothing_is_overwritten(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.yaml").write_text("mine")
+    assert main(["init", "data", "-o", "mine.yaml"]) == 3
+    assert "mine.yaml is there already" in capsys.readouterr().err
+    assert Path("mine.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("a.txt", b"hello\n", "no installed format has this suffix"),
+        ("a.jsonl", b"{\n", "not JSON"),
+        ("a.jsonl", b'{"n": 1}\n', "no field holds text"),
+        ("a.jsonl", b"", "no field holds text"),
+        ("a.parquet", b"PAR1 no", "no whole Parquet file"),
+    ],
+)
+def test_data_that_make_no_spec(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, word: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert main(["init", str(tmp_path / name)]) == 1
+    assert word in capsys.readouterr().err
+
+
+def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", str(tmp_path / "no-*.jsonl")]) == 3
+    assert "no-*.jsonl" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["init", str(tmp_path / "empty")]) != 0
