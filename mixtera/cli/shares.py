@@ -70,7 +70,8 @@ def as_text(found: Sequence[Share]) -> str:
     """The shares as a table."""
     head = ("component", "samples", "realised", "asked", "difference")
     rows = [
-        (s.component, f"{s.samples:,}", f"{s.realised:.4%}", f"{s.asked:.4%}", f"{s.difference:+.2f}") for s in found
+        (s.component, f"{s.samples:,}", f"{100 * s.realised:.4f} %", f"{100 * s.asked:.4f} %", f"{s.difference:+.2f}")
+        for s in found
     ]
     widths = [max(len(row[c]) for row in (head, *rows)) for c in range(1, len(head))]
     padded = [(row[0], *(cell.rjust(width) for cell, width in zip(row[1:], widths, strict=True))) for row in rows]

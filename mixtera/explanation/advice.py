@@ -7,7 +7,7 @@ from typing import Final
 
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Advice, Part, Report
-from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent
+from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, samples
 from mixtera.explanation.reading import fitting_lanes
 
 UNSEEN_SHARE: Final = 0.1
@@ -22,8 +22,8 @@ AMPLIFICATION: Final = 2.0
 
 def ends_early(report: Report) -> Iterator[Advice]:
     """A component that ran out ends the stream while much is left."""
-    unseen, samples = report.end.unseen, report.plan.samples
-    if report.end.kind != "exhausted" or unseen <= UNSEEN_SHARE * samples or not report.plan.positions:
+    unseen, every = report.end.unseen, report.plan.samples
+    if report.end.kind != "exhausted" or unseen <= UNSEEN_SHARE * every or not report.plan.positions:
         return
     ending = [part for part in components(report.mixture) if part.ends_plan]
     names = listed(f"{part.full_name} ({percent(part.share)} of the mixture)" for part in ending)
@@ -31,7 +31,7 @@ def ends_early(report: Report) -> Iterator[Advice]:
     yield Advice(
         "ends-early",
         f"{names} {verb} nothing left after {count(report.plan.positions)} positions; "
-        f"{count(unseen)} of {count(samples)} samples ({percent(unseen / samples)}) are never seen",
+        f"{count(unseen)} of {samples(every)} ({percent(unseen / every)}) are never seen",
         f"give {ending[0].full_name} `on_exhaust: repeat` with `max_epochs`, or `on_exhaust: redistribute`, "
         f"or a smaller weight{_fitting_share(report, ending[0])}",
     )
@@ -74,7 +74,9 @@ def left_over(report: Report) -> Iterator[Advice]:
     if selection is not None and selection.left_over > 0:
         yield Advice(
             "left-over",
-            f"{count(selection.left_over)} samples pass the filter and belong to no component",
+            f"no component takes {samples(selection.left_over)} that the filter keeps"
+            if selection.filter
+            else f"no component takes {samples(selection.left_over)} of the catalog",
             "add a last component without `where`, which takes what is left, or drop them in `filter`",
         )
 
@@ -85,7 +87,7 @@ def overlapping(report: Report) -> Iterator[Advice]:
     for pair in pairs:
         yield Advice(
             "overlap",
-            f"{count(pair.samples)} samples match both {pair.first} and {pair.second}; {pair.first} gets them",
+            f"{pair.first} and {pair.second} both match {samples(pair.samples)}, which {pair.first} gets",
             f"if {pair.second} should, put it first; to say it openly, exclude them in the `where` of {pair.second}",
         )
 

@@ -41,7 +41,7 @@ class Explanation:
 
         `mixtera_explanation` is the version of this form; it goes up when a key changes its meaning or goes away.
         """
-        values: dict[str, Any] = msgspec.to_builtins(self.report)
+        values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.report))
         return values
 
 

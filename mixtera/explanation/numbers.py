@@ -12,13 +12,18 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def samples(value: int) -> str:
+    """1 → `1 sample`, 1234 → `1,234 samples`."""
+    return f"{value:,} sample{'' if value == 1 else 's'}"
+
+
 def bytes_text(value: float) -> str:
     """1234567 → `1.2 MB`; units of 1,000."""
     for unit in _UNITS:
         if value < 999.5 or unit == _UNITS[-1]:
             break
         value /= 1000
-    return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+    return f"{value:,.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
 
 
 def percent(fraction: float) -> str:

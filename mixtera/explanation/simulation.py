@@ -1,6 +1,6 @@
 """Simulation: how much readers read for what they deliver, over the beginning of the plan.
 
-The model. A reader works through its pieces as `Plan.stream` does. A record at a byte offset is read alone. A row
+The model. A reader works through its fetches as `Plan.stream` does. A record at a byte offset is read alone. A row
 group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
 are kept as the stream keeps. A row group larger than that is not kept; the plain copy of the compressed file used last
 always is. Bytes are those of decoded records. Not counted: pages of the operating system, gaps
@@ -10,6 +10,7 @@ between near records that are read through, and caches of the storage.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,9 +22,10 @@ from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Units
 from mixtera.order.seats import Int64s
-from mixtera.stream.batches import mean_sample_bytes
+from mixtera.stream.batches import FETCH_BYTES, mean_sample_bytes
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.pieces import cutting, pieces
+from mixtera.stream.fetch import joined_pointers
+from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 from mixtera.stream.stream import BUDGET_BYTES
 
 POSITIONS: Final = 1 << 18
@@ -70,19 +72,25 @@ def simulate(data: PlanData, units: Units, readers: int) -> Reads:
 def _read(
     data: PlanData, units: Units, pointers: PointerMap, consumer: Consumer, positions: int, counts: _Counts
 ) -> None:
-    """One reader: piece by piece, until it has looked at enough positions."""
-    cut = cutting(consumer, data.order, int(BUDGET_BYTES / mean_sample_bytes(data)))
+    """One reader: fetch by fetch, until it has looked at enough positions."""
     kept, seen = _Kept(units), 0
-    for piece in pieces(consumer, data.order, cut):
-        found = pointers.lane(piece.round, piece.lane, piece.first, piece.last)
+    for fetch in _fetches(data, consumer):
+        found = joined_pointers([pointers.lane(piece.round, piece.lane, piece.first, piece.last) for piece in fetch])
         _count(units, found, consumer.owns(found.position), kept, counts)
         seen += len(found.position)
         if seen >= positions:
             return
 
 
+def _fetches(data: PlanData, consumer: Consumer) -> Iterator[tuple[Piece, ...]]:
+    """What a reader reads in one go, as the stream does it."""
+    sample_bytes = mean_sample_bytes(data)
+    cut = cutting(consumer, data.order, BUDGET_BYTES / sample_bytes, FETCH_BYTES / sample_bytes)
+    return fetches(pieces(consumer, data.order, cut), cut)
+
+
 def _count(units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts) -> None:
-    """One piece: what is delivered of it, read for it, and which segments are opened."""
+    """One fetch: what is delivered of it, read for it, and which segments are opened."""
     delivered = int(np.count_nonzero(own))
     if not delivered:
         return

@@ -9,9 +9,10 @@ from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Part, Reads, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
-from mixtera.explanation.table import clipped, table, wrapped
+from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 
 _INDENT: Final = "  "
+_INSIDE: Final = WIDTH - len(_INDENT)
 _NAME_WIDTH: Final = 36
 _PARTS: Final = 40
 """Components that the text lists; JSON has all of them."""
@@ -34,11 +35,10 @@ def _head(report: Report) -> Iterator[str]:
 def _sources(report: Report) -> Iterator[str]:
     head = ("source", "format", "files", "rows", "size", "samples in the mixture")
     rows = [
-        (clipped(s.name, _NAME_WIDTH), s.format, count(s.files), count(s.rows), bytes_text(s.bytes), count(s.samples))
-        for s in report.sources
+        (s.name, s.format, count(s.files), count(s.rows), bytes_text(s.bytes), count(s.samples)) for s in report.sources
     ]
     yield "Sources"
-    yield from _indented(table([head, *rows], left=2))
+    yield from _indented(table([head, *rows], left=2, width=_INSIDE))
 
 
 def _selection(report: Report) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _mixture(report: Report) -> Iterator[str]:
     rows = [row for part in report.mixture for row in _part_rows(part, 0, report)]
     hidden = len(rows) - _PARTS
     yield f"Mixture (by {', '.join(report.by)})" if report.by else "Mixture"
-    yield from _indented(table([head, *rows[:_PARTS]]))
+    yield from _indented(table([head, *rows[:_PARTS]], width=_INSIDE))
     if hidden > 0:
         yield f"{_INDENT}… and {count(hidden)} more; `--format json` has all of them"
 
@@ -74,7 +74,7 @@ def _mixture(report: Report) -> Iterator[str]:
 def _part_rows(part: Part, depth: int, report: Report) -> Iterator[tuple[str, ...]]:
     endless = report.plan.positions is None
     yield (
-        "  " * depth + clipped(part.name, _NAME_WIDTH - 2 * depth),
+        "  " * depth + part.name,
         weight_text(part.weight),
         percent(part.share),
         count(part.samples),
@@ -125,11 +125,10 @@ def _unseen(report: Report) -> Iterator[str]:
     parts = sorted((p for p in components(report.mixture) if p.unseen), key=lambda p: -(p.unseen or 0))
     if parts:
         yield f"{_INDENT}Never seen: {count(report.end.unseen)} samples"
-        rows = [
-            (clipped(p.full_name, _NAME_WIDTH), count(p.unseen or 0), percent((p.unseen or 0) / p.samples))
-            for p in parts[:_UNSEEN]
-        ]
-        yield from _indented(_indented(table([("component", "samples", "of its own"), *rows])))
+        rows = [(p.full_name, count(p.unseen or 0), percent((p.unseen or 0) / p.samples)) for p in parts[:_UNSEEN]]
+        yield from _indented(
+            _indented(table([("component", "samples", "of its own"), *rows], width=_INSIDE - len(_INDENT)))
+        )
         if len(parts) > _UNSEEN:
             yield f"{_INDENT * 2}… and {count(len(parts) - _UNSEEN)} components more"
 
@@ -172,10 +171,14 @@ def _label_lines(rows: Sequence[tuple[str, str, str]]) -> list[str]:
 
 def _reads(report: Report) -> Iterator[str]:
     reading = report.reading
+    if not reading.groups and reading.many is None:
+        yield f"{_INDENT}every record is read alone: no more is read than delivered"
+        return
     every = [reads for reads in (reading.one, reading.many, reading.suggested) if reads is not None]
     head = ("", "bytes read per byte delivered", "segments opened")
     yield from _indented(table([head, *((_readers(r), multiple(r.amplification), multiple(r.visits)) for r in every)]))
-    yield f"{_INDENT}(simulated over {count(reading.one.positions)} positions from the start)"
+    again = "; below 1: what is kept is delivered again" if any(r.amplification < 1 for r in every) else ""
+    yield f"{_INDENT}(1.00 × is best{again}; simulated over {count(reading.one.positions)} positions from the start)"
 
 
 def _readers(reads: Reads) -> str:
