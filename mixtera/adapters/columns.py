@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.arrow import is_plain, to_numpy
+
 HostColumns = dict[str, npt.NDArray[np.generic]]
 
 
@@ -24,17 +26,21 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
     """
     columns = {name: _host(batch.column(name)) for name in batch.schema.names}
     component = batch.column("component")
-    columns.setdefault("component_id", component.indices.to_numpy())
+    columns.setdefault("component_id", to_numpy(component.indices))
     return columns
 
 
 def _host(array: pa.Array) -> npt.NDArray[np.generic]:
     kind = array.type
     if pa.types.is_dictionary(kind):
-        names: npt.NDArray[np.generic] = array.dictionary.to_numpy(zero_copy_only=False)
-        taken: npt.NDArray[np.generic] = np.take(names, array.indices.to_numpy())
+        names = _host(array.dictionary)
+        taken: npt.NDArray[np.generic] = names[to_numpy(array.indices).astype(np.int64)]
         return taken
     if pa.types.is_fixed_size_list(kind):
         values = _host(array.flatten())
         return values.reshape(len(array), kind.list_size)
+    if is_plain(array):
+        return to_numpy(array)
+    if pa.types.is_string(kind):
+        return np.array(array.to_pylist(), object)
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 import pyarrow as pa
 
+from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.order.lanes import Chunk, Lanes
 from mixtera.order.permute import Entries, Permutation
@@ -138,5 +139,5 @@ class PointerMap:
 
 
 def _column(table: pa.Table, name: str) -> Int64s:
-    column: Int64s = table.column(name).to_numpy().astype(np.int64)
+    column: Int64s = to_numpy(table.column(name)).astype(np.int64)
     return column

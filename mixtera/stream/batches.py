@@ -11,9 +11,11 @@ from typing import Final
 
 import pyarrow as pa
 
+from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
+from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 
 WAITING_FETCHES: Final = 4
@@ -25,6 +27,7 @@ class Batches:
     """The batches of one reader, by position, ascending. Belongs to the process that made it."""
 
     def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int) -> None:
+        use_compact_pool()
         self.process = os.getpid()
         self._order = data.order
         self._batch_size = consumer.batch_size
@@ -141,7 +144,7 @@ class OpenLane:
 
 def mean_sample_bytes(data: PlanData) -> float:
     """Bytes of a record, on average over the plan's files; at least 1."""
-    rows = int(data.files.column("rows").to_numpy().sum())
-    content = data.files.column("content_bytes").to_numpy()
-    size = data.files.column("size").to_numpy()
+    rows = int(to_numpy(data.files.column("rows")).sum())
+    content = to_numpy(data.files.column("content_bytes"))
+    size = to_numpy(data.files.column("size"))
     return max(1.0, float((content + (content == 0) * size).sum()) / max(1, rows))

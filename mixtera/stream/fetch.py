@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy, strings
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.contracts.format import ReadRequest
@@ -29,7 +30,7 @@ class Fetcher:
         self._pointers = PointerMap(data)
         self._consumer = consumer
         self._readers = Readers(data, columns, cache_bytes)
-        self._names = pa.array([component.name for component in data.components], pa.string())
+        self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
 
     def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
@@ -55,13 +56,13 @@ class Fetcher:
 
     def _samples(self, found: Pointers) -> pa.RecordBatch:
         distinct, places = distinct_samples(found)
-        content = self._content(distinct).take(pa.array(places))
-        component = pa.array(found.component.astype(np.int32))
+        content = self._content(distinct).take(from_numpy(places))
+        component = from_numpy(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [
                 *(content.column(name) for name in self._columns),
                 pa.DictionaryArray.from_arrays(component, self._names),
-                pa.array(found.sample),
+                from_numpy(found.sample),
             ],
             names=[*self._columns, "component", "sample"],
         )

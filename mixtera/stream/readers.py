@@ -14,6 +14,8 @@ from mixtera.registry import format_named, storage_of
 from mixtera.stream.resident import Watched
 
 OPEN_FILES: Final = 64
+RESIDENT_BYTES: Final = 8 << 20
+"""Bytes of mapped files that stay resident."""
 
 
 class Readers:
@@ -23,7 +25,7 @@ class Readers:
         self._data = data
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
-        self._watched = Watched(cache_bytes)
+        self._watched = Watched(RESIDENT_BYTES)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:

@@ -16,6 +16,7 @@ from mixtera.adapters.handle import PlanHandle
 from mixtera.adapters.torch.batches import Batch, torch_batches
 from mixtera.adapters.torch.messages import Failure, Message, MessageDataset, gathered, unpacked
 from mixtera.adapters.torch.ranks import resolved
+from mixtera.arrow import strings
 from mixtera.plan import Plan
 
 
@@ -78,7 +79,7 @@ class PlanLoader(DataLoader[Batch]):
         self._start = messages.start
         self._position = messages.start
         self._resumed: int | None = None
-        self._names = pa.array([component.name for component in messages.handle.plan.data.components], pa.string())
+        self._names = strings([component.name for component in messages.handle.plan.data.components])
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # any iterator will do
         self._position = self._start if self._resumed is None else self._resumed

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy, strings
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
@@ -87,7 +88,7 @@ class JsonlReader:
             return None
         values = [column(records, attributes) for attributes in chosen.content]
         if not verbatim:
-            return [pa.array(column_values, _string_type(len(text))) for column_values in values]
+            return [strings(cast("list[str]", column_values)) for column_values in values]
         arrays = [_unquoted(column_values) for column_values in values]
         return None if any(array is None for array in arrays) else arrays
 
@@ -103,8 +104,7 @@ class JsonlReader:
                     f"{self._file.url}, line {row + 1}: {reason}; the file changed since it was indexed, or is broken: "
                     "index it again"
                 ) from error
-        string_type = _string_type(values.nbytes)
-        return [pa.array(column(records, attributes), string_type) for attributes in self._decoded.content]
+        return [strings(cast("list[str]", column(records, attributes))) for attributes in self._decoded.content]
 
 
 def _within(stops: Positions, size: int) -> Positions:
@@ -143,12 +143,12 @@ def _unquoted(values: list[object]) -> pa.Array | None:
     edges[1::2] = stops - 1
     buffers = [None, pa.py_buffer(edges), pa.py_buffer(joined)]
     pieces = pa.Array.from_buffers(_string_type(len(joined)), len(edges) - 1, buffers)
-    strings = pieces.take(pa.array(np.arange(0, len(edges), 2)))
+    unquoted = pieces.take(from_numpy(np.arange(0, len(edges), 2)))
     try:
-        strings.validate(full=True)
+        unquoted.validate(full=True)
     except pa.ArrowInvalid:
         return None
-    return strings
+    return unquoted
 
 
 def _string_type(size: int) -> pa.DataType:

@@ -1,0 +1,71 @@
+"""Arrow ⇄ numpy for plain columns, over their buffers.
+
+`pyarrow.array` and `to_numpy` import pandas where it is installed: 0.1 s and 40 MB that a stream has no use for. And
+strings are joined here in half the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_TYPES: Final = {
+    np.dtype(kind): arrow
+    for kind, arrow in {
+        "i1": pa.int8(),
+        "i2": pa.int16(),
+        "i4": pa.int32(),
+        "i8": pa.int64(),
+        "u1": pa.uint8(),
+        "u2": pa.uint16(),
+        "u4": pa.uint32(),
+        "u8": pa.uint64(),
+        "f4": pa.float32(),
+        "f8": pa.float64(),
+    }.items()
+}
+_KINDS: Final = {arrow: kind for kind, arrow in _TYPES.items()}
+_STRING_BYTES: Final = 2**31 - 1
+"""Bytes that the offsets of `string` reach."""
+
+
+def from_numpy(values: npt.NDArray[np.generic]) -> pa.Array:
+    """Numbers as an Arrow array that shares their memory."""
+    whole = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(_TYPES[whole.dtype], len(whole), [None, pa.py_buffer(whole)])
+
+
+def is_plain(array: pa.Array) -> bool:
+    """Whether an array is of numbers that `to_numpy` can take: no nulls, no bits."""
+    return array.type in _KINDS and array.null_count == 0
+
+
+def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.generic]:
+    """Numbers without nulls as numpy: a read-only view of an array or of a single chunk, else a copy."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    kind = _KINDS[column.type]
+    parts = [_view(chunk, kind) for chunk in chunks]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def strings(values: Sequence[str]) -> pa.Array:
+    """Strings as an Arrow array: `string`, or `large_string` where they need more than 2 GiB."""
+    encoded = [value.encode() for value in values]
+    stops = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+    large = bool(len(stops)) and int(stops[-1]) > _STRING_BYTES
+    offsets = np.zeros(len(encoded) + 1, np.int64 if large else np.int32)
+    offsets[1:] = stops
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.large_string() if large else pa.string(), len(encoded), buffers)
+
+
+def _view(array: pa.Array, kind: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
+    if not len(array):
+        return np.empty(0, kind)
+    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
