@@ -12,6 +12,7 @@ import pyarrow as pa
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.opening import open_unchanged
+from mixtera.formats.opening import read_fully as read_fully
 
 Compression: TypeAlias = Literal["gzip", "zstd", "bz2", "xz"]
 
@@ -43,15 +44,6 @@ def compression_of(storage: Storage, file: FileInfo) -> Compression | None:
     """
     with open_unchanged(storage, file) as source:
         return sniff(read_fully(source, HEAD_BYTES))
-
-
-def read_fully(source: BinaryIO, count: int) -> bytes:
-    """Read `count` bytes, or all there are: an unbuffered file may return fewer than asked for."""
-    parts: list[bytes] = []
-    while count > 0 and (part := source.read(count)):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
 
 
 @contextmanager

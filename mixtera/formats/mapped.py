@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import mmap
 import os
-from contextlib import suppress
+import weakref
 from itertools import pairwise
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy
 from mixtera.errors import StorageError
 
 MAPPED_BYTES: Final = 32 << 20
@@ -33,18 +34,19 @@ Positions = npt.NDArray[np.int64]
 
 
 class MappedFile:
-    """A `RandomAccess` over a descriptor, which it owns. Other processes may have the same file open.
+    """A `RandomAccess` over an open file, which it owns.
 
     Args:
-        descriptor: An open file descriptor, readable.
-        label: How messages name the file.
+        file: The file, with a descriptor, open for reading.
+        label: How messages name it.
     """
 
-    def __init__(self, descriptor: int, label: str) -> None:
-        self._descriptor = descriptor
+    def __init__(self, file: BinaryIO, label: str) -> None:
         self._label = label
-        self._size = os.fstat(descriptor).st_size
-        self._map = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ) if self._size else None
+        self._descriptor = file.fileno()
+        self._closed = weakref.finalize(self, file.close)
+        self._size = os.fstat(self._descriptor).st_size
+        self._map = mmap.mmap(self._descriptor, 0, prot=mmap.PROT_READ) if self._size else None
         self._bytes = pa.py_buffer(self._map) if self._map is not None else None
         self._touched = 0
 
@@ -73,20 +75,11 @@ class MappedFile:
 
     def close(self) -> None:
         """Release the file. It may be called twice."""
-        if self._descriptor < 0:
-            return
-        self._bytes = None
-        if self._map is not None:
-            with suppress(BufferError):  # a gather that runs in another thread; the map goes when that ends
-                self._map.close()
-        os.close(self._descriptor)
-        self._descriptor = -1
-
-    def __del__(self) -> None:
-        self.close()
+        self._bytes = self._map = None  # unmapped with the last gather that still runs
+        self._closed()
 
     def _check(self, starts: Positions, stops: Positions) -> None:
-        if self._descriptor < 0:
+        if not self._closed.alive:
             raise StorageError(f"{self._label} is closed")
         # Bytes of the map beyond the end of the file raise SIGBUS, so the size is asked for each time.
         size = min(self._size, os.fstat(self._descriptor).st_size)
@@ -108,7 +101,7 @@ class MappedFile:
         pieces = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(), len(edges) - 1, [None, pa.py_buffer(edges), self._bytes]
         )
-        return pieces.take(pa.array(np.arange(0, len(edges), 2)))
+        return pieces.take(from_numpy(np.arange(0, len(edges), 2)))
 
     def _copy_in_pieces(self, starts: Positions, stops: Positions, blocks: Positions) -> pa.LargeBinaryArray:
         piece = (blocks << _FAULT_SHIFT) // MAPPED_BYTES

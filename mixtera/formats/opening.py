@@ -30,3 +30,12 @@ def changed(file: FileInfo, size: int) -> StorageError:
         f"{file.url} changed since it was indexed: it had {file.size} bytes and has {size}; "
         "index it again, or restore the file"
     )
+
+
+def read_fully(source: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes, or all there are: an unbuffered file may return fewer than asked for."""
+    parts: list[bytes] = []
+    while count > 0 and (part := source.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

@@ -43,7 +43,8 @@ def _clean_list(array: pa.ListArray) -> pa.ListArray:
     if not array.null_count and not values.null_count:
         return array
     kept = values.is_valid()
-    parents = pc.list_parent_indices(array).filter(kept).to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()
+    lists = np.repeat(np.arange(len(array)), lengths)[kept.to_numpy(zero_copy_only=False)]
     offsets = np.zeros(len(array) + 1, np.int32)
-    np.cumsum(np.bincount(parents, minlength=len(array)), out=offsets[1:])
+    np.cumsum(np.bincount(lists, minlength=len(array)), out=offsets[1:])
     return pa.ListArray.from_arrays(pa.array(offsets), values.filter(kept), type=array.type)

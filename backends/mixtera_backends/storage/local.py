@@ -51,11 +51,7 @@ class LocalStorage:
 
     def random_access(self, url: str) -> MappedFile:
         """Open a file for reading in ranges, through a memory map."""
-        path = self.stat(url).url
-        try:
-            return MappedFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
-        except OSError as error:
-            _refuse(path, error)
+        return MappedFile(self.open(url), local_path(url))
 
 
 def local_path(url: str) -> str:

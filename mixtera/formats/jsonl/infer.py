@@ -9,11 +9,11 @@ import msgspec
 
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
-from mixtera.formats.compression import plain_stream, read_fully
+from mixtera.formats.compression import plain_stream
 from mixtera.formats.guess import Guess, spread
 from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
-from mixtera.formats.opening import open_unchanged
+from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.paths import split_path
 
 _HEAD_BYTES: Final = 1 << 20

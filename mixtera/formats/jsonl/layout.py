@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -133,9 +133,9 @@ def _attributes(root: _Node[_Field], path: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def column(records: list[msgspec.Struct], attributes: tuple[str, ...]) -> list[object]:
+def column(records: list[msgspec.Struct], attributes: tuple[str, ...]) -> list[Any]:
     """One value of each record; None where an object on the way is null."""
-    values: list[object] = list(map(attrgetter(attributes[0]), records))
+    values: list[Any] = list(map(attrgetter(attributes[0]), records))
     for name in attributes[1:]:
         try:
             values = list(map(attrgetter(name), values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from contextlib import ExitStack
 from typing import BinaryIO, Final
 
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
@@ -39,11 +40,12 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
 
 def _spool(storage: Storage, file: FileInfo) -> MappedFile:
     directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
-    with _temporary_file(directory, file) as copy:
-        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
-            while piece := stream.read(_PIECE_BYTES):
-                _write(copy, piece, directory, file)
-        return MappedFile(os.dup(copy.fileno()), f"{file.url} (decompressed)")
+    with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _), ExitStack() as cleanup:
+        copy = cleanup.enter_context(_temporary_file(directory, file))
+        while piece := stream.read(_PIECE_BYTES):
+            _write(copy, piece, directory, file)
+        cleanup.pop_all()
+        return MappedFile(copy, f"{file.url} (decompressed)")
 
 
 def _temporary_file(directory: str, file: FileInfo) -> BinaryIO:

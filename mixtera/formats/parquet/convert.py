@@ -57,9 +57,9 @@ def _parsed(array: pa.StringArray, target: pa.TimestampType) -> pa.Array:
 
 
 def _failing(array: pa.Array, target: pa.DataType, first: int) -> list[int]:
-    """Places of the values that cannot be cast, by halving."""
+    """Places of the values that cannot be cast, by halving; `take` since a slice of a list is cast as a whole."""
     try:
-        _cast(array, target)
+        _cast(array.take(pa.array(range(len(array)), pa.int64())), target)
     except pa.ArrowInvalid:
         if len(array) == 1:
             return [first]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
@@ -32,11 +34,8 @@ class ParquetReader:
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> None:
         self._file = file
         self._parquet = open_parquet(storage, file)
-        try:
-            self._columns = content_columns(self._parquet, file, content)
-        except SampleError:
-            self._parquet.close(force=True)
-            raise
+        self._release = weakref.finalize(self, self._parquet.close, force=True)
+        self._columns = content_columns(self._parquet, file, content)
         self._schema = pa.schema(
             [pa.field(c.name, plain_type(found.type)) for c, found in zip(content, self._columns, strict=True)]
         )
@@ -70,7 +69,7 @@ class ParquetReader:
         """Release the file and the row groups that are kept."""
         self._cache.clear()
         self._held_bytes = 0
-        self._parquet.close(force=True)
+        self._release()
 
     def _parts(self, rows: Rows) -> Iterator[pa.RecordBatch]:
         """What is asked for of each row group."""
@@ -127,7 +126,7 @@ class ParquetReader:
 
     def _taken(self, batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
         """Some rows of a batch, in the types of the reader's schema."""
-        taken = batch.take(pa.array(rows))
+        taken = batch.take(from_numpy(rows))
         arrays = [array.cast(field.type) for array, field in zip(taken.columns, self._schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
