@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import weakref
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mixtera.artifact import digest, layout
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import PlanError
 
@@ -124,6 +126,31 @@ class Plan:
         if stop is None and self.data.timeline.total is None:
             raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
         return self.pointers.locate(int(sample), stop)
+
+    def sample_id(self, source: str, file: str, row: int) -> int:
+        """The id of a sample.
+
+        Args:
+            source: Name of its source.
+            file: Name of its file inside the source, as `samples` gives it.
+            row: Row in the file, from 0.
+
+        Raises:
+            PlanError: The plan has no such source, file or row.
+        """
+        sources = [known.name for known in self.data.sources]
+        if source not in sources:
+            raise PlanError(f"plan {self.name!r} has no source {source!r}; it has {', '.join(sources)}")
+        files = self.data.files
+        mine = pc.and_(pc.equal(files.column("source"), sources.index(source)), pc.equal(files.column("name"), file))
+        found = files.filter(mine).to_pylist()
+        if not found:
+            near = difflib.get_close_matches(file, files.column("name").to_pylist(), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise PlanError(f"source {source!r} of plan {self.name!r} has no file {file!r}{hint}")
+        if not 0 <= row < found[0]["rows"]:
+            raise PlanError(f"{source}/{file} has {found[0]['rows']} rows, counted from 0; there is no row {row}")
+        return int(found[0]["file_id"]) << ROW_BITS | row
 
     def stream(self, batch_size: int, rank: int = 0, world_size: int = 1, start: int = 0) -> Stream:
         """The samples as Arrow record batches, in the order of the plan.

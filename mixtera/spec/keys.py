@@ -202,7 +202,7 @@ ORDER: Final = Section(
         Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
         Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
         Key("chunk_size", COUNT, "Samples that one reader fetches in one go. Default: 16384."),
-        Key("lanes", COUNT, "Chunks that are open at a time over the whole job. Default: 16."),
+        Key("lanes", COUNT, "Chunks that are open at a time over the whole job. Default: 16; 1 without shuffle."),
         Key(
             "granule",
             COUNT,

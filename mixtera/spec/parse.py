@@ -95,10 +95,12 @@ def _order(fields: Fields, issues: Issues) -> Order:
         message = f"granule: {granule} does not divide chunk_size {size}; such as {math.gcd(granule, size)} does"
         issues.add(inner.value_place("granule"), message)
     seed = inner.whole("seed", 0, keys.LARGEST_SEED)
+    shuffle = cast(Literal["global", "none"], inner.choice("shuffle", keys.SHUFFLES) or default.shuffle)
+    lanes = 1 if shuffle == "none" else default.lanes  # with more, file order holds inside each lane only
     return Order(
         default.seed if seed is None else seed,
-        cast(Literal["global", "none"], inner.choice("shuffle", keys.SHUFFLES) or default.shuffle),
+        shuffle,
         size,
-        inner.whole("lanes", 1, keys.LARGEST) or default.lanes,
+        inner.whole("lanes", 1, keys.LARGEST) or lanes,
         granule or math.gcd(default.granule, size),
     )
