@@ -31,12 +31,14 @@ def check_bad(source: Source, bad: int, samples: int, first: Sequence[BadRecord]
     if rule.policy == "fail" and bad:
         raise SampleError(_message(source, f"{_records(bad, whole)} cannot be used", first, _correct(source)))
     if rule.max_count is not None and bad > rule.max_count:
-        what = f"{_records(bad, whole)} cannot be used, and max_count allows {rule.max_count:,}"
-        raise SampleError(_message(source, what, first, "correct them, or raise max_count"))
+        what = f"{_records(bad, whole)} cannot be used, and the limit is {rule.max_count:,}"
+        raise SampleError(_message(source, what, first, "correct them, or raise on_bad_sample.limit.count"))
     fraction = bad / max(bad + samples, 1)
     if rule.max_fraction is not None and fraction > rule.max_fraction:
-        what = f"{bad:,} of {bad + samples:,} records cannot be used, and max_fraction allows {rule.max_fraction:g}"
-        raise SampleError(_message(source, what, first, "correct them, or raise max_fraction"))
+        what = (
+            f"{bad:,} of {bad + samples:,} records cannot be used, and the limit is a fraction of {rule.max_fraction:g}"
+        )
+        raise SampleError(_message(source, what, first, "correct them, or raise on_bad_sample.limit.fraction"))
 
 
 def _records(bad: int, whole: bool) -> str:

@@ -241,7 +241,7 @@ class TestBadRecords:
     def test_more_than_the_limit_is_an_error_and_commits_nothing(
         self, catalog: Catalog, bad: Path, limit: BadSamples
     ) -> None:
-        with pytest.raises(SampleError, match=r"(max_count allows 1|2 of 126 records .* max_fraction allows 0.01)"):
+        with pytest.raises(SampleError, match=r"(the limit is 1;|2 of 126 records .* a fraction of 0.01)"):
             catalog.index(spec(source(bad / "*.jsonl", bad=limit)))
         assert catalog.sources() == ()
 
@@ -249,7 +249,7 @@ class TestBadRecords:
         web = source(bad / "*.jsonl", bad=BadSamples("skip", max_count=2))
         catalog.index(spec(web))
         (bad / "part-7.jsonl").write_bytes(b"nonsense\n")
-        with pytest.raises(SampleError, match=r"3 records cannot be used, and max_count allows 2"):
+        with pytest.raises(SampleError, match=r"3 records cannot be used, and the limit is 2"):
             catalog.index(spec(web))
         assert len(catalog.source(web).files) == 4
 
