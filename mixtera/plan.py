@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from mixtera.arrow import from_numpy, strings, to_numpy
 from mixtera.artifact import digest, layout
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap
@@ -100,16 +100,16 @@ class Plan:
             raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
         found = self.pointers.range(start, stop)
         files = self.data.files
-        source = files.column("source").to_numpy()[found.file]
-        names = pa.array([component.name for component in self.data.components], pa.string())
-        sources = pa.array([source.name for source in self.data.sources], pa.string())
+        source = to_numpy(files.column("source"))[found.file]
+        names = strings([component.name for component in self.data.components])
+        sources = strings([source.name for source in self.data.sources])
         return pa.table(
             {
-                "sample": found.sample,
+                "sample": from_numpy(found.sample),
                 "component": _dictionary(found.component, names),
                 "source": _dictionary(source, sources),
                 "file": _dictionary(found.file, files.column("name").combine_chunks()),
-                "row": found.row,
+                "row": from_numpy(found.row),
             }
         )
 
@@ -138,6 +138,8 @@ class Plan:
         Raises:
             PlanError: The plan has no such source, file or row.
         """
+        import pyarrow.compute as pc
+
         sources = [known.name for known in self.data.sources]
         if source not in sources:
             raise PlanError(f"plan {self.name!r} has no source {source!r}; it has {', '.join(sources)}")
@@ -191,5 +193,5 @@ def _remove(directory: Path, owner: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _dictionary(indices: npt.NDArray[np.int64], values: pa.Array) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(indices.astype(np.int32)), values)
+def _dictionary(indices: npt.NDArray[np.generic], values: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(from_numpy(indices.astype(np.int32)), values)
