@@ -77,7 +77,7 @@ class Timeline:
 
     def components(self, starts: Int64s, stops: Int64s) -> Int64s:
         """Component of each position of ascending, disjoint ranges [start, stop) before the end, concatenated."""
-        first, last = np.searchsorted(self._firsts, [starts[0], stops[-1] - 1], side="right") - 1
+        first, last = (int(i) - 1 for i in np.searchsorted(self._firsts, [starts[0], stops[-1] - 1], side="right"))
         if first == last:
             return self.phases[first].components(starts, stops)
         bounds = np.append(self._firsts, np.iinfo(np.int64).max)
