@@ -206,8 +206,8 @@ def test_types_that_cannot_be_inferred(tmp_path, values, message):
 
 
 def test_lines_longer_than_a_block(tmp_path):
-    long = "x" * (2 * scan.BLOCK_BYTES + 17)
-    lines = [json.dumps({"text": text}) for text in ("a", long, "b", "c" * scan.PIECE_BYTES * 3, "d")]
+    long = "x" * (2 * scan.BATCH_BYTES + 17)
+    lines = [json.dumps({"text": text}) for text in ("a", long, "b", "c" * scan.BLOCK_BYTES * 3, "d")]
     path = written(tmp_path, "\n".join(lines))
     table, bad, _, size = scan_file(jsonl, path, ())
     assert (table["length"].to_pylist(), bad, size) == ([len(line) for line in lines], [], path.stat().st_size)
@@ -219,7 +219,7 @@ def test_many_blocks_agree_with_one_line_at_a_time(tmp_path):
     lengths = random.integers(0, 3_000, 15_000)
     path = written(tmp_path, "".join(f'{{"text": "{"x" * n}", "meta": {{"year": {n}}}}}\n' for n in lengths.tolist()))
     table, bad, facts, _ = scan_file(jsonl, path, (YEAR,))
-    assert path.stat().st_size > 2 * scan.BLOCK_BYTES
+    assert path.stat().st_size > 2 * scan.BATCH_BYTES
     assert not bad
     assert table["year"].to_pylist() == lengths.tolist()
     starts = np.cumsum([0, *(len(line) + 1 for line in path.read_bytes().splitlines())])[:-1]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy
 from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.compression import Compression, plain_stream
@@ -25,15 +27,26 @@ from mixtera.formats.jsonl.reasons import DECODE_ERRORS, bad_sample
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
 
-BLOCK_BYTES: Final = 8 << 20
-"""Bytes that are read at once and come out as one batch."""
+BLOCK_BYTES: Final = 256 << 10
+"""Bytes that are read and decoded at once: a block and its records stay in the processor's cache and below the
+garbage collector's threshold; blocks of 4 MiB take 1.5 × as long."""
 
-PIECE_BYTES: Final = 256 << 10
-"""Bytes that are decoded at once: the records of a piece stay in the processor's cache and below the collector's
-threshold; 4 MiB pieces take 1.5 × as long."""
+BATCH_BYTES: Final = 8 << 20
+"""Bytes behind one batch of the index, about."""
 
 WHOLE_BYTES: Final = 64 << 20
 """A compressed file larger than this when decompressed is reported as one group that is read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """The good records of some consecutive lines, column by column, and the bad ones."""
+
+    rows: Positions
+    offsets: Positions
+    lengths: Positions
+    columns: list[pa.Array]
+    bad: list[BadSample]
 
 
 class JsonlScan:
@@ -72,14 +85,26 @@ class JsonlScan:
 
     def _batches(self, source: BinaryIO, stream: BinaryIO) -> Iterator[ScanBatch]:
         told = 0
-        for offset, block in line_blocks(stream, BLOCK_BYTES):
-            parts = [self._piece(offset + start, piece) for start, piece in _pieces(block)]
-            bad = tuple(sample for _, samples in parts for sample in samples)
+        for pieces in self._pieces(stream):
+            bad = tuple(sample for piece in pieces for sample in piece.bad)
             here = source.tell()
-            yield ScanBatch(pa.concat_batches([batch for batch, _ in parts]), bad, here - told)
+            yield ScanBatch(self._table(pieces), bad, here - told)
             told = here
 
-    def _piece(self, offset: int, data: memoryview) -> tuple[pa.RecordBatch, list[BadSample]]:
+    def _pieces(self, stream: BinaryIO) -> Iterator[list[_Piece]]:
+        """The pieces of one batch at a time."""
+        pieces: list[_Piece] = []
+        size = 0
+        for offset, block in line_blocks(stream, BLOCK_BYTES):
+            pieces.append(self._piece(offset, block))
+            size += len(block)
+            if size >= BATCH_BYTES:
+                yield pieces
+                pieces, size = [], 0
+        if pieces:
+            yield pieces
+
+    def _piece(self, offset: int, data: memoryview) -> _Piece:
         text = np.frombuffer(data, np.uint8)
         starts, stops = line_edges(text)
         if offset == 0 and bytes(data[:3]) == BYTE_ORDER_MARK:
@@ -91,9 +116,21 @@ class JsonlScan:
         rows = np.arange(first_row, self._rows)
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
-        lengths = ends - starts
+        columns = [
+            pa.array(column(records, attributes), ARROW_TYPES[prop.type])
+            for prop, attributes in zip(self._properties, self._layout.properties, strict=True)
+        ]
+        return _Piece(rows, starts + offset, ends - starts, columns, bad)
+
+    def _table(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
+        lengths = np.concatenate([piece.lengths for piece in pieces])
         self._content_bytes += int(lengths.sum())
-        return self._batch(records, rows, starts + offset, lengths), bad
+        rows = np.concatenate([piece.rows for piece in pieces])
+        offsets = np.concatenate([piece.offsets for piece in pieces])
+        arrays = [from_numpy(rows), from_numpy(offsets), from_numpy(lengths)]
+        for i in range(len(self._properties)):
+            arrays.append(clean(pa.concat_arrays([piece.columns[i] for piece in pieces])))
+        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _records(
         self,
@@ -131,32 +168,3 @@ class JsonlScan:
                 row, place = first_row + i, offset + start
                 bad.append(bad_sample(line, row, place, self._content, self._properties, error))
         return records, kept, bad
-
-    def _batch(
-        self, records: list[msgspec.Struct], rows: Positions, offsets: Positions, lengths: Positions
-    ) -> pa.RecordBatch:
-        columns = [pa.array(rows), pa.array(offsets), pa.array(lengths)]
-        for prop, attributes in zip(self._properties, self._layout.properties, strict=True):
-            columns.append(clean(pa.array(column(records, attributes), ARROW_TYPES[prop.type])))
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
-
-
-def _pieces(block: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Pieces of whole lines of about `PIECE_BYTES`, with where each starts in the block."""
-    text = np.frombuffer(block, np.uint8)
-    start = 0
-    while start < len(block):
-        stop = _line_stop(text, start + PIECE_BYTES)
-        yield start, block[start:stop]
-        start = stop
-
-
-def _line_stop(text: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], position: int) -> int:
-    """The byte after the first newline at or after a position, or the end."""
-    step = 1 << 14
-    while position < len(text):
-        found = np.flatnonzero(text[position : position + step] == ord("\n"))
-        if len(found):
-            return position + int(found[0]) + 1
-        position += step
-    return len(text)
