@@ -79,9 +79,9 @@ class Catalog:
         from mixtera.catalog.scanning import Options
 
         started = time.perf_counter()
-        listed = [(source, list_files(source)) for source in spec.sources]
         options = Options(workers, progress)
         with writing(self.path, say):
+            listed = [(source, list_files(source)) for source in spec.sources]
             reports = [index_source(self._tables, source, files, options) for source, files in listed]
         return _total(reports, time.perf_counter() - started)
 

@@ -34,10 +34,12 @@ def index_source(tables: Tables, source: Source, files: Sequence[FileInfo], opti
         SpecError: A type cannot be inferred.
     """
     before = read_state(tables, source.name)
+    staging = Staging(tables.data_directory(source.name))
     if before is not None:
-        Staging(tables.data_directory(source.name)).settle(before.run, lambda: state_paths(tables, before))
+        staging.settle(lambda: state_paths(tables, before))
     changes = compare(source, files, before)
     if before is not None and _is_current(source, before, changes):
+        staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
         return _report(changes, before)
     _update(tables, source, files, before, changes, options)
     after = read_state(tables, source.name)

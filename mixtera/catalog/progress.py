@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
 
-Advance: TypeAlias = Callable[[int, int], None]
-"""Called with bytes and rows that were read since the last call."""
+from mixtera.catalog.scan import Advance
 
 
 @contextmanager

@@ -94,15 +94,17 @@ class Staging:
         for run in list(self._unfinished()):
             _finish(run, set(keep))
 
-    def settle(self, run: Path, keep: Callable[[], Collection[Path]]) -> None:
-        """End a run that has committed, but died before it could say so.
+    def settle(self, state: Callable[[], Collection[Path]]) -> None:
+        """End runs whose files a committed state has, but that died before they could say so.
 
         Args:
-            run: The run that wrote the newest state.
-            keep: Gives the files of that state.
+            state: Gives the files of the newest state; asked only when there are unfinished runs.
         """
-        if (run / RUN).exists():
-            _finish(run, set(keep()))
+        unfinished = list(self._unfinished())
+        committed = set(state()) if unfinished else set()
+        for run in unfinished:
+            if any(path.parent == run for path in committed):
+                _finish(run, committed)
 
     def _unfinished(self) -> Iterator[Path]:
         if self.directory.is_dir():

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
@@ -46,9 +46,6 @@ class Answer:
     progress: Progress | None = None
     result: Scanned | None = None
     failure: Failure | None = None
-
-
-Line: TypeAlias = bytes
 
 
 class _Reporter:
@@ -90,7 +87,7 @@ def main() -> None:
         os._exit(1)
 
 
-def _answer(line: Line, reporter: _Reporter) -> Answer:
+def _answer(line: bytes, reporter: _Reporter) -> Answer:
     try:
         result = scan_bundle(msgspec.json.decode(line, type=Bundle), reporter.advance)
     except MixteraError as error:

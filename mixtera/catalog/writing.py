@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; the catalog is as it was. "
+            f"cannot write {path}: {os.strerror(error.errno) if error.errno else error}; the catalog is as it was. "
             "Free some space, or put the catalog elsewhere with --catalog"
         ) from error
 

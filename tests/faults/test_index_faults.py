@@ -148,6 +148,10 @@ def test_a_run_that_died_after_its_commit_is_settled_by_the_next(
     (run,) = (path.parent for path in parquet_files(catalog) if path.name == "files.parquet")
     (run / "run.json").write_text("{}")
     (run / "leftover.parquet").write_text("")
+    assert finish(start(spec, catalog))[0] == 0
+    assert notes(catalog) == []
+    (run / "run.json").write_text("{}")
+    (run / "leftover.parquet").write_text("")
     before = parquet_files(catalog) - {run / "leftover.parquet"}
     (tmp_path / "data" / "0.jsonl").unlink()
     assert finish(start(spec, catalog))[0] == 0
