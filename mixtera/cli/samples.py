@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mixtera.cli.output import write
@@ -17,22 +17,33 @@ if TYPE_CHECKING:
 Printer: TypeAlias = "Callable[[Plan, int, int | None], None]"
 
 _BATCH: Final = 32
+_FEW: Final = 10_000
+_SMALL_BUDGET_BYTES: Final = 1 << 20
+"""For few samples, little is read ahead."""
 _WIDTH: Final = 120
 _NAME_WIDTH: Final = 32
 
 
-def batches(plan: Plan, start: int, stop: int | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+def batches(
+    plan: Plan, start: int, stop: int | None, columns: Sequence[str] | None = None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """First position and samples of batches of any size that make up the positions [start, stop) exactly.
 
     Args:
         plan: The plan.
         start: First position.
         stop: Position after the last, not behind the plan's end; None for a plan without end.
+        columns: Content columns to read; all by default.
     """
+    from mixtera.stream.stream import BUDGET_BYTES, Stream
+
+    budget = BUDGET_BYTES if stop is None or stop - start > _FEW else _SMALL_BUDGET_BYTES
     position = start
     while stop is None or position < stop:
         size = _BATCH if stop is None else min(_BATCH, stop - position)
-        with plan.stream(batch_size=size, start=position) as stream:
+        with Stream(
+            plan.data, plan.digest, batch_size=size, start=position, columns=columns, budget_bytes=budget
+        ) as stream:
             for batch in stream:
                 yield position, batch
                 position += size
@@ -46,7 +57,8 @@ def print_text(plan: Plan, start: int, stop: int | None) -> None:
     names = [_clipped(component.name, _NAME_WIDTH) for component in plan.data.components]
     component_width = max(map(len, names))
     position_width = len(f"{stop or 0:,}")
-    for first, batch in batches(plan, start, stop):
+    shown = plan.data.sources[0].content[0][0]
+    for first, batch in batches(plan, start, stop, [shown]):
         table = plan.samples(first, first + batch.num_rows)
         columns = (table.column(name).to_pylist() for name in ("component", "source", "file", "row"))
         heads = [
@@ -54,7 +66,7 @@ def print_text(plan: Plan, start: int, stop: int | None) -> None:
             f"{source}/{file}#{row}  "
             for number, (component, source, file, row) in enumerate(zip(*columns, strict=True))
         ]
-        contents = batch.column(0).to_pylist()
+        contents = batch.column(shown).to_pylist()
         for head, content in zip(heads, contents, strict=True):
             write(head + _clipped(_excerpt(content), max(20, width - len(head))))
 

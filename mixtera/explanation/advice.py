@@ -8,7 +8,6 @@ from typing import Final
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Advice, Part, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, samples
-from mixtera.explanation.reading import fitting_lanes
 
 UNSEEN_SHARE: Final = 0.1
 """Share of the samples that may stay unseen without a word."""
@@ -18,6 +17,10 @@ LARGE_GROUP_BYTES: Final = 256_000_000
 SMALL_FILE_BYTES: Final = 1_000_000
 MANY_FILES: Final = 1_000
 AMPLIFICATION: Final = 2.0
+SMALL_BYTES: Final = 100_000_000
+"""What is smaller may be read as often as it likes."""
+BETTER: Final = 1.05
+"""Other lanes are worth a word when they read so many times less."""
 
 
 def ends_early(report: Report) -> Iterator[Advice]:
@@ -83,12 +86,15 @@ def left_over(report: Report) -> Iterator[Advice]:
 
 def overlapping(report: Report) -> Iterator[Advice]:
     """Predicates overlap: the order of the list decides."""
-    pairs = sorted(report.overlap or (), key=lambda pair: -pair.samples)[:3]
-    for pair in pairs:
+    pairs = sorted(report.overlap or (), key=lambda pair: -pair.samples)
+    if pairs:
+        most = pairs[0]
+        others = f", and {count(len(pairs) - 1)} more pairs overlap" if len(pairs) > 1 else ""
         yield Advice(
             "overlap",
-            f"{pair.first} and {pair.second} both match {samples(pair.samples)}, which {pair.first} gets",
-            f"if {pair.second} should, put it first; to say it openly, exclude them in the `where` of {pair.second}",
+            f"{most.first} and {most.second} both match {samples(most.samples)}, which {most.first} gets{others}",
+            "where the second of two should get them, put it first; to say it openly, exclude in its `where` what the "
+            "first takes",
         )
 
 
@@ -106,7 +112,7 @@ def large_groups(report: Report) -> Iterator[Advice]:
 def read_often(report: Report) -> Iterator[Advice]:
     """Much more is read than delivered."""
     factor = report.reading.one.amplification
-    if factor > AMPLIFICATION:
+    if factor > AMPLIFICATION and report.reading.bytes > SMALL_BYTES:
         yield Advice(
             "read-often",
             f"{multiple(factor)} as many bytes are read as delivered: what is read whole serves few samples",
@@ -116,13 +122,17 @@ def read_often(report: Report) -> Iterator[Advice]:
 
 
 def lanes(report: Report) -> Iterator[Advice]:
-    """Readers share lanes."""
-    many = report.reading.many
-    if many is not None and report.reading.suggested is not None:
+    """Readers share lanes, and it costs."""
+    many, other = report.reading.many, report.reading.suggested
+    if many is None or other is None:
+        return
+    bytes_, segments = many.amplification / other.amplification, many.visits / other.visits
+    if max(bytes_, segments) > BETTER:
         yield Advice(
             "lanes",
-            f"{many.readers} readers over {many.lanes} lanes: readers share lanes, and open the same files",
-            f"write `order: {{lanes: {fitting_lanes(many.lanes, many.readers)}}}` (a multiple of ranks × workers)",
+            f"{many.readers} readers share {many.lanes} lanes: they read {multiple(bytes_)} as many bytes and open "
+            f"{multiple(segments)} as many segments as they would with {other.lanes}",
+            f"write `order: {{lanes: {other.lanes}}}` (a multiple of ranks × workers)",
         )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 WIDTH: Final = 100
 """Columns that no line goes beyond, if it can."""
 _GAP: Final = "  "
+_GLUE: Final = "\u00a0"
+_GLUED: Final = re.compile(r"`[^`]*`| [%×]")
 _LEAST: Final = 12
 """Columns that the first cell keeps in any case."""
 
@@ -41,11 +44,14 @@ def clipped(text: str, width: int) -> str:
 
 
 def wrapped(text: str, first: str, rest: str) -> list[str]:
-    """Lines of at most WIDTH columns; `first` stands before the first, `rest` before the others."""
+    """Lines of at most WIDTH columns; `first` stands before the first, `rest` before the others.
+
+    What is written in backticks, and a number and its sign, stay on one line.
+    """
     lines, line = [], first
-    for word in text.split(" "):
+    for word in _GLUED.sub(lambda found: found[0].replace(" ", _GLUE), text).split(" "):
         if len(line) + len(word) > WIDTH and line.strip() not in ("", first.strip()):
-            lines.append(line.rstrip())
+            lines.append(line)
             line = rest
         line += word + " "
-    return [*lines, line.rstrip()]
+    return [line.replace(_GLUE, " ").rstrip() for line in (*lines, line)]

@@ -62,8 +62,9 @@ def _selection(report: Report) -> Iterator[str]:
 
 
 def _mixture(report: Report) -> Iterator[str]:
-    head = ("component", "weight", "share", "samples", "delivered", "epochs", "of at most", "first epoch ends at")
-    rows = [row for part in report.mixture for row in _part_rows(part, 0, report)]
+    head = ("component", "weight", "share", "samples", "delivered", "epochs", "at most", "first epoch ends at")
+    capped = any(part.max_epochs != 1 for part in components(report.mixture))
+    rows = [row for part in report.mixture for row in _part_rows(part, 0, report.plan.positions is None, capped)]
     hidden = len(rows) - _PARTS
     yield f"Mixture (by {', '.join(report.by)})" if report.by else "Mixture"
     yield from _indented(table([head, *rows[:_PARTS]], width=_INSIDE))
@@ -71,8 +72,7 @@ def _mixture(report: Report) -> Iterator[str]:
         yield f"{_INDENT}… and {count(hidden)} more; `--format json` has all of them"
 
 
-def _part_rows(part: Part, depth: int, report: Report) -> Iterator[tuple[str, ...]]:
-    endless = report.plan.positions is None
+def _part_rows(part: Part, depth: int, endless: bool, capped: bool) -> Iterator[tuple[str, ...]]:
     yield (
         "  " * depth + part.name,
         weight_text(part.weight),
@@ -80,15 +80,15 @@ def _part_rows(part: Part, depth: int, report: Report) -> Iterator[tuple[str, ..
         count(part.samples),
         "" if part.delivered is None else count(part.delivered),
         "" if part.epochs is None else f"{part.epochs:.2f}",
-        "" if part.parts or not _is_capped(part) else f"{part.max_epochs:.4g}",
+        _most_epochs(part) if capped and not part.parts else "",
         _first_epoch(part, endless),
     )
     for below in part.parts:
-        yield from _part_rows(below, depth + 1, report)
+        yield from _part_rows(below, depth + 1, endless, capped)
 
 
-def _is_capped(part: Part) -> bool:
-    return part.max_epochs is not None and part.max_epochs != 1
+def _most_epochs(part: Part) -> str:
+    return "no limit" if part.max_epochs is None else f"{part.max_epochs:.4g}"
 
 
 def _first_epoch(part: Part, endless: bool) -> str:
@@ -177,8 +177,9 @@ def _reads(report: Report) -> Iterator[str]:
     every = [reads for reads in (reading.one, reading.many, reading.suggested) if reads is not None]
     head = ("", "bytes read per byte delivered", "segments opened")
     yield from _indented(table([head, *((_readers(r), multiple(r.amplification), multiple(r.visits)) for r in every)]))
-    again = "; below 1: what is kept is delivered again" if any(r.amplification < 1 for r in every) else ""
-    yield f"{_INDENT}(1.00 × is best{again}; simulated over {count(reading.one.positions)} positions from the start)"
+    yield f"{_INDENT}(simulated over {count(reading.one.positions)} positions from the start; 1.00 × is best)"
+    if any(round(reads.amplification, 2) < 1 for reads in every):
+        yield f"{_INDENT}(below 1 where what is kept in memory is delivered more than once)"
 
 
 def _readers(reads: Reads) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import OrderParameters, PlanData
 from mixtera.explanation.advice import RULES, advice
 from mixtera.explanation.build import report
 from mixtera.explanation.model import Advice, Overlap, Report
@@ -69,11 +69,12 @@ def test_samples_of_no_component() -> None:
 
 def test_overlapping_predicates_name_who_wins() -> None:
     pairs = tuple(Overlap("web", f"part{n}", n) for n in range(1, 6))
-    found = [warning for warning in report(natural(), DIGEST, None, pairs).warnings if warning.code == "overlap"]
-    assert [warning.message for warning in found] == [
-        f"web and part{n} both match {n} samples, which web gets" for n in (5, 4, 3)
-    ]
-    assert "part5" in found[0].fix
+    found = warnings(natural(), None, pairs)["overlap"]
+    assert found.message == "web and part5 both match 5 samples, which web gets, and 4 more pairs overlap"
+    assert "put it first" in found.fix
+    assert (
+        warnings(natural(), None, pairs[:1])["overlap"].message == "web and part1 both match 1 sample, which web gets"
+    )
 
 
 def test_large_groups() -> None:
@@ -83,14 +84,20 @@ def test_large_groups() -> None:
 
 
 def test_much_more_is_read_than_delivered() -> None:
-    data = in_row_groups(plan_data(labels([300, 100], 2, unselected=4000), [300, 100]), 1000)
-    assert warnings(data)["read-often"].message.startswith("11.00 × as many bytes are read as delivered")
+    def data(record_bytes: int) -> PlanData:
+        parts = plan_data(labels([300, 100], 2, unselected=4000), [300, 100], record_bytes=record_bytes)
+        return in_row_groups(parts, 1000)
+
+    assert "as many bytes are read as delivered" in warnings(data(25_000))["read-often"].message
+    assert "read-often" not in warnings(data(100))
 
 
 def test_readers_that_share_lanes() -> None:
-    found = warnings(natural(), readers=8)["lanes"]
-    assert "`order: {lanes: 8}`" in found.fix
-    assert "lanes" not in warnings(natural(), readers=3)
+    data = plan_data(labels([30_000, 10_000], 4), [3, 1], order=OrderParameters(7, "global", 2048, 4, 16))
+    found = warnings(data, readers=16)["lanes"]
+    assert found.message.startswith("16 readers share 4 lanes: they read 1.00 × as many bytes and open ")
+    assert "`order: {lanes: 16}`" in found.fix
+    assert "lanes" not in warnings(data, readers=2)
 
 
 @pytest.mark.parametrize(("count", "size", "warned"), [(5000, 1000, True), (5000, 2_000_000, False), (10, 1000, False)])

@@ -1,0 +1,58 @@
+"""What `mixtera explain` says of every example spec, over the demo's corpus of a small installation made by hand.
+
+The digest is in it: it changes when the order, a label, or the identity of a file does. Sizes of files are replaced by
+made-up ones, as they depend on the versions of compressors and of Parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import mixtera
+from mixtera.artifact.model import PlanData
+from mixtera.compiler import overlap
+from mixtera.demo.corpus import build
+from mixtera.demo.specs import copy_specs, example_specs
+from mixtera.explanation import explain
+from mixtera.plan import Plan
+from tests.miniature import installation
+
+SPECS = [path.name for path in example_specs()]
+READERS = 6
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("golden")
+    build(root / "corpus", installation(root / "installation"))
+    copy_specs(root)
+    return root
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_explain(name: str, directory: Path, tmp_path: Path, check_golden: Callable[[str, str], None]) -> None:
+    spec = mixtera.load(str(directory / name))
+    catalog = mixtera.Catalog.open(str(tmp_path / "catalog"))
+    catalog.index(spec, workers=1)
+    plan = mixtera.compile(spec, catalog)
+    stable = Plan(with_sizes(plan.data), plan.path, plan.digest)
+    explanation = explain(stable, readers=READERS, overlap=overlap(spec, catalog))
+    check_golden(f"explain-{Path(name).stem}.txt", str(explanation))
+
+
+def with_sizes(data: PlanData) -> PlanData:
+    """The same plan over files of 200 bytes a row as stored, 400 decoded."""
+    rows, files = data.files.column("rows").to_numpy(), data.files
+    for name, values in (("size", 200 * rows), ("content_bytes", 400 * rows)):
+        files = files.set_column(files.schema.get_field_index(name), name, pa.array(values))
+    return replace(data, files=files)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    found = {path.name for path in Path(__file__).parent.glob("explain-*.txt")}
+    assert found == {f"explain-{Path(name).stem}.txt" for name in SPECS}
