@@ -9,6 +9,7 @@ from benchmarks.corpus import DOMAINS, Corpus
 
 GROUPS = ((0, 1), (1, 2), (2, 4), (4, 7), (7, 11), (11, 15), (15, 19), (19, 22))
 WEIGHTS = (30, 20, 15, 12, 8, 7, 5, 3)
+LANES = 2  # as many as the largest number of readers here, two workers
 
 
 def _components() -> list[dict[str, object]]:
@@ -24,7 +25,7 @@ def _write(path: Path, source: dict[str, object]) -> Path:
         "name": path.stem,
         "sources": {"records": source},
         "mixture": {"components": _components(), "on_exhaust": "repeat"},
-        "order": {"seed": 7, "shuffle": "global"},
+        "order": {"seed": 7, "shuffle": "global", "lanes": LANES, "granule": 32},
     }
     path.write_text(json.dumps(spec, indent=1))  # JSON is YAML
     return path
