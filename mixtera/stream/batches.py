@@ -20,7 +20,7 @@ from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
-FETCH_BYTES: Final = 4 << 20
+FETCH_BYTES: Final = 5 << 19
 
 
 class Batches:

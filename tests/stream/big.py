@@ -17,7 +17,7 @@ FILES_COUNT, ROWS, RECORD_BYTES, COMPONENTS = 5, 50_000, 850, 8
 def big_plan(directory: Path) -> PlanData:
     """Write the corpus below a directory and plan it, with the default order."""
     head, tail = b'{"text": "', b'"}\n'
-    record = head + b"word " * ((RECORD_BYTES - len(head) - len(tail)) // 5)
+    record = head + b"words\\n " * ((RECORD_BYTES - len(head) - len(tail)) // 8)
     record = record.ljust(RECORD_BYTES - len(tail), b".") + tail
     paths = [directory / f"part-{file}.jsonl" for file in range(FILES_COUNT)]
     for path in paths:
