@@ -63,7 +63,7 @@ def _counts(plan: Emit, parts: Parts, engine: Engine) -> dict[tuple[str, str], i
     pairs = list(_Pairs(table, plan).of(parts, plan.input.outcome, "", None))
     if not pairs:
         return {}
-    sums = {f"pair_{number}": both.sum().fill_null(0).cast("int64") for number, (*_, both) in enumerate(pairs)}
+    sums = {f"pair_{number}": table.count(where=both).cast("int64") for number, (*_, both) in enumerate(pairs)}
     rows = [row for batch in engine.batches(table.aggregate(**sums)) for row in batch.to_pylist()]
     return {(first, second): rows[0][f"pair_{number}"] for number, (first, second, _) in enumerate(pairs)}
 

@@ -15,18 +15,17 @@ def show(condition: Condition) -> str:
         case Constant(value):
             return str(value)
         case And(terms):
-            return " and ".join(_term(term, Or) for term in terms)
+            return " and ".join(map(_term, terms))
         case Or(terms):
-            return " or ".join(_term(term, And) for term in terms)
+            return " or ".join(map(_term, terms))
         case Not(term):
-            return f"not {_term(term, And, Or)}"
+            return f"not {_term(term)}"
         case _:
             return _leaf(condition)
 
 
-def _term(term: Condition, *wrapped: type) -> str:
-    nested = isinstance(term, (And, Or)) if not wrapped else isinstance(term, wrapped)
-    return f"({show(term)})" if nested else show(term)
+def _term(term: Condition) -> str:
+    return f"({show(term)})" if isinstance(term, (And, Or)) else show(term)
 
 
 def _leaf(node: Compare | In | Has | IsNone | TextTest | Flag | Matches) -> str:
