@@ -6,6 +6,7 @@ made-up ones, as they depend on the versions of compressors and of Parquet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from tests.miniature import installation
 
 SPECS = [path.name for path in example_specs()]
 READERS = 6
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "explain.md"
+SHOWN = re.compile(r"^```text\n.*?^```\n", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,16 @@ def with_sizes(data: PlanData) -> PlanData:
     for name, values in (("size", 200 * rows), ("content_bytes", 400 * rows)):
         files = files.set_column(files.schema.get_field_index(name), name, pa.array(values))
     return replace(data, files=files)
+
+
+def test_the_page_about_explain_shows_the_example(request: pytest.FixtureRequest) -> None:
+    golden = (Path(__file__).parent / "explain-demo.txt").read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
+    shown = SHOWN.sub(lambda _: f"```text\n{golden}```\n", text)
+    if request.config.getoption("--write-golden"):
+        PAGE.write_text(shown, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == shown, "docs/how-to/explain.md shows other text; `make golden`"
+    assert golden in shown
 
 
 def test_no_golden_file_is_left_over() -> None:
