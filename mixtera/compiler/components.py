@@ -46,7 +46,8 @@ class Member:
     @property
     def component(self) -> PlanComponent:
         """The member as a plan holds it."""
-        return PlanComponent(self.name, self.weight, self.samples, self.places, self.leaf.on_exhaust)
+        policy = "repeat" if self.places is None else self.leaf.at_last
+        return PlanComponent(self.name, self.weight, self.samples, self.places, policy)
 
 
 def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> list[Member]:

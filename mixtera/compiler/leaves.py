@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mixtera.spec.model import Component, Grouped, Listed, Mixture, OnExhaust, Parts, Place
 
@@ -19,6 +19,8 @@ class Leaf:
         path: Names down to it; for groups, down to what they divide.
         group: The `by` section, or None for a component.
         on_exhaust: What happens when it runs out, inherited where it is not written.
+        at_last: What happens when `repeat` comes to the end of `max_epochs`: the nearest `on_exhaust` around it that is
+            not `repeat`, or `stop`; for all else the same as `on_exhaust`.
         max_epochs: How often its samples may be delivered, inherited likewise.
         place: Where it stands.
     """
@@ -27,31 +29,42 @@ class Leaf:
     path: Path
     group: Grouped | None
     on_exhaust: OnExhaust
+    at_last: OnExhaust
     max_epochs: float | None
     place: Place
 
 
 def leaves(mixture: Mixture) -> tuple[Leaf, ...]:
     """The leaves in the order of the spec; leaf i has the label i."""
-    found = _walk(mixture.parts, (), mixture.on_exhaust, mixture.max_epochs)
-    return tuple(Leaf(label, *rest) for label, rest in enumerate(found))
+    around = _Around(mixture.on_exhaust, "stop" if mixture.on_exhaust == "repeat" else mixture.on_exhaust)
+    found = _walk(mixture.parts, (), replace(around, max_epochs=mixture.max_epochs))
+    return tuple(replace(leaf, label=label) for label, leaf in enumerate(found))
 
 
-_Unnumbered = tuple[Path, Grouped | None, OnExhaust, float | None, Place]
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a component inherits."""
+
+    on_exhaust: OnExhaust
+    at_last: OnExhaust
+    max_epochs: float | None = None
+
+    def inside(self, component: Component) -> _Around:
+        policy = component.on_exhaust or self.on_exhaust
+        epochs = self.max_epochs if component.max_epochs is None else component.max_epochs
+        return _Around(policy, self.at_last if policy == "repeat" else policy, epochs)
 
 
-def _walk(parts: Parts, path: Path, on_exhaust: OnExhaust, max_epochs: float | None) -> Iterator[_Unnumbered]:
+def _walk(parts: Parts, path: Path, around: _Around) -> Iterator[Leaf]:
     if isinstance(parts, Grouped):
-        yield path, parts, on_exhaust, max_epochs, parts.place
+        yield Leaf(0, path, parts, around.on_exhaust, around.at_last, around.max_epochs, parts.place)
         return
     for component in parts.components:
-        below = (*path, component.name)
-        policy = component.on_exhaust or on_exhaust
-        epochs = max_epochs if component.max_epochs is None else component.max_epochs
+        below, here = (*path, component.name), around.inside(component)
         if component.parts is None:
-            yield below, None, policy, epochs, component.place
+            yield Leaf(0, below, None, here.on_exhaust, here.at_last, here.max_epochs, component.place)
         else:
-            yield from _walk(component.parts, below, policy, epochs)
+            yield from _walk(component.parts, below, here)
 
 
 def components(parts: Parts, path: Path = ()) -> Iterator[tuple[Path, Component]]:

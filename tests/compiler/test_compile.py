@@ -148,7 +148,7 @@ def test_epochs_are_exact_in_decimals(tmp_path: Path) -> None:
     from mixtera.compiler.leaves import Leaf
     from mixtera.spec.model import Place
 
-    leaf = Leaf(0, ("a",), None, "repeat", 0.57, Place("spec.yaml", 1, 1))
+    leaf = Leaf(0, ("a",), None, "repeat", "stop", 0.57, Place("spec.yaml", 1, 1))
     assert Member(leaf, "a", 0, 100, 1.0).places == 57  # 0.57 * 100 is 56.99999999999999
 
 
@@ -168,7 +168,30 @@ mixture:
   on_exhaust: error
 """
     components = made(tmp_path, text).data.components
-    assert [(c.places, c.on_exhaust) for c in components] == [(6, "repeat"), (4, "redistribute"), (6, "error")]
+    assert [(c.places, c.on_exhaust) for c in components] == [(6, "error"), (4, "redistribute"), (6, "error")]
+
+
+def test_a_capped_repeat_ends_as_the_mixture_around_it_says(tmp_path: Path) -> None:
+    text = """
+mixture:
+  components:
+    - {name: code, where: {dataset: code}, weight: 1, on_exhaust: repeat, max_epochs: 2}
+    - {name: english, where: language == "en", weight: 1, on_exhaust: repeat}
+    - {name: rest, weight: 1}
+  on_exhaust: redistribute
+"""
+    components = made(tmp_path, text).data.components
+    assert [(c.places, c.on_exhaust) for c in components] == [
+        (12, "redistribute"),
+        (None, "repeat"),
+        (3, "redistribute"),
+    ]
+
+
+def test_a_capped_repeat_stops_where_nothing_else_is_said(tmp_path: Path) -> None:
+    plan = made(tmp_path, "mixture: {by: dataset, on_exhaust: repeat, max_epochs: 2}\n")
+    assert [(c.places, c.on_exhaust) for c in plan.data.components] == [(12, "stop"), (12, "stop")]
+    assert len(plan) == 24
 
 
 def test_segments_do_not_cross_row_groups(tmp_path: Path) -> None:
