@@ -19,13 +19,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-VERSION = 3
+VERSION = 4
 DOMAINS = tuple(f"domain-{i:02d}" for i in range(22))
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 FILES = 8
 TEXT_BYTES = (420, 1110)  # shortest, longest; about 765 on average, which makes records of about 850 bytes
 RUN_ROWS = 500  # mean length of a run in the corpus of long runs
-ROW_GROUP_ROWS = 8192
+ROW_GROUP_ROWS = {"parquet": 1000, "parquet-large": 8192}  # 1,000 is what Hugging Face `datasets` writes
 SYNTHETIC_FILES = 100
 
 
@@ -48,8 +48,13 @@ class Corpus:
 
     @property
     def parquet(self) -> list[Path]:
-        """The records of `interleaved` as Parquet."""
+        """The records of `interleaved` as Parquet, in row groups of 1,000."""
         return sorted((self.directory / "parquet").glob("*.parquet"))
+
+    @property
+    def parquet_large(self) -> list[Path]:
+        """The same in row groups of 8,192."""
+        return sorted((self.directory / "parquet-large").glob("*.parquet"))
 
 
 def domain_shares() -> npt.NDArray[np.float64]:
@@ -72,7 +77,8 @@ def generate(directory: Path, rows: int, seed: int = 7) -> Corpus:
     in_runs = np.repeat(random.choice(len(DOMAINS), len(lengths), p=domain_shares()), lengths)[:rows]
     _write_jsonl(corpus.directory / "interleaved", interleaved, pool, seed)
     _write_jsonl(corpus.directory / "runs", in_runs, pool, seed)
-    _write_parquet(corpus.directory / "parquet", interleaved, pool, seed)
+    for name, group_rows in ROW_GROUP_ROWS.items():
+        _write_parquet(corpus.directory / name, interleaved, pool, seed, group_rows)
     (corpus.directory / "stamp.json").write_text(stamp)
     return corpus
 
@@ -121,13 +127,13 @@ def _write_jsonl(directory: Path, domains: npt.NDArray[np.int64], pool: str, see
             )
 
 
-def _write_parquet(directory: Path, domains: npt.NDArray[np.int64], pool: str, seed: int) -> None:
+def _write_parquet(directory: Path, domains: npt.NDArray[np.int64], pool: str, seed: int, group_rows: int) -> None:
     directory.mkdir(parents=True)
     for part, start, of_part in _parts(domains):
         records = list(_records(of_part, start, pool, seed))
         metas = pa.Table.from_pylist([meta for _, meta in records])
         table = metas.append_column("text", pa.array([text for text, _ in records]))
-        pq.write_table(table, directory / f"part-{part:02d}.parquet", row_group_size=ROW_GROUP_ROWS)
+        pq.write_table(table, directory / f"part-{part:02d}.parquet", row_group_size=group_rows)
 
 
 def generate_synthetic(directory: Path, rows: int) -> Path:

@@ -149,9 +149,14 @@ def measure_streams(bench: Bench) -> None:
         peak = best["peak_bytes"]
         if name == "interleaved":
             bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
-    ours = Task("figures.stream", {"plan": bench.plan("parquet"), "samples": rows})
-    reference = _reference("parquet_column", bench.corpus.parquet)
-    bench.compare("stream Parquet, domains interleaved", ours, reference, "pq.read_table", 0.3)
+    groups = (
+        ("parquet", bench.corpus.parquet, "1,000", 0.3),
+        ("parquet-large", bench.corpus.parquet_large, "8,192", None),
+    )
+    for name, files, size, wanted in groups:
+        ours = Task("figures.stream", {"plan": bench.plan(name), "samples": rows})
+        label = f"stream Parquet, domains interleaved, row groups of {size}"
+        bench.compare(label, ours, _reference("parquet_column", files), "pq.read_table", wanted)
 
 
 def measure_torch(bench: Bench) -> None:
@@ -214,7 +219,7 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
     corpus = generate(HERE / "data", rows)
     synthetic = generate_synthetic(HERE / "data", SYNTHETIC_ROWS)
     bench = Bench(work, corpus, synthetic, rounds)
-    bench.prepare("interleaved", "runs", "parquet", "synthetic")
+    bench.prepare("interleaved", "runs", "parquet", "parquet-large", "synthetic")
     for part in (
         measure_index,
         measure_compile,

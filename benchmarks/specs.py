@@ -32,13 +32,14 @@ def _write(path: Path, source: dict[str, object]) -> Path:
 
 
 def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
-    """Write the specs `interleaved`, `runs`, `parquet` and `synthetic` to a directory."""
+    """Write the specs `interleaved`, `runs`, `parquet`, `parquet-large` and `synthetic` to a directory."""
     nested = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
     flat = {"domain": "domain", "language": "language", "year": {"path": "year", "type": "int64"}}
     root = corpus.directory.resolve()
     for name in ("interleaved", "runs"):
         _write(directory / f"{name}.yaml", {"path": f"{root}/{name}/*.jsonl", "content": "text", "properties": nested})
-    _write(directory / "parquet.yaml", {"path": f"{root}/parquet/*.parquet", "content": "text", "properties": flat})
+    for name in ("parquet", "parquet-large"):
+        _write(directory / f"{name}.yaml", {"path": f"{root}/{name}/*.parquet", "content": "text", "properties": flat})
     rows = {"domain": "domain", "year": "year"}
     pattern = f"{synthetic.resolve()}/*.synthetic"
     _write(directory / "synthetic.yaml", {"path": pattern, "content": "text", "properties": rows})
