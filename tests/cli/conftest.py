@@ -36,7 +36,7 @@ ENDLESS = "version: 1\nname: endless\nmixture: {by: dataset, weights: uniform, o
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with three specs, their data, the catalog `.mixtera`, and the plans `plan` of mixed.yaml, `endless` of
+    """Three specs, their data, the catalog `.mixtera`, and the plans `plan` of mixed.yaml and `endless` of
     endless.yaml."""
     root = tmp_path_factory.mktemp("commands")
     for folder in ("web", "code"):
