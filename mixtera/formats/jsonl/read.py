@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings
+from mixtera.arrow import strings
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
@@ -18,16 +18,11 @@ from mixtera.formats.jsonl.layout import Layout, column, layout
 from mixtera.formats.jsonl.lines import Positions, look_like_objects, without_line_ends
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS, reason_of
 from mixtera.formats.jsonl.spool import spooled
+from mixtera.formats.jsonl.unquote import LONGEST_STRINGS, unquoted
 
 PIECE_ROWS: Final = 1024
 PIECE_BYTES: Final = 1 << 20
 """Records are gathered and decoded in pieces that stay in the processor's cache."""
-
-_LONGEST_STRINGS: Final = 2**31 - 1
-"""Bytes that the offsets of a string array reach; longer ones become large_string."""
-
-_BACKSLASH: Final = b"\\"
-_QUOTE: Final = 34
 
 
 class JsonlReader:
@@ -38,6 +33,7 @@ class JsonlReader:
         self._content = tuple(content)
         self._decoded: Layout = layout(content, ())
         self._verbatim: Layout = layout(content, (), msgspec.Raw)
+        self._to_decoder = False
         self._schema = pa.schema([pa.field(c.name, pa.string()) for c in content])
         self._shared = compression_of(storage, file) is not None
         self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
@@ -77,20 +73,23 @@ class JsonlReader:
         return self._one_by_one(values, rows)
 
     def _columns(self, text: memoryview, count: int) -> list[pa.Array] | None:
-        """The columns of back-to-back records; None if any of them is not as it should be."""
-        verbatim = _BACKSLASH not in bytes(text)
-        chosen = self._verbatim if verbatim else self._decoded
+        """The columns of back-to-back records; None if any of them is not as it should be.
+
+        Once `unquoted` leaves a piece to the JSON decoder, the pieces that follow go there at once.
+        """
         try:
-            records = chosen.decoder.decode_lines(text)
+            if not self._to_decoder:
+                records = self._verbatim.decoder.decode_lines(text)
+                columns = [unquoted(column(records, attributes)) for attributes in self._verbatim.content]
+                if len(records) == count and all(found is not None for found in columns):
+                    return columns
+                self._to_decoder = True
+            records = self._decoded.decoder.decode_lines(text)
         except DECODE_ERRORS:
             return None
         if len(records) != count:
             return None
-        values = [column(records, attributes) for attributes in chosen.content]
-        if not verbatim:
-            return [strings(cast("list[str]", column_values)) for column_values in values]
-        arrays = [_unquoted(column_values) for column_values in values]
-        return None if any(array is None for array in arrays) else arrays
+        return [strings(cast("list[str]", column(records, attributes))) for attributes in self._decoded.content]
 
     def _one_by_one(self, values: pa.LargeBinaryArray, rows: Positions) -> list[pa.Array]:
         """The same for records that stand with blanks around them, and the place where a broken one is named."""
@@ -130,34 +129,9 @@ def _edges_and_text(values: pa.LargeBinaryArray) -> tuple[Positions, memoryview]
     return edges - edges[0], memoryview(data)[edges[0] : edges[-1]]
 
 
-def _unquoted(values: list[object]) -> pa.Array | None:
-    """The strings that JSON values without a backslash stand for; None if one of them is no string or not UTF-8."""
-    lengths = np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]
-    stops = np.cumsum(lengths)
-    joined = b"".join(values)  # type: ignore[arg-type]
-    if not (np.frombuffer(joined, np.uint8)[stops - lengths] == _QUOTE).all():
-        return None
-    large = len(joined) > _LONGEST_STRINGS
-    edges = np.empty(2 * len(values), np.int64 if large else np.int32)
-    edges[0::2] = stops - lengths + 1
-    edges[1::2] = stops - 1
-    buffers = [None, pa.py_buffer(edges), pa.py_buffer(joined)]
-    pieces = pa.Array.from_buffers(_string_type(len(joined)), len(edges) - 1, buffers)
-    unquoted = pieces.take(from_numpy(np.arange(0, len(edges), 2)))
-    try:
-        unquoted.validate(full=True)
-    except pa.ArrowInvalid:
-        return None
-    return unquoted
-
-
-def _string_type(size: int) -> pa.DataType:
-    return pa.large_string() if size > _LONGEST_STRINGS else pa.string()
-
-
 def _joined(pieces: list[pa.Array]) -> pa.Array:
     if len(pieces) == 1:
         return pieces[0]
-    if sum(piece.nbytes for piece in pieces) > _LONGEST_STRINGS:
+    if sum(piece.nbytes for piece in pieces) > LONGEST_STRINGS:
         pieces = [piece.cast(pa.large_string()) for piece in pieces]
     return pa.concat_arrays(pieces)
