@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
+from typing import Final
 
 from mixtera.plan import Plan
 from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
+from mixtera.stream.stream import BUDGET_BYTES
+
+LEAST_BUDGET_BYTES: Final = 8 << 20
 
 
 class PlanHandle:
@@ -51,7 +55,7 @@ class PlanHandle:
         workers: int = 1,
         columns: Sequence[str] | None = None,
     ) -> Stream:
-        """The stream of one reader; see `Stream` for the arguments."""
+        """The stream of one reader; see `Stream` for the arguments. The workers of a rank share one budget."""
         return Stream(
             self.plan.data,
             self.plan.digest,
@@ -62,4 +66,5 @@ class PlanHandle:
             worker=worker,
             workers=workers,
             columns=columns,
+            budget_bytes=max(LEAST_BUDGET_BYTES, BUDGET_BYTES // workers),
         )

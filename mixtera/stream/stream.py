@@ -18,7 +18,7 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import chosen_columns
 from mixtera.stream.state import PlanIdentity
 
-BUDGET_BYTES: Final = 20 << 20
+BUDGET_BYTES: Final = 16 << 20
 
 
 class Stream:
