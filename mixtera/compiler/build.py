@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from mixtera.compiler.inputs import Catalog, IndexedSource
+from mixtera.catalog.model import IndexedSource
+from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.leaves import by_columns, leaves
 from mixtera.compiler.nodes import Branch, Choose, Condition, Constant, Emit, Outcome, Scan, Take, emit
 from mixtera.contracts.properties import LIST_TYPES, PropertyType

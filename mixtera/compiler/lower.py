@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from mixtera.catalog.columns import ARROW_TYPES
 from mixtera.compiler.nodes import NO_LABEL, Condition, Constant, Emit, Outcome, Scan, Select, Take
 from mixtera.contracts.properties import PropertyType
 from mixtera.spec.predicate import And, Compare, Flag, Has, In, IsNone, Literal_, Matches, Not, Or, TextTest
@@ -29,17 +30,6 @@ _IBIS_TYPES: Final[Mapping[PropertyType, str]] = {
     "list<int64>": "array<int64>",
     "list<float64>": "array<float64>",
 }
-_ARROW_TYPES: Final[Mapping[PropertyType, pa.DataType]] = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "list<string>": pa.list_(pa.string()),
-    "list<int64>": pa.list_(pa.int64()),
-    "list<float64>": pa.list_(pa.float64()),
-}
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -53,7 +43,7 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 def arrow_schema(types: Mapping[str, PropertyType]) -> pa.Schema:
     """Schema of a catalog table with these properties."""
     fixed = [pa.field(name, pa.int64()) for name in (*_POSITION, *_BYTES)]
-    return pa.schema([*fixed, *(pa.field(name, _ARROW_TYPES[type_]) for name, type_ in types.items())])
+    return pa.schema([*fixed, *(pa.field(name, ARROW_TYPES[type_]) for name, type_ in types.items())])
 
 
 def lower(plan: Emit) -> ir.Table:
