@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mixtera.compiler.build import build
 from mixtera.compiler.inputs import Catalog
+from mixtera.compiler.leaves import components
 from mixtera.compiler.lower import condition, selected
 from mixtera.compiler.nodes import Choose, Constant, Emit, Outcome
 from mixtera.compiler.pipeline import session
@@ -54,8 +55,10 @@ def overlap(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> li
         for plan in plans:
             if plan.indexed.data_files:
                 counts = _counts(rewrite_plan(plan.plan, RESOLVING), spec.mixture.parts, running)
-                found = {pair: found.get(pair, 0) + samples for pair, samples in counts.items()}
-    return [Overlap(first, second, samples) for (first, second), samples in found.items() if samples]
+                found |= {pair: found.get(pair, 0) + samples for pair, samples in counts.items()}
+    place = {"/".join(path): number for number, (path, _) in enumerate(components(spec.mixture.parts))}
+    pairs = sorted(found, key=lambda pair: (place[pair[0]], place[pair[1]]))
+    return [Overlap(*pair, found[pair]) for pair in pairs if found[pair]]
 
 
 def _counts(plan: Emit, parts: Parts, engine: Engine) -> dict[tuple[str, str], int]:

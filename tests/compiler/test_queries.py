@@ -11,7 +11,7 @@ from mixtera.compiler import Overlap, analyze, expressions, overlap, sql
 from mixtera.compiler.queries import DIALECTS
 from mixtera.errors import EngineError
 from mixtera.testing.catalog import MadeFile, MadeSource
-from tests.compiler.made import catalog_of, spec_of
+from tests.compiler.made import CODE, WEB, catalog_of, spec_of
 
 TEXT = """
 filter: year >= 2000 or year is None
@@ -73,6 +73,25 @@ mixture:
         Overlap("english", "new", 1),
         Overlap("new", "code", 1),
         Overlap("code/some", "code/more", 2),
+    ]
+
+
+def test_pairs_that_only_some_sources_can_have(tmp_path: Path) -> None:
+    text = """
+mixture:
+  components:
+    - {name: english, where: dataset == "web" and language == "en", weight: 1}
+    - {name: new, where: year >= 2015 or stars > 4, weight: 1}
+    - {name: code, where: {dataset: code}, weight: 1}
+"""
+    assert overlap(spec_of(tmp_path, text), catalog_of(tmp_path)) == [
+        Overlap("english", "new", 1),
+        Overlap("new", "code", 1),
+    ]
+    sources = (CODE, WEB)
+    assert overlap(spec_of(tmp_path, text, sources), catalog_of(tmp_path, sources)) == [
+        Overlap("english", "new", 1),
+        Overlap("new", "code", 1),
     ]
 
 
