@@ -14,7 +14,7 @@ from mixtera.registry import format_named, storage_of
 from mixtera.stream.resident import Watched
 
 OPEN_FILES: Final = 64
-RESIDENT_BYTES: Final = 6 << 20
+RESIDENT_BYTES: Final = 8 << 20
 """Bytes of mapped files that stay resident."""
 
 
