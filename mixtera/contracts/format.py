@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
@@ -164,3 +164,15 @@ class Format(Protocol):
         self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
     ) -> SampleReader:
         """Open a file for reading chosen samples; what is kept between requests stays below `cache_bytes` if it can."""
+
+    def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
+        """Samples of several files, one request after the other; what a call costs is paid once for all of them.
+
+        Args:
+            requests: Readers of this format with the same content columns, and what is asked of each; at least one. A
+                reader is not used after the next one is taken.
+
+        Raises:
+            SampleError: A record cannot be read; names file, row and reason.
+            StorageError: A file cannot be read.
+        """

@@ -11,7 +11,7 @@ PropertyType: TypeAlias = ScalarType | ListType
 SCALAR_TYPES: Final[tuple[str, ...]] = get_args(ScalarType)
 LIST_TYPES: Final[tuple[str, ...]] = get_args(ListType)
 PROPERTY_TYPES: Final[tuple[str, ...]] = SCALAR_TYPES + LIST_TYPES
-"""`date` is a calendar day, `timestamp` microseconds in UTC; integers are always 64 bits wide, so that engines agree."""
+"""`date` is a calendar day, `timestamp` microseconds in UTC; integers have 64 bits, so that engines agree."""
 
 RESERVED_NAMES: Final = frozenset({"dataset", "file_id", "row", "offset", "length", "component", "sample", "label"})
 """Names that the catalog and the compiler use themselves; no property may have one of them."""

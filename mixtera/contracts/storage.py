@@ -69,9 +69,6 @@ class RandomAccess(Protocol):
             StorageError: A range cannot be read.
         """
 
-    def release(self) -> None:
-        """Give back what was cached for past ranges; the file stays open."""
-
     def close(self) -> None:
         """Release the file."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings
-from mixtera.artifact.model import PlanData
+from mixtera.arrow import from_numpy, strings, to_numpy
+from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.contracts.format import ReadRequest
 from mixtera.errors import PlanError, SampleError
+from mixtera.registry import format_named
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.pieces import Piece
 from mixtera.stream.readers import Readers
@@ -27,6 +29,8 @@ class Fetcher:
     """Reads pieces. Lives in one process; one thread at a time calls it."""
 
     def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int) -> None:
+        self._data = data
+        self._sources = to_numpy(data.files.column("source"))
         self._pointers = PointerMap(data)
         self._consumer = consumer
         self._readers = Readers(data, columns, cache_bytes)
@@ -72,10 +76,11 @@ class Fetcher:
         self._readers.close()
 
     def _content(self, samples: Samples) -> pa.RecordBatch:
+        """The content of samples, which are by file: one read for all files of a source."""
         parts = []
-        for file, request in samples.requests():
-            parts.append(_plain(self._readers.get(file).read(request), self._columns))
-            self._readers.trim()
+        for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
+            read = format_named(self._data.sources[source].format).read
+            parts.append(_plain(read(self._readers.opened(requests)), self._columns))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
 
@@ -104,8 +109,9 @@ def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
 
     A sample stands more than once where a small component begins its next epoch.
     """
-    order = np.argsort(found.sample, kind="stable")
-    ascending = found.sample[order]
+    key = found.file << ROW_BITS | found.row
+    order = np.argsort(key, kind="stable")
+    ascending = key[order]
     new = np.ones(len(order), np.bool_)
     np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
     places = np.empty(len(order), np.int64)

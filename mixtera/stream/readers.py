@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ContentColumn, SampleReader
+from mixtera.contracts.format import ContentColumn, ReadRequest, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
 from mixtera.registry import format_named, storage_of
-from mixtera.stream.resident import Watched
 
 OPEN_FILES: Final = 64
-RESIDENT_BYTES: Final = 8 << 20
-"""Bytes of mapped files that stay resident."""
 
 
 class Readers:
@@ -25,7 +22,6 @@ class Readers:
         self._data = data
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
-        self._watched = Watched(RESIDENT_BYTES)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:
@@ -40,7 +36,13 @@ class Readers:
         self._open.move_to_end(file)
         return reader
 
-    def trim(self) -> None:
+    def opened(self, requests: Iterable[tuple[int, ReadRequest]]) -> Iterator[tuple[SampleReader, ReadRequest]]:
+        """Requests with the readers of their files; a reader may be closed once the next one is taken."""
+        for file, request in requests:
+            yield self.get(file), request
+            self._trim()
+
+    def _trim(self) -> None:
         """Close the longest unused files until what is left is within bounds; the last used one stays."""
         held = {file: reader.held_bytes for file, reader in self._open.items()}
         total = sum(held.values())
@@ -60,7 +62,6 @@ class Readers:
         storage = storage_of(info.url)
         check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
-        storage = self._watched.storage(storage)
         return format_named(source.format).reader(storage, info, content, self._cache_bytes)
 
 

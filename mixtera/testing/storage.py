@@ -90,7 +90,6 @@ class StorageLaws:
             starts, stops = edges[0::2].astype(np.int64), edges[1::2].astype(np.int64)
             found = access.gather(starts, stops)
             assert found.to_pylist() == [data[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
-            access.release()
         access.close()
 
     def test_values_stand_back_to_back(self, root: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixtera.errors import StorageError
-from mixtera.formats import mapped
+from mixtera.formats import ranges
 from mixtera.registry import storage_of
 from mixtera.testing.storage import StorageLaws
 from mixtera_backends.storage.local import LocalStorage
@@ -112,7 +112,7 @@ def test_a_file_cut_while_it_is_open_is_refused_and_not_a_crash(tmp_path):
         access.gather(np.array([0]), np.array([5]))
 
 
-LARGE = np.random.default_rng(1).integers(0, 256, 4 * mapped.MAPPED_BYTES // 3, np.uint8)
+LARGE = np.random.default_rng(1).integers(0, 256, 40_000_000, np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def large_file(tmp_path_factory):
 
 @given(st.integers(1, 4_000), st.integers(0, 2_000), st.floats(0.001, 1), st.integers(0, 2**32))
 def test_any_ranges_of_a_large_file(large_file, count, length, spread, seed):
-    """Dense and sparse requests take different ways: through the map in one go, in pieces, or read one by one."""
+    """Dense requests are read along with their gaps, sparse ones each on its own."""
     random = np.random.default_rng(seed)
     starts = np.sort(random.integers(0, int(len(LARGE) * spread), count))
     stops = np.minimum(np.minimum(starts + length, np.append(starts[1:], len(LARGE))), len(LARGE))
@@ -135,19 +135,23 @@ def test_any_ranges_of_a_large_file(large_file, count, length, spread, seed):
     access.close()
 
 
-def mapped_bytes() -> int:
-    """Bytes of files that are resident in this process through a map."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("RssFile:")[1].split()[0]) << 10
-
-
-def test_resident_memory_stays_bounded(large_file):
+def test_gaps_up_to_a_bound_are_read_along(large_file, monkeypatch):
+    reads = []
+    pread = os.pread
+    monkeypatch.setattr(
+        os, "pread", lambda file, length, start: reads.append((start, length)) or pread(file, length, start)
+    )
     access = storage.random_access(str(large_file))
-    starts = np.arange(0, len(LARGE) - 200, 1_000)
-    before = mapped_bytes()
-    size = len(access.gather(starts, starts + 100))
-    assert size == len(starts)
-    assert mapped_bytes() - before < mapped.MAPPED_BYTES + (8 << 20)
-    access.release()
-    assert mapped_bytes() - before < 4 << 20
+    far = 100 + ranges.GAP_BYTES + 101
+    access.gather(np.array([0, 100 + ranges.GAP_BYTES, far + ranges.GAP_BYTES]), np.array([100, far - 1, far + 90_000]))
+    assert reads == [(0, far - 1), (far + ranges.GAP_BYTES, 90_000 - ranges.GAP_BYTES)]
+    access.close()
+
+
+def test_reads_that_give_less_than_asked_are_completed(large_file, monkeypatch):
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda file, length, start: pread(file, min(length, 1000), start))
+    access = storage.random_access(str(large_file))
+    found = access.gather(np.array([5, 500_000]), np.array([7_000, 501_500]))
+    assert found.to_pylist() == [LARGE[5:7_000].tobytes(), LARGE[500_000:501_500].tobytes()]
     access.close()

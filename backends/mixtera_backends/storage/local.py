@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from mixtera.contracts.storage import AccessProfile, FileInfo
 from mixtera.errors import StorageError
-from mixtera.formats.mapped import MappedFile
+from mixtera.formats.ranges import RangedFile
 
 _PREFIX: Final = "file://"
 
@@ -49,9 +49,9 @@ class LocalStorage:
         except OSError as error:
             _refuse(path, error)
 
-    def random_access(self, url: str) -> MappedFile:
+    def random_access(self, url: str) -> RangedFile:
         """Open a file for reading in ranges, through a memory map."""
-        return MappedFile(self.open(url), local_path(url))
+        return RangedFile(self.open(url), local_path(url))
 
 
 def local_path(url: str) -> str:

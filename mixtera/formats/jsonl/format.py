@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
 
-from mixtera.contracts.format import ContentColumn, PropertyColumn
+import pyarrow as pa
+
+from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.jsonl.infer import infer
-from mixtera.formats.jsonl.read import JsonlReader
+from mixtera.formats.jsonl.read import JsonlReader, read
 from mixtera.formats.jsonl.scan import JsonlScan
 
 _PLAIN = (".jsonl", ".ndjson", ".json")
@@ -44,3 +46,7 @@ class Jsonl:
     ) -> JsonlReader:
         """Open a file for reading chosen samples; a compressed one is decompressed once, into a temporary file."""
         return JsonlReader(storage, file, content)
+
+    def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
+        """Samples of several files, decoded together; see `Format.read`."""
+        return read(cast("Iterable[tuple[JsonlReader, ReadRequest]]", requests))

@@ -11,15 +11,15 @@ from typing import BinaryIO, Final
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import StorageError
 from mixtera.formats.compression import plain_stream
-from mixtera.formats.mapped import MappedFile
 from mixtera.formats.opening import open_unchanged
+from mixtera.formats.ranges import RangedFile
 
 SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
 """Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
 
 _PIECE_BYTES: Final = 4 << 20
 
-_open_spools: weakref.WeakValueDictionary[FileInfo, MappedFile] = weakref.WeakValueDictionary()
+_open_spools: weakref.WeakValueDictionary[FileInfo, RangedFile] = weakref.WeakValueDictionary()
 
 
 def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
@@ -38,14 +38,14 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
     return spool
 
 
-def _spool(storage: Storage, file: FileInfo) -> MappedFile:
+def _spool(storage: Storage, file: FileInfo) -> RangedFile:
     directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _), ExitStack() as cleanup:
         copy = cleanup.enter_context(_temporary_file(directory, file))
         while piece := stream.read(_PIECE_BYTES):
             _write(copy, piece, directory, file)
         cleanup.pop_all()
-        return MappedFile(copy, f"{file.url} (decompressed)")
+        return RangedFile(copy, f"{file.url} (decompressed)")
 
 
 def _temporary_file(directory: str, file: FileInfo) -> BinaryIO:

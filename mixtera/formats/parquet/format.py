@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import pyarrow as pa
 
-from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.guess import Guess, spread
@@ -50,6 +50,10 @@ class Parquet:
     ) -> ParquetReader:
         """Open a file for reading chosen samples; decoded row groups are kept, up to `cache_bytes`."""
         return ParquetReader(storage, file, content, cache_bytes)
+
+    def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
+        """Samples of several files; see `Format.read`."""
+        return pa.concat_batches([reader.read(request) for reader, request in requests])
 
 
 def _schema(storage: Storage, file: FileInfo) -> pa.Schema:

@@ -1,0 +1,103 @@
+"""Random access to a local file with `pread`: ranges that lie close together are read as one, and cut afterwards.
+
+A memory map would save a copy, but measured on 850-byte records in a warm cache it cost more: mapping a page takes
+0.25 µs and unmapping it 0.15 µs, the kernel maps 64 KiB per fault, and mapped pages count as memory of the process.
+With `pread` and gaps of up to `GAP_BYTES` read along (µs per record): all records 0.28, every second 0.5, every eighth
+1.0, every 22nd 0.9; through a map that is given back 1.0 to 2.2. And a file cut short is an error, not a signal.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from itertools import repeat
+from typing import BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.arrow import from_numpy
+from mixtera.errors import StorageError
+
+GAP_BYTES: Final = 6 << 10
+"""Bytes between two ranges that cost less to read along than a call of their own."""
+
+Positions = npt.NDArray[np.int64]
+
+
+class RangedFile:
+    """A `RandomAccess` over an open file, which it owns.
+
+    Args:
+        file: The file, with a descriptor, open for reading.
+        label: How messages name it.
+    """
+
+    def __init__(self, file: BinaryIO, label: str) -> None:
+        self._label = label
+        self._descriptor = file.fileno()
+        self._closed = weakref.finalize(self, file.close)
+        self._size = os.fstat(self._descriptor).st_size
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file when it was opened."""
+        return self._size
+
+    def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
+        """Read many ranges in one go; see `RandomAccess.gather`."""
+        if not self._closed.alive:
+            raise StorageError(f"{self._label} is closed")
+        if not len(starts):
+            return pa.array([], pa.large_binary())
+        if int(starts.min()) < 0 or bool((stops < starts).any()):
+            raise StorageError(f"{self._label}: a range to be read ends before it starts")
+        first = np.concatenate([[0], np.flatnonzero(starts[1:] - stops[:-1] > GAP_BYTES) + 1])
+        data, before = self._read(starts[first], stops[np.append(first[1:], len(starts)) - 1])
+        shift = np.repeat(before - starts[first], np.diff(np.append(first, len(starts))))
+        return _cut(data, starts + shift, stops + shift)
+
+    def close(self) -> None:
+        """Release the file. It may be called twice."""
+        self._closed()
+
+    def _read(self, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
+        """The bytes of some ranges back to back, and where each begins in them."""
+        lengths = stops - starts
+        try:
+            parts = list(map(os.pread, repeat(self._descriptor), lengths.tolist(), starts.tolist()))
+        except OSError as error:
+            raise StorageError(f"{self._label} cannot be read: {error.strerror}") from error
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        if len(data) != int(lengths.sum()):
+            data = b"".join(
+                self._whole(part, start, length)
+                for part, start, length in zip(parts, starts.tolist(), lengths.tolist(), strict=True)
+            )
+        return data, np.cumsum(lengths) - lengths
+
+    def _whole(self, part: bytes, start: int, length: int) -> bytes:
+        """A range of which a first read gave a part: the rest of it, in as many reads as it takes."""
+        while len(part) < length:
+            more = os.pread(self._descriptor, length - len(part), start + len(part))
+            if not more:
+                raise StorageError(
+                    f"{self._label} changed since it was indexed: byte {start + length} is asked for and it has "
+                    f"{os.fstat(self._descriptor).st_size}; index it again, or restore the file"
+                )
+            part += more
+        return part
+
+
+def _cut(data: bytes, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
+    """Ranges of some bytes as values that stand back to back: the bytes themselves, where nothing lies between them."""
+    if bool((starts[1:] == stops[:-1]).all()):
+        edges = np.append(starts, stops[-1])
+        return pa.Array.from_buffers(pa.large_binary(), len(starts), [None, pa.py_buffer(edges), pa.py_buffer(data)])
+    edges = np.empty(2 * len(starts), np.int64)
+    edges[0::2] = starts
+    edges[1::2] = stops
+    buffers = [None, pa.py_buffer(edges), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(pa.large_binary(), len(edges) - 1, buffers)
+    return pieces.take(from_numpy(np.arange(0, len(edges), 2)))
