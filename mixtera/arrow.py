@@ -65,6 +65,13 @@ def strings(values: Sequence[str]) -> pa.Array:
     return pa.Array.from_buffers(pa.large_string() if large else pa.string(), len(encoded), buffers)
 
 
+def large_binary(*values: bytes) -> pa.LargeBinaryArray:
+    """Byte strings as an Arrow array; for a few of them."""
+    edges = np.cumsum([0, *map(len, values)], dtype=np.int64)
+    buffers = [None, pa.py_buffer(edges), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
+
+
 def _view(array: pa.Array, kind: np.dtype[np.generic]) -> npt.NDArray[np.generic]:
     if not len(array):
         return np.empty(0, kind)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy
+from mixtera.arrow import from_numpy, large_binary
 from mixtera.errors import StorageError
 
 GAP_BYTES: Final = 6 << 10
@@ -50,7 +50,7 @@ class RangedFile:
         if not self._closed.alive:
             raise StorageError(f"{self._label} is closed")
         if not len(starts):
-            return pa.array([], pa.large_binary())
+            return large_binary()
         if int(starts.min()) < 0 or bool((stops < starts).any()):
             raise StorageError(f"{self._label}: a range to be read ends before it starts")
         first = np.concatenate([[0], np.flatnonzero(starts[1:] - stops[:-1] > GAP_BYTES) + 1])

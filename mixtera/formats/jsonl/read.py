@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from mixtera.arrow import strings
+from mixtera.arrow import large_binary, strings
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
@@ -25,7 +25,7 @@ PIECE_ROWS: Final = 1024
 PIECE_BYTES: Final = 1 << 20
 """Records are gathered and decoded in pieces that stay in the processor's cache."""
 
-_LINE_END: Final = ord("\n")
+_LINE_END: Final = b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,8 @@ def _edges_and_text(values: pa.LargeBinaryArray) -> tuple[Positions, memoryview]
 
 def _ended(values: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
     """Records of which the last, which may be the last of its file, has a line end too."""
-    last = values[-1].as_buffer()
-    if last.size and last[-1] == _LINE_END:
-        return values
-    ended = pa.array([last.to_pybytes() + bytes([_LINE_END])], pa.large_binary())
-    return pa.concat_arrays([values[:-1], ended])
+    last = values[-1].as_py()
+    return values if last.endswith(_LINE_END) else pa.concat_arrays([values[:-1], large_binary(last + _LINE_END)])
 
 
 def _joined(pieces: list[pa.Array]) -> pa.Array:
