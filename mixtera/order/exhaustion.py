@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from mixtera.order import ahead, seats
+from mixtera.order.shares import Group, fixed
 from mixtera.order.timeline import Phase, Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The whole course of a mixture.
+
+    Attributes:
+        timeline: Phases and end.
+        ended_by: The component that has no place for the seat at which the stream ends; None where it ends otherwise:
+            at the limit, with everything delivered, or not at all.
+    """
+
+    timeline: Timeline
+    ended_by: int | None
 
 
 def timeline(weights: Sequence[float], places: Sequence[int | None], on_exhaust: Sequence[str]) -> Timeline:
@@ -21,42 +38,72 @@ def timeline(weights: Sequence[float], places: Sequence[int | None], on_exhaust:
     Returns:
         A timeline; `total` is None when no limited component ends it.
     """
-    remaining = list(weights)
-    phases: list[Phase] = []
-    first, end, base = 0, 0, (0,) * len(weights)
-    while any(remaining):
-        phase = Phase(first, tuple(remaining), base)
-        found = _end(phase, places)
-        if found is None:
-            return Timeline((*phases, phase), None)
-        end = found
-        filled = phase.filled(np.array([end, end + 1]))
-        out = [c for c, limit in enumerate(places) if limit is not None and filled[1, c] > limit]
-        if end > first:
-            phases.append(phase)
-        if any(on_exhaust[c] != "redistribute" for c in out):
+    return course(fixed(weights), places, on_exhaust).timeline
+
+
+def course(mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], limit: int | None = None) -> Course:
+    """The phases of a mixture, with weights in a tree and over time, over components of limited size.
+
+    Args:
+        mixture: The weights of the components, which are numbered from 0 without gaps.
+        places: How often each component can be chosen; None for no limit.
+        on_exhaust: What each does once a seat of it cannot be filled: `redistribute` leaves its share to those beside
+            it; anything else ends the stream before that seat. When all of a group are out, the group's own counts.
+        limit: Positions at most.
+    """
+    left, phases = [True] * len(places), list[Phase]()
+    first, base = 0, (0,) * len(places)
+    while any(left):
+        runs_out: int | None = None
+        for planned in ahead.run(mixture, first, base, left, limit):
+            phase, last = planned.phase, planned.last
+            end, runs_out = _end(phase, last, places)
+            if end is None:
+                return Course(Timeline((*phases, phase), None), None)
+            if end > phase.first:
+                phases.append(phase)
+            first, base = end, _filled(phase, end)
+            if runs_out is not None:
+                break
+        if runs_out is None:
             break
-        for c in out:
-            remaining[c] = 0.0
-        first, base = end, tuple(int(n) for n in filled[0])
-    return Timeline(tuple(phases) or (Phase(0, tuple(weights), base),), end)
+        left[runs_out] = False
+        if on_exhaust[runs_out] != "redistribute" or _ends_with_group(mixture, runs_out, left):
+            return _course(phases, first, base, runs_out)
+    return _course(phases, first, base, None)
 
 
-def _end(phase: Phase, places: Sequence[int | None]) -> int | None:
-    """The largest position of the phase whose seats all exist; None if there is no such."""
+def _course(phases: Sequence[Phase], end: int, base: tuple[int, ...], ended_by: int | None) -> Course:
+    empty = Phase(0, (1.0,) * len(base), base)
+    return Course(Timeline(tuple(phases) or (empty,), end), ended_by)
+
+
+def _filled(phase: Phase, end: int) -> tuple[int, ...]:
+    return tuple(phase.filled(np.array([end]))[0].tolist())
+
+
+def _end(phase: Phase, last: int | None, places: Sequence[int | None]) -> tuple[int | None, int | None]:
+    """Where a phase ends, and the component that runs out there, if one does.
+
+    Seats stand in the order of their keys, so the first one that cannot be filled is that of the smallest key among
+    the first seats that components have no place for.
+    """
     limited = [c for c, limit in enumerate(places) if limit is not None and phase.weights[c] > 0]
     if not limited:
-        return None
-    limits = np.array([places[c] for c in limited], np.int64)
+        return last, None
+    weights = np.array(phase.weights, np.float64)
+    room = np.array([(places[c] or 0) - phase.base[c] for c in limited], np.int64)
+    found = int(np.argmin((2 * room + 1) / weights[limited]))
+    active = np.flatnonzero(weights)
+    own = np.searchsorted(active, [limited[found]])
+    end = phase.first + int(seats.ranks(own, room[[found]], weights[active])[0])
+    return (end, limited[found]) if last is None or end < last else (last, None)
 
-    def fits(position: int) -> bool:
-        return bool((phase.filled(np.array([position]))[0, limited] <= limits).all())
 
-    width = 1
-    while fits(phase.first + width):
-        width *= 2
-    low, high = phase.first + width // 2, phase.first + width  # fits(low) and not fits(high)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
+def _ends_with_group(mixture: Group, component: int, left: Sequence[bool]) -> bool:
+    """Whether a group that this component was the last of ends the stream."""
+    return any(
+        group.on_exhaust != "redistribute" and component in leaves and not any(left[leaf] for leaf in leaves)
+        for group in mixture.groups()
+        if group is not mixture and (leaves := set(group.leaves()))
+    )

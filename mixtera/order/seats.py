@@ -117,3 +117,37 @@ def components(starts: Int64s, stops: Int64s, weights: Float64s) -> Int64s:
     seat = np.repeat(low.ravel() - before, counts) + np.arange(len(component))
     keys = (2 * seat + 1) / weights[component]
     return component[np.argsort(keys, kind="stable")]
+
+
+def ranks(own: Int64s, seat: Int64s, weights: Float64s) -> Int64s:
+    """The position of some seats: how many seats of all components stand before each.
+
+    Args:
+        own: [n] int64, the component of each seat.
+        seat: [n] int64, the number of each seat in its component, from 0.
+        weights: [K] float64, all positive.
+
+    Returns:
+        [n] int64; the inverse of `components`.
+    """
+    rows = max(1, BLOCK_CELLS // len(weights))
+    blocks = [_ranks(own[i : i + rows], seat[i : i + rows], weights) for i in range(0, len(own), rows)]
+    return np.concatenate([np.empty(0, np.int64), *blocks])
+
+
+def _ranks(own: Int64s, seat: Int64s, weights: Float64s) -> Int64s:
+    key = ((2 * seat + 1) / weights[own])[:, None]
+    earlier_wins = np.arange(len(weights)) < own[:, None]
+    count = np.maximum(np.floor((key * weights + 1) / 2), 0).astype(np.int64)
+
+    def stands(index: Int64s) -> npt.NDArray[np.bool_]:
+        other = (2 * index + 1) / weights
+        before: npt.NDArray[np.bool_] = (other < key) | ((other == key) & earlier_wins)
+        return before
+
+    while (more := stands(count)).any():
+        count += more
+    while (less := (count > 0) & ~stands(count - 1)).any():
+        count -= less
+    total: Int64s = count.sum(axis=1)
+    return total

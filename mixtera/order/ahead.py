@@ -1,0 +1,141 @@
+"""Phases planned ahead: seats that follow weights which change over time.
+
+Each phase apportions anew, so the rounding of many short phases could add up. It does not: at the end of every phase
+the seats are the rounded *integral* of the shares since the last component ran out. A phase of given length and counts
+is one whose weights are these counts: at its end Webster's method has given exactly them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from mixtera.order.seats import Float64s, Int64s
+from mixtera.order.shares import Group, Stretch, shares, stretches
+from mixtera.order.timeline import Phase
+
+PIECE_CELLS: Final = 1 << 18
+"""Pieces × components of a ramp at most."""
+MOST_PIECES: Final = 1 << 14
+"""Pieces of a ramp at most."""
+_GAUSS: Final = (0.5 - math.sqrt(3) / 6, 0.5 + math.sqrt(3) / 6)
+"""Where a piece is looked at: the mean of the shares there is their mean over the piece, exact for cubics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A phase and the position that ends it; None: it has no end."""
+
+    phase: Phase
+    last: int | None
+
+
+def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], end: int | None) -> Iterator[Planned]:
+    """The phases from a position on, as long as no component runs out.
+
+    Args:
+        mixture: The weights.
+        first: Position that they start at.
+        base: Seats of each component before it.
+        left: Which components have something to give.
+        end: Position after the last; None for no end.
+
+    Yields:
+        Phases in order. They end at `end`, or where no component that is left has a weight any more.
+    """
+    parts = _pieces(stretches(mixture), first, end, len(left))
+    asked = ((piece, _mean(mixture, piece, left)) for piece in parts)
+    held = np.array(base, np.int64)
+    exact = held.astype(np.float64)
+    waiting: list[Stretch] = []
+    for piece, weights in asked:
+        waiting.append(piece)
+        if not any(weights):
+            continue  # nothing that is left has a weight here: the next weights hold already
+        for part in waiting:
+            if part.last is None:
+                yield Planned(Phase(part.first, tuple(weights), tuple(held.tolist())), None)
+                return
+            length = part.last - part.first
+            exact += _exact(weights, length)
+            counts = rounded(exact - held, np.array(weights) > 0, length)
+            yield Planned(_phase(part, weights, held, counts), part.last)
+            held = held + counts
+        waiting = []
+
+
+def _phase(part: Stretch, weights: Sequence[float], held: Int64s, counts: Int64s) -> Phase:
+    """A phase that ends with these counts: with the weights as they were asked for where they give them."""
+    phase = Phase(part.first, tuple(weights), tuple(held.tolist()))
+    assert part.last is not None
+    if not part.ramp and (phase.filled(np.array([part.last]))[0] == held + counts).all():
+        return phase
+    return Phase(part.first, tuple(counts.astype(np.float64).tolist()), phase.base)
+
+
+def _pieces(parts: Sequence[Stretch], first: int, end: int | None, components: int) -> Iterator[Stretch]:
+    """Stretches from a position on up to the end, ramps cut into pieces."""
+    for part in parts:
+        last = part.last if end is None else end if part.last is None else min(part.last, end)
+        if last is not None and last <= max(first, part.first):
+            continue
+        if not part.ramp or part.last is None:
+            yield Stretch(max(first, part.first), last, False)
+            continue
+        bounds = _bounds(part.first, part.last, components)
+        for low, high in pairwise(bounds):
+            piece = Stretch(max(low, first), high if end is None else min(high, end), True)
+            if piece.first < (piece.last or 0):
+                yield piece
+
+
+def _bounds(first: int, last: int, components: int) -> list[int]:
+    """Where the pieces of a ramp begin, and the end.
+
+    Inside a piece of h positions the integral bends away from a straight line by at most h² / 8 times the steepest
+    change of a share; with √n / 2 pieces that is half a sample for a linear ramp from 0 to 1 over n positions.
+    """
+    length = last - first
+    most = max(1, min(MOST_PIECES, PIECE_CELLS // components, length))
+    count = min(most, math.isqrt(length) // 2 + 1)
+    return [first + length * number // count for number in range(count + 1)]
+
+
+def _mean(mixture: Group, piece: Stretch, left: Sequence[bool]) -> list[float]:
+    """The mean share of each component over a stretch."""
+    if not piece.ramp or piece.last is None:
+        return shares(mixture, piece.first, left)
+    length = piece.last - piece.first
+    low, high = (shares(mixture, piece.first + length * place, left) for place in _GAUSS)
+    return [(a + b) / 2 for a, b in zip(_exact(low, 1), _exact(high, 1), strict=True)]
+
+
+def _exact(weights: Sequence[float], length: int) -> Float64s:
+    """Exact shares of some positions."""
+    total = math.fsum(weights)
+    return np.array(weights) / total * length if total else np.zeros(len(weights))
+
+
+def rounded(owed: Float64s, active: np.ndarray[tuple[int], np.dtype[np.bool_]], total: int) -> Int64s:
+    """Whole numbers as near to some others as can be.
+
+    Args:
+        owed: [K] what each should get; may be negative.
+        active: [K] which of them may get anything; at least one.
+        total: The sum of the result.
+
+    Returns:
+        [K] int64, not negative.
+    """
+    given = np.where(active, np.maximum(np.floor(owed), 0), 0).astype(np.int64)
+    while (missing := total - int(given.sum())) != 0:
+        step = 1 if missing > 0 else -1
+        may = np.flatnonzero(active if step > 0 else given > 0)
+        order = np.argsort(-step * (owed - given)[may], kind="stable")
+        given[may[order[: abs(missing)]]] += step
+    return given

@@ -1,0 +1,160 @@
+"""Shares over time: the weight tree of a mixture, and what each component's share is at a position.
+
+A group shares its own part of the mixture among those of its parts that still have something to give, by their weights
+at that position. So what a part leaves goes to its siblings first, and to the group's siblings only when nothing in
+the group is left.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Literal, TypeAlias
+
+Ramp: TypeAlias = Literal["linear", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Weights from a position on.
+
+    Attributes:
+        at: First position.
+        weights: One per part of the group, any scale, not negative, one of them positive.
+        ramp: How the shares get there from those before: None at once.
+        until: With a ramp: the position from which the weights hold; before it, shares lie between.
+    """
+
+    at: int
+    weights: tuple[float, ...]
+    ramp: Ramp | None = None
+    until: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """The position from which the weights hold."""
+        return self.at if self.until is None else self.until
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts that share something by weights.
+
+    Attributes:
+        parts: Groups, and components by their number.
+        points: Weights over time, ascending and without overlap; the first at 0 and without a ramp.
+        on_exhaust: What happens when nothing in it is left: `redistribute` leaves its share to its siblings, anything
+            else ends the stream.
+    """
+
+    parts: tuple[Group | int, ...]
+    points: tuple[Point, ...]
+    on_exhaust: str = "redistribute"
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [point.at for point in self.points]
+
+    def weights(self, position: float) -> Sequence[float]:
+        """The weights of the parts at a position, any scale."""
+        index = bisect_right(self._starts, position) - 1
+        point = self.points[index]
+        if point.ramp is None or position >= point.reached:
+            return point.weights
+        done = progress(point.ramp, (position - point.at) / (point.reached - point.at))
+        pairs = zip(normalised(self.points[index - 1].weights), normalised(point.weights), strict=True)
+        return [before + (after - before) * done for before, after in pairs]
+
+    def leaves(self) -> Iterator[int]:
+        """Every component in it."""
+        for part in self.parts:
+            yield from part.leaves() if isinstance(part, Group) else (part,)
+
+    def groups(self) -> Iterator[Group]:
+        """It and every group in it, outer before inner."""
+        yield self
+        for part in self.parts:
+            if isinstance(part, Group):
+                yield from part.groups()
+
+
+def fixed(weights: Sequence[float]) -> Group:
+    """A group of components 0, 1, … with weights that never change."""
+    return Group(tuple(range(len(weights))), (Point(0, tuple(weights)),))
+
+
+def normalised(weights: Sequence[float]) -> list[float]:
+    """The same proportions with the sum 1."""
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
+
+
+def shares(mixture: Group, position: float, left: Sequence[bool]) -> list[float]:
+    """The share of every component at a position, on the scale of the outermost weights.
+
+    Args:
+        mixture: The outermost group; its components are numbered from 0 without gaps.
+        position: A position, or a place between two.
+        left: Which components still have something to give.
+
+    Returns:
+        One number per component: zero for those that have nothing left or no weight; all zero where none has both.
+    """
+    result = [0.0] * len(left)
+    for part, weight in zip(mixture.parts, mixture.weights(position), strict=True):
+        for component, inner in _inside(part, position, left):
+            result[component] = weight * inner
+    return result
+
+
+def _inside(part: Group | int, position: float, left: Sequence[bool]) -> list[tuple[int, float]]:
+    """The shares of a part's components in what the part gets; empty where the part has nothing to give."""
+    if isinstance(part, int):
+        return [(part, 1.0)] if left[part] else []
+    found = [
+        (weight, inside)
+        for child, weight in zip(part.parts, part.weights(position), strict=True)
+        if weight and (inside := _inside(child, position, left))
+    ]
+    total = math.fsum(weight for weight, _ in found)
+    return [(component, weight / total * inner) for weight, inside in found for component, inner in inside]
+
+
+def progress(ramp: Ramp, done: float) -> float:
+    """How much of a ramp's change is made when a part of its length is done; both from 0 to 1."""
+    return done if ramp == "linear" else (1 - _cosine(done)) / 2
+
+
+def _cosine(half_turns: float) -> float:
+    """cos(π x) for 0 ≤ x ≤ 1 by its series: only sums and products, so the same on every machine."""
+    angle = math.pi * (0.5 - half_turns)
+    square, term, total = angle * angle, angle, angle
+    for n in range(2, 24, 2):
+        term *= -square / (n * (n + 1))
+        total += term
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Positions [first, last) over which no weight changes, or all change smoothly; `last` None is without end."""
+
+    first: int
+    last: int | None
+    ramp: bool
+
+
+def stretches(mixture: Group) -> tuple[Stretch, ...]:
+    """The stretches of a mixture, ascending, from 0 on."""
+    points = [point for group in mixture.groups() for point in group.points]
+    bounds = sorted({0, *(point.at for point in points), *(point.reached for point in points)})
+    ramps = [point for point in points if point.ramp is not None]
+    inner = (
+        Stretch(first, last, any(ramp.at <= first and last <= ramp.reached for ramp in ramps))
+        for first, last in pairwise(bounds)
+    )
+    return (*inner, Stretch(bounds[-1], None, False))
