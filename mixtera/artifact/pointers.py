@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import to_numpy
@@ -54,6 +56,7 @@ class PointerMap:
         self._entry_row = np.cumsum(self._entry_count) - self._entry_count
         group = _column(data.segments, "group")
         entries = Entries(self._entry_component, self._entry_segment, self._entry_count, group, len(data.components))
+        self._found = lru_cache(maxsize=self.lanes.kept_chunks)(self._chunk)
         self.permutation = Permutation(entries, order.seed, order.shuffle == "global", order.window_segments)
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
@@ -64,13 +67,20 @@ class PointerMap:
 
     def range(self, start: int, stop: int) -> Pointers:
         """Pointers of the positions [start, stop), cut at the end of the plan."""
-        return self._pointers(self.lanes.range(start, stop))
+        chunk = self.lanes.range(start, stop)
+        return self._pointers(chunk, *self.permutation.find(chunk.component, chunk.place))
 
     def lane(self, round_: int, lane: int, first_granule: int, last_granule: int) -> Pointers:
         """Pointers of granules [first, last) of the chunk (round, lane), cut at the end of the plan."""
-        granule = self.data.order.granule
+        first, last = first_granule * self.data.order.granule, last_granule * self.data.order.granule
+        entry, rank = (found[first:last].astype(np.int64) for found in self._found(round_, lane))
+        return self._pointers(self.lanes.chunk(round_, lane).part(first, last), entry, rank)
+
+    def _chunk(self, round_: int, lane: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Entry and rank of each sample of a chunk: found for all at once, since each window is permuted whole."""
         chunk = self.lanes.chunk(round_, lane)
-        return self._pointers(chunk.part(first_granule * granule, last_granule * granule))
+        entry, rank = self.permutation.find(chunk.component, chunk.place)
+        return entry.astype(np.int32), rank.astype(np.int32)
 
     def locate(self, sample: int, stop: int | None = None) -> list[int]:
         """The positions before `stop` (or the end) at which a sample is delivered, ascending.
@@ -117,8 +127,7 @@ class PointerMap:
                 return int(self._entry_component[entry]), entry, rank
         return None
 
-    def _pointers(self, chunk: Chunk) -> Pointers:
-        entry, rank = self.permutation.find(chunk.component, chunk.place)
+    def _pointers(self, chunk: Chunk, entry: Int64s, rank: Int64s) -> Pointers:
         segment = self._entry_segment[entry]
         inside = self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
         file, row = self._segment_file[segment], self._segment_row[segment] + inside

@@ -16,6 +16,8 @@ import numpy as np
 from mixtera.order.seats import Int64s
 from mixtera.order.timeline import Timeline
 
+KEPT_BYTES: Final = 32 << 20
+"""Bytes of chunks that are kept, about."""
 BLOCK_POSITIONS: Final = 1 << 20
 """Positions of a round that are counted at a time: bounds the memory of long rounds."""
 
@@ -47,7 +49,8 @@ class Lanes:
         self.chunk_size, self.lanes, self.granule = chunk_size, lanes, granule
         self.round_size = chunk_size * lanes
         self.round_base = lru_cache(maxsize=2)(self._round_base)
-        self.chunk = lru_cache(maxsize=max(4, min(lanes, (32 << 20) // (24 * chunk_size))))(self._chunk)
+        self.kept_chunks = max(4, min(lanes, KEPT_BYTES // (24 * chunk_size)))
+        self.chunk = lru_cache(maxsize=self.kept_chunks)(self._chunk)
 
     def __reduce__(self) -> tuple[type[Lanes], tuple[Timeline, int, int, int]]:
         return Lanes, (self.timeline, self.chunk_size, self.lanes, self.granule)
