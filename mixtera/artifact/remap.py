@@ -34,7 +34,13 @@ def remapped(files: pa.Table, remap: Mapping[str, str]) -> pa.Table:
             moved = pc.binary_join_element_wise(remap[prefix].rstrip("/"), rest, "")
             new = pc.if_else(pa.array(mask & ~done), moved, new)
             done |= mask
-    return files.set_column(files.schema.get_field_index("url"), files.schema.field("url"), new)
+    modified = pc.if_else(pa.array(done), 0, files.column("modified_ns").combine_chunks())
+    files = _replaced(files, "modified_ns", modified)  # a copy has its own; its size is still compared
+    return _replaced(files, "url", new)
+
+
+def _replaced(files: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return files.set_column(files.schema.get_field_index(name), files.schema.field(name), values)
 
 
 def _spellings(prefix: str) -> tuple[str, ...]:

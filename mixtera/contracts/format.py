@@ -120,7 +120,11 @@ class SampleReader(Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that the reader keeps for later requests (decoded row groups, a decompressed copy)."""
+        """Bytes of memory that the reader keeps for later requests (decoded row groups)."""
+
+    @property
+    def spooled_bytes(self) -> int:
+        """Bytes of temporary disk that the reader keeps for later requests (a decompressed copy)."""
 
     def close(self) -> None:
         """Release the file and what is kept."""

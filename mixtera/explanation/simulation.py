@@ -112,6 +112,7 @@ class _Kept:
         self._units = units
         self._kept: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
+        self._spooled: set[int] = set()
 
     def read(self, units: Int64s) -> int:
         """Have some units; returns the bytes that had to be read for them."""
@@ -121,8 +122,12 @@ class _Kept:
         if unit in self._kept:
             self._kept.move_to_end(unit)
             return 0
+        if unit in self._spooled:
+            return 0
         size = int(self._units.bytes[unit])
-        if size <= CACHE_BYTES or self._units.on_disk[unit]:
+        if self._units.on_disk[unit]:
+            self._spooled.add(unit)
+        elif size <= CACHE_BYTES:
             self._kept[unit] = size
             self._bytes += size
             while self._bytes > CACHE_BYTES and len(self._kept) > 1:

@@ -13,6 +13,8 @@ from mixtera.errors import StorageError
 from mixtera.registry import format_named, storage_of
 
 OPEN_FILES: Final = 64
+SPOOL_BYTES: Final = 16 << 30
+"""Bytes of temporary disk for decompressed copies."""
 
 
 class Readers:
@@ -44,11 +46,13 @@ class Readers:
 
     def _trim(self) -> None:
         """Close the longest unused files until what is left is within bounds; the last used one stays."""
-        held = {file: reader.held_bytes for file, reader in self._open.items()}
-        total = sum(held.values())
-        while len(self._open) > 1 and (len(self._open) > OPEN_FILES or total > self._cache_bytes):
-            file, reader = self._open.popitem(last=False)
-            total -= held[file]
+        held = sum(reader.held_bytes for reader in self._open.values())
+        spooled = sum(reader.spooled_bytes for reader in self._open.values())
+        while len(self._open) > 1 and (
+            len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > SPOOL_BYTES
+        ):
+            _, reader = self._open.popitem(last=False)
+            held, spooled = held - reader.held_bytes, spooled - reader.spooled_bytes
             reader.close()
 
     def close(self) -> None:

@@ -48,6 +48,11 @@ class JsonlReader:
 
     @property
     def held_bytes(self) -> int:
+        """No memory is kept between requests."""
+        return 0
+
+    @property
+    def spooled_bytes(self) -> int:
         """Bytes of the decompressed copy; 0 for a plain file."""
         return self._access.size if self._access is not None and self._shared else 0
 

@@ -51,6 +51,11 @@ class ParquetReader:
         """Bytes of the decoded row groups that are kept."""
         return self._held_bytes
 
+    @property
+    def spooled_bytes(self) -> int:
+        """Nothing is kept on disk."""
+        return 0
+
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
         if not len(request.rows):
