@@ -19,12 +19,13 @@ def _components() -> list[dict[str, object]]:
     ]
 
 
-def _write(path: Path, source: dict[str, object]) -> Path:
+def _write(path: Path, source: dict[str, object], *, natural: bool = False) -> Path:
+    weighted = {"components": _components(), "on_exhaust": "repeat"}
     spec = {
         "version": 1,
         "name": path.stem,
         "sources": {"records": source},
-        "mixture": {"components": _components(), "on_exhaust": "repeat"},
+        "mixture": {"by": "domain", "weights": "natural"} if natural else weighted,
         "order": {"seed": 7, "shuffle": "global", "lanes": LANES, "granule": 32},
     }
     path.write_text(json.dumps(spec, indent=1))  # JSON is YAML
@@ -32,14 +33,24 @@ def _write(path: Path, source: dict[str, object]) -> Path:
 
 
 def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
-    """Write the specs `interleaved`, `runs`, `parquet`, `parquet-large` and `synthetic` to a directory."""
+    """Write the specs `interleaved`, `runs`, `parquet`, `parquet-large` and `synthetic` to a directory.
+
+    `interleaved-natural` and `parquet-natural` are the same with natural weights: their components pass through the
+    files side by side, so a row group is decoded for all of them at once.
+    """
     nested = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
     flat = {"domain": "domain", "language": "language", "year": {"path": "year", "type": "int64"}}
     root = corpus.directory.resolve()
     for name in ("interleaved", "runs"):
-        _write(directory / f"{name}.yaml", {"path": f"{root}/{name}/*.jsonl", "content": "text", "properties": nested})
+        source = {"path": f"{root}/{name}/*.jsonl", "content": "text", "properties": nested}
+        _write(directory / f"{name}.yaml", source)
+        if name == "interleaved":
+            _write(directory / f"{name}-natural.yaml", source, natural=True)
     for name in ("parquet", "parquet-large"):
-        _write(directory / f"{name}.yaml", {"path": f"{root}/{name}/*.parquet", "content": "text", "properties": flat})
+        source = {"path": f"{root}/{name}/*.parquet", "content": "text", "properties": flat}
+        _write(directory / f"{name}.yaml", source)
+        if name == "parquet":
+            _write(directory / f"{name}-natural.yaml", source, natural=True)
     rows = {"domain": "domain", "year": "year"}
     pattern = f"{synthetic.resolve()}/*.synthetic"
     _write(directory / "synthetic.yaml", {"path": pattern, "content": "text", "properties": rows})
