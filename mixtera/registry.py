@@ -80,7 +80,10 @@ def storage_of(url: str) -> Storage:
     scheme = urlsplit(url).scheme if "://" in url else "file"
     if scheme not in _schemes():
         known = ", ".join(sorted(_schemes()))
-        raise PluginError(f"no storage knows {scheme}:// of {url}; known: {known}; try pip install 'mixtera[{scheme}]'")
+        raise PluginError(
+            f"no installed storage knows {scheme}:// of {url}; known: {known}; a plugin of the entry point group "
+            "mixtera.storage can bring it"
+        )
     return _storage(_schemes()[scheme])
 
 
