@@ -1,1 +1,1 @@
-"""Query engines."""
+"""Engines."""
