@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mixtera.artifact.model import PlanComponent
-from mixtera.compiler.groups import Key, key_text
+from mixtera.compiler.groups import Key
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import Leaf
+from mixtera.compiler.weights import chosen, tree
 from mixtera.errors import SpecError
-from mixtera.spec.issues import Issues, suggestion
-from mixtera.spec.model import Grouped, Natural, Parts, Place, Spec, Uniform, Values
+from mixtera.order.shares import Group, shares
+from mixtera.spec.issues import Issues
+from mixtera.spec.model import Grouped, Parts, Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Member:
         name: Full name.
         code: Its code among the labels.
         samples: How many belong to it.
-        weight: Its weight in the whole mixture, any scale.
+        weight: Its weight in the whole mixture at the start, any scale.
+        chosen: Whether it ever has a weight.
     """
 
     leaf: Leaf
@@ -34,6 +37,7 @@ class Member:
     code: int
     samples: int
     weight: float
+    chosen: bool
 
     @property
     def places(self) -> int | None:
@@ -50,8 +54,11 @@ class Member:
         return PlanComponent(self.name, self.weight, self.samples, self.places, policy)
 
 
-def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> list[Member]:
-    """The components of a plan, those of weight 0 too: leaves in the order of the spec, groups by name.
+def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> tuple[list[Member], Group]:
+    """The components of a plan, those of weight 0 too, and the weights of those that are chosen.
+
+    Returns:
+        Leaves in the order of the spec, groups by name; and the weight tree of the chosen ones, numbered from 0.
 
     Raises:
         SpecError: A component matches no sample, a value has a weight and is not there, two groups have one name, …;
@@ -61,89 +68,24 @@ def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> list[Member]:
     totals = labels.counts.sum(axis=0).tolist()
     sizes = {leaf.label: _size(leaf, labels.groups, totals) for leaf in leaves}
     _report_empty(spec, sizes, int(labels.kept.sum()), issues)
-    weights = iter(_Weights(leaves, labels.groups, totals, issues).leaves(spec.mixture.parts))
-    found = [Member(leaf, name, code, totals[code], weight) for leaf, name, code, weight in weights]
+    parts, whole = tree(spec.mixture, leaves, labels.groups, totals, issues)
+    numbers, mixture = chosen(whole, [totals[part.code] for part in parts])
+    weights = dict(zip(numbers, shares(mixture, 0, [True] * len(numbers)), strict=True))
+    found = [
+        Member(part.leaf, part.name, part.code, totals[part.code], weights.get(number, 0.0), number in weights)
+        for number, part in enumerate(parts)
+    ]
     _report_names(found, issues)
     _report_places(found, issues)
     if issues.found:
         raise SpecError(issues.found)
-    return found
+    return found, mixture
 
 
 def _size(leaf: Leaf, groups: Mapping[int, Mapping[Key, int]], totals: Sequence[int]) -> int:
     if leaf.group is None:
         return totals[leaf.label]
     return sum(totals[code] for code in groups.get(leaf.label, {}).values())
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """Hands weights down the tree: those of the root as written, below it the parent's shared by normalised weights."""
-
-    every: Sequence[Leaf]
-    groups: Mapping[int, Mapping[Key, int]]
-    totals: Sequence[int]
-    issues: Issues
-
-    def leaves(self, parts: Parts) -> Iterator[tuple[Leaf, str, int, float]]:
-        """Leaf, full name, code and weight of every component."""
-        return self._walk(parts, None, iter(self.every))
-
-    def _walk(
-        self, parts: Parts, parent: float | None, remaining: Iterator[Leaf]
-    ) -> Iterator[tuple[Leaf, str, int, float]]:
-        if isinstance(parts, Grouped):
-            leaf = next(remaining)
-            found = sorted((key_text(key), code) for key, code in self.groups.get(leaf.label, {}).items())
-            raw = _group_weights(parts, [(name, self.totals[code]) for name, code in found], self.issues)
-            for (name, code), weight in zip(found, _shared(raw, parent, parts.place, self.issues), strict=True):
-                yield leaf, "/".join((*leaf.path, name)), code, weight
-            return
-        raw = [component.weight for component in parts.components]
-        place = parts.components[0].place
-        for component, weight in zip(parts.components, _shared(raw, parent, place, self.issues), strict=True):
-            if component.parts is None:
-                leaf = next(remaining)
-                yield leaf, "/".join(leaf.path), leaf.label, weight
-            else:
-                yield from self._walk(component.parts, weight, remaining)
-
-
-def _shared(weights: Sequence[float], parent: float | None, place: Place, issues: Issues) -> Sequence[float]:
-    total = math.fsum(weights)
-    if total <= 0:
-        if weights:
-            issues.add(place, "the weights sum to zero: nothing can be chosen; give one of them a weight above 0")
-        return [0.0] * len(weights)
-    return weights if parent is None else [parent * (weight / total) for weight in weights]
-
-
-def _group_weights(group: Grouped, sizes: Sequence[tuple[str, int]], issues: Issues) -> list[float]:
-    match group.weights:
-        case Natural():
-            return [float(size) for _, size in sizes]
-        case Uniform():
-            return [1.0] * len(sizes)
-        case Values() as values:
-            return _value_weights(values, group, sizes, issues)
-
-
-def _value_weights(values: Values, group: Grouped, sizes: Sequence[tuple[str, int]], issues: Issues) -> list[float]:
-    """Weights by name; what is not named shares `rest` by size, or is left out where there is no `rest`."""
-    written = dict(values.weights)
-    names = [name for name, _ in sizes]
-    known = set(names)
-    for (name, _), place in zip(values.weights, values.places, strict=False):
-        if name not in known:
-            columns = ", ".join(group.by)
-            issues.add(
-                place, f"weights: no sample has the value {name!r} of {columns}{suggestion(name, names, 'found')}"
-            )
-    others = sum(size for name, size in sizes if name not in written)
-    rest = values.rest or 0.0
-    if values.rest is not None and not others:
-        issues.add(group.place, "weights: `rest` is for values that are not named, and all are; remove `rest`")
-    return [written[name] if name in written else rest * (size / others) for name, size in sizes]
 
 
 def _report_empty(spec: Spec, sizes: Mapping[int, int], kept: int, issues: Issues) -> None:

@@ -37,14 +37,14 @@ def facts(
         },
         "catalog": str(catalog.path.absolute()),
         "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
-        "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.weight],
+        "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.chosen],
         "made": {"at": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "by": version("mixtera")},
     }
 
 
 def _source(number: int, plan: SourcePlan, labels: Labels, members: Sequence[Member]) -> dict[str, Any]:
     counts, kept, rows = labels.counts[number], int(labels.kept[number]), plan.indexed.rows
-    selected = int(sum(counts[member.code] for member in members if member.weight))
+    selected = int(sum(counts[member.code] for member in members if member.chosen))
     sizes = plan.indexed.files.column("size").to_pylist()
     return {
         "name": plan.source.name,

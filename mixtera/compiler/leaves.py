@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from mixtera.spec.model import Component, Grouped, Listed, Mixture, OnExhaust, Parts, Place
+from mixtera.spec.model import Component, Grouped, Listed, Mixture, OnExhaust, Parts, Place, UniMax
 
 Path = tuple[str, ...]
 
@@ -36,28 +36,37 @@ class Leaf:
 
 def leaves(mixture: Mixture) -> tuple[Leaf, ...]:
     """The leaves in the order of the spec; leaf i has the label i."""
-    around = _Around(mixture.on_exhaust, "stop" if mixture.on_exhaust == "repeat" else mixture.on_exhaust)
-    found = _walk(mixture.parts, (), replace(around, max_epochs=mixture.max_epochs))
+    found = _walk(mixture.parts, (), around(mixture))
     return tuple(replace(leaf, label=label) for label, leaf in enumerate(found))
 
 
+def around(mixture: Mixture) -> Around:
+    """What the outermost components inherit."""
+    at_last = "stop" if mixture.on_exhaust == "repeat" else mixture.on_exhaust
+    return Around(mixture.on_exhaust, at_last, mixture.max_epochs)
+
+
 @dataclass(frozen=True, slots=True)
-class _Around:
-    """What a component inherits."""
+class Around:
+    """What a component inherits: `on_exhaust`, `at_last` and `max_epochs` as a leaf has them."""
 
     on_exhaust: OnExhaust
     at_last: OnExhaust
     max_epochs: float | None = None
 
-    def inside(self, component: Component) -> _Around:
+    def inside(self, component: Component) -> Around:
+        """What the parts of a component inherit."""
         policy = component.on_exhaust or self.on_exhaust
         epochs = self.max_epochs if component.max_epochs is None else component.max_epochs
-        return _Around(policy, self.at_last if policy == "repeat" else policy, epochs)
+        return Around(policy, self.at_last if policy == "repeat" else policy, epochs)
 
 
-def _walk(parts: Parts, path: Path, around: _Around) -> Iterator[Leaf]:
+def _walk(parts: Parts, path: Path, around: Around) -> Iterator[Leaf]:
     if isinstance(parts, Grouped):
-        yield Leaf(0, path, parts, around.on_exhaust, around.at_last, around.max_epochs, parts.place)
+        epochs = around.max_epochs
+        if epochs is None and isinstance(parts.weights, UniMax):
+            epochs = parts.weights.max_epochs
+        yield Leaf(0, path, parts, around.on_exhaust, around.at_last, epochs, parts.place)
         return
     for component in parts.components:
         below, here = (*path, component.name), around.inside(component)

@@ -12,11 +12,12 @@ from tempfile import mkdtemp
 
 import pyarrow as pa
 
-from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanData, PlanSource
+from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
 from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.entries import select
 from mixtera.compiler.facts import facts
+from mixtera.compiler.feasible import check_budget
 from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Labels, gather
@@ -25,10 +26,12 @@ from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
-from mixtera.order.exhaustion import timeline
+from mixtera.order.exhaustion import course
+from mixtera.order.shares import Group
+from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.registry import engine_named
-from mixtera.spec.model import Spec
+from mixtera.spec.model import Budget, Spec
 
 
 class Clock:
@@ -80,8 +83,8 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
         labels = gather(plans, index, numbered, running)
         name = running.name
     with clock.step("components"):
-        found = members(spec, numbered, labels)
-        data = _plan_data(spec, plans, index, labels, found)
+        found, mixture = members(spec, numbered, labels)
+        data = _plan_data(spec, plans, index, labels, found, mixture)
     data = replace(data, facts=facts(spec, plans, labels, found, catalog) | {"engine": name, "seconds": clock.seconds})
     return _temporary(data)
 
@@ -96,9 +99,14 @@ def _temporary(data: PlanData) -> Plan:
 
 
 def _plan_data(
-    spec: Spec, plans: Sequence[SourcePlan], index: FileIndex, labels: Labels, found: Sequence[Member]
+    spec: Spec,
+    plans: Sequence[SourcePlan],
+    index: FileIndex,
+    labels: Labels,
+    found: Sequence[Member],
+    mixture: Group,
 ) -> PlanData:
-    chosen = [member for member in found if member.weight > 0]
+    chosen = [member for member in found if member.chosen]
     selection = select(index.segments, labels.codes, labels.none, [(member.code, member.samples) for member in chosen])
     components = tuple(member.component for member in chosen)
     return PlanData(
@@ -111,11 +119,7 @@ def _plan_data(
         order=OrderParameters(
             spec.order.seed, spec.order.shuffle, spec.order.chunk_size, spec.order.lanes, spec.order.granule
         ),
-        timeline=timeline(
-            [component.weight for component in components],
-            [component.places for component in components],
-            [component.on_exhaust for component in components],
-        ),
+        timeline=_timeline(spec.mixture.budget, mixture, components),
         files=index.table,
         segments=_segment_table(index, labels),
         entries=selection.entries,
@@ -123,6 +127,14 @@ def _plan_data(
         rows=selection.rows,
         starts=labels.starts,
     )
+
+
+def _timeline(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent]) -> Timeline:
+    places = [component.places for component in components]
+    policies = [component.on_exhaust for component in components]
+    found = course(mixture, places, policies, None if budget is None else budget.samples)
+    check_budget(budget, found, mixture, components)
+    return found.timeline
 
 
 def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:

@@ -3,6 +3,8 @@
 from mixtera.spec.expression import parse_predicate
 from mixtera.spec.model import (
     BadSamples,
+    Budget,
+    Change,
     Component,
     ContentField,
     Grouped,
@@ -14,9 +16,12 @@ from mixtera.spec.model import (
     Parts,
     Place,
     Property,
+    Ramp,
     Source,
     Spec,
+    Temperature,
     Uniform,
+    UniMax,
     Values,
     Weights,
 )
@@ -25,6 +30,8 @@ from mixtera.spec.typing import check_types, columns
 
 __all__ = [
     "BadSamples",
+    "Budget",
+    "Change",
     "Component",
     "ContentField",
     "Grouped",
@@ -36,8 +43,11 @@ __all__ = [
     "Parts",
     "Place",
     "Property",
+    "Ramp",
     "Source",
     "Spec",
+    "Temperature",
+    "UniMax",
     "Uniform",
     "Values",
     "Weights",

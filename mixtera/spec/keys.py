@@ -15,16 +15,21 @@ BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
 UNITS: Final = ("samples",)
 WEIGHTINGS: Final = ("natural", "uniform")
+RAMPS: Final = ("linear", "cosine")
 LARGEST: Final = 2**31 - 1
 LARGEST_SEED: Final = 2**63 - 1
+LARGEST_POSITION: Final = 2**53
 NAME: Final = r"^[^/\s](?:[^/\n]*[^/\s])?$"
 SOURCE_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 PROPERTY_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+PERCENT: Final = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]+)?) ?%$"
 
 TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
 TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
+STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
+POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,16 @@ _PARTS: Final = (
         "The parts, each with a predicate and a weight; the first whose predicate holds takes the sample.",
     ),
     Key("by", TEXTS, "A property, or a list of them: one component per value. Instead of `components`."),
-    Key("weights", reference("weights"), "With `by`: natural, uniform, or a mapping with `values`. Default: natural."),
+    Key(
+        "weights",
+        reference("weights"),
+        "With `by`: natural, uniform, or a mapping with `values`, `temperature` or `unimax`. Default: natural.",
+    ),
+    Key(
+        "schedule",
+        {"type": "array", "minItems": 1, "items": reference("change")},
+        "With `components`: their weights over time, ascending; `weight` holds before the first entry.",
+    ),
 )
 _LIMITS: Final = (
     Key("on_exhaust", {"enum": list(ON_EXHAUST)}, "What happens when a component runs out."),
@@ -170,7 +184,7 @@ MIXTURE: Final = Section(
         Key("unit", {"enum": list(UNITS)}, "What weights count: samples. Default: samples."),
         *_PARTS,
         *_LIMITS,
-        Key("schedule", {}, "Weights that change at given positions.", later=True),
+        Key("budget", reference("budget"), "How many samples the training will see: the plan ends there."),
         Key("dynamic", {}, "Weights that follow the training.", later=True),
     ),
 )
@@ -179,7 +193,7 @@ COMPONENT: Final = Section(
     (
         Key("name", {"type": "string", "pattern": NAME}, "Name among its siblings.", required=True),
         Key("where", reference("predicate"), "Which samples; left out: what the siblings before left over."),
-        Key("weight", WEIGHT, "Weight among its siblings, on any scale.", required=True),
+        Key("weight", WEIGHT, "Weight among its siblings, on any scale. Required without a schedule."),
         *_LIMITS,
         *_PARTS,
     ),
@@ -192,8 +206,49 @@ WEIGHTS: Final = Section(
             {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT},
             "A weight per value; `rest` is shared by all other values, by their sizes.",
         ),
-        Key("temperature", {}, "Sizes raised to 1/temperature.", later=True),
-        Key("unimax", {}, "As even as a number of epochs allows.", later=True),
+        Key(
+            "temperature",
+            {"type": "number", "exclusiveMinimum": 0},
+            "Sizes raised to 1/temperature: 1 is natural, large numbers come near to uniform.",
+        ),
+        Key("unimax", reference("unimax"), "As even as a number of epochs of the budget allows."),
+    ),
+)
+UNIMAX: Final = Section(
+    "unimax",
+    (
+        Key(
+            "max_epochs",
+            {"type": "number", "exclusiveMinimum": 0},
+            "How often the samples of a group may be delivered over the budget.",
+            required=True,
+        ),
+    ),
+)
+BUDGET: Final = Section(
+    "budget",
+    (
+        Key("samples", {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION}, "Samples over all ranks."),
+        Key("steps", COUNT, "Steps of the training; with `batch`."),
+        Key("batch", COUNT, "Samples of a step over all ranks."),
+        Key("tokens", {}, "Tokens over all ranks.", later=True),
+    ),
+)
+CHANGE: Final = Section(
+    "an entry of schedule",
+    (
+        Key("at", POSITION, "First position, in samples or as a part of the budget such as 25%."),
+        Key("step", STEP, "First step, instead of `at`."),
+        Key("batch", COUNT, "Samples of a step over all ranks. Default: that of the budget."),
+        Key(
+            "weights",
+            {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT},
+            "The weight of each component.",
+            required=True,
+        ),
+        Key("ramp", {"enum": list(RAMPS)}, "How the shares get there: linear or cosine. Default: at once."),
+        Key("until", POSITION, "With `ramp` and `at`: the position from which the weights hold."),
+        Key("until_step", STEP, "With `ramp` and `step`: the step from which the weights hold."),
     ),
 )
 ORDER: Final = Section(

@@ -1,4 +1,4 @@
-"""What the sources of a spec make known to its predicates."""
+"""What the rest of a spec makes known to its predicates and weights."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixtera.contracts.properties import PropertyType
+from mixtera.spec.model import Budget
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Names that predicates and `by` may use.
+    """Names that predicates and `by` may use, and the budget.
 
     Attributes:
         sources: Names of the sources.
         columns: `dataset` and every property of some source; None where the sources could not be read, so that
             nothing is called unknown because of another mistake.
         types: Declared types; properties without one are checked when the catalog knows them.
+        budget: What parts of the budget are parts of; None where there is none.
     """
 
     sources: tuple[str, ...]
     columns: tuple[str, ...] | None
     types: Mapping[str, PropertyType]
+    budget: Budget | None = None

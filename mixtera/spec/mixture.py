@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import cast
+from dataclasses import replace
+from typing import Final, cast
 
 from mixtera.contracts.properties import LIST_TYPES
 from mixtera.spec import keys
+from mixtera.spec.budget import read_budget
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
 from mixtera.spec.fields import Fields, number_of
 from mixtera.spec.issues import Issues, suggestion
@@ -20,11 +22,14 @@ from mixtera.spec.model import (
     OnExhaust,
     Parts,
     Place,
+    Temperature,
     Uniform,
+    UniMax,
     Values,
     Weights,
 )
 from mixtera.spec.predicates import predicate_of
+from mixtera.spec.schedule import check_start, read_schedule
 
 
 def read_mixture(node: Mapping, known: Known, issues: Issues, place: Place) -> Mixture | None:
@@ -33,10 +38,25 @@ def read_mixture(node: Mapping, known: Known, issues: Issues, place: Place) -> M
     _read_unit(fields, issues)
     on_exhaust = _on_exhaust(fields) or "stop"
     max_epochs = fields.number("max_epochs", zero=False)
-    parts = _parts(fields, known, issues)
+    budget = read_budget(fields, issues)
+    parts = _parts(fields, replace(known, budget=budget), issues)
     if parts is None and "components" not in fields and "by" not in fields:
         issues.add(fields.place, "mixture needs `components` (a list with weights) or `by` (one component per value)")
-    return None if parts is None else Mixture("samples", parts, on_exhaust, max_epochs)
+    if parts is not None:
+        _check_unimax(parts, False, issues)
+    return None if parts is None else Mixture("samples", parts, on_exhaust, max_epochs, budget)
+
+
+def _check_unimax(parts: Parts, scheduled: bool, issues: Issues) -> None:
+    """Report UniMax where its part of the budget changes over time."""
+    if isinstance(parts, Grouped):
+        if scheduled and isinstance(parts.weights, UniMax):
+            message = "unimax needs to know its part of the budget, and a schedule around it changes that"
+            issues.add(parts.place, f"{message}; use natural, uniform, temperature or values here")
+        return
+    for component in parts.components:
+        if component.parts is not None:
+            _check_unimax(component.parts, scheduled or bool(parts.schedule), issues)
 
 
 def _read_unit(fields: Fields, issues: Issues) -> None:
@@ -58,6 +78,9 @@ def _parts(fields: Fields, known: Known, issues: Issues) -> Parts | None:
     if "weights" in fields and "by" not in fields:
         hint = "; give each of the components its weight" if "components" in fields else ""
         issues.add(fields.key_place("weights"), f"`weights` goes with `by`{hint}")
+    if "schedule" in fields and "components" not in fields:
+        message = "`schedule` goes with `components`: list them, so that it can name them"
+        issues.add(fields.key_place("schedule"), message)
     if "components" in fields:
         return _listed(fields, known, issues)
     return _grouped(fields, known, issues) if "by" in fields else None
@@ -69,32 +92,40 @@ def _listed(fields: Fields, known: Known, issues: Issues) -> Listed | None:
         found = "an empty list" if isinstance(node, Sequence) else describe(node) if node else "nothing"
         issues.add(fields.key_place("components"), f"components: expected a list of components, found {found}")
         return None
-    components = [_component(item, known, issues) for item in node.items]
+    scheduled = not fields.is_absent("schedule")
+    components = [_component(item, scheduled, known, issues) for item in node.items]
     good = tuple(component for component in components if component is not None)
     _check_siblings(good, issues)
-    if len(good) == len(components) and not any(component.weight for component in good):
+    names = [component.name for component in good] if len(good) == len(components) else None
+    schedule = read_schedule(fields, names, known.budget, issues)
+    check_start(schedule, good, issues)
+    weighted = [component.weight for component in good if component.weight is not None]
+    if len(weighted) == len(components) and not any(weighted):
         issues.add(node.place, "the weights of these components sum to zero; give one of them a weight above 0")
-    return Listed(good)
+    return Listed(good, schedule)
 
 
-def _component(node: Node, known: Known, issues: Issues) -> Component | None:
+def _component(node: Node, scheduled: bool, known: Known, issues: Issues) -> Component | None:
     if not isinstance(node, Mapping):
         issues.add(node.place, f"expected a component such as {{name: web, weight: 1}}, found {describe(node)}")
         return None
     fields = Fields(node, keys.COMPONENT, issues)
+    if fields.is_absent("weight") and not scheduled:
+        issues.add(fields.place, "a component needs the key 'weight'")
     name, weight = _name(fields, issues), fields.number("weight")
     where = fields.node("where")
     predicate = None if where is None else predicate_of(where, "where", known, issues)
     component = Component(
         name or "",
         predicate,
-        0.0 if weight is None else weight,
+        weight,
         _on_exhaust(fields),
         fields.number("max_epochs", zero=False),
         _parts(fields, known, issues),
         fields.place,
     )
-    usable = name is not None and weight is not None and (fields.is_absent("where") or predicate is not None)
+    weighed = weight is not None or (scheduled and fields.is_absent("weight"))
+    usable = name is not None and weighed and (fields.is_absent("where") or predicate is not None)
     return component if usable else None
 
 
@@ -148,15 +179,39 @@ def _weights(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) 
     if isinstance(node, Scalar):
         return Uniform() if fields.choice("weights", keys.WEIGHTINGS) == "uniform" else Natural()
     if isinstance(node, Mapping):
-        inner = Fields(node, keys.WEIGHTS, issues)
-        values = inner.mapping("values")
-        if values is not None:
-            return _values(values, by, known, issues)
-        if not node.entries:
-            issues.add(node.place, "weights: expected natural, uniform or {values: {…}}, found an empty mapping")
-    elif node is not None:
-        issues.add(node.place, f"weights: expected natural, uniform or {{values: {{…}}}}, found {describe(node)}")
+        return _described(Fields(node, keys.WEIGHTS, issues), by, known, issues)
+    if node is not None:
+        issues.add(node.place, f"weights: expected natural, uniform or {_DESCRIBED}, found {describe(node)}")
     return Natural()
+
+
+_DESCRIBED: Final = "a mapping with `values`, `temperature` or `unimax`"
+
+
+def _described(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) -> Weights:
+    """Weights that are a mapping."""
+    given = [name for name in fields.section.allowed if name in fields]
+    if len(given) > 1:
+        issues.add(fields.key_place(given[1]), f"weights: `{given[0]}` and `{given[1]}` exclude each other")
+    if all(fields.is_absent(name) for name in fields.section.allowed):
+        issues.add(fields.place, f"weights: expected natural, uniform or {_DESCRIBED}, found none of them")
+    values, temperature = fields.mapping("values"), fields.number("temperature", zero=False)
+    if values is not None:
+        return _values(values, by, known, issues)
+    if temperature is not None:
+        return Temperature(temperature)
+    return _unimax(fields, known, issues) or Natural()
+
+
+def _unimax(fields: Fields, known: Known, issues: Issues) -> UniMax | None:
+    node = fields.mapping("unimax")
+    if node is None:
+        return None
+    if known.budget is None:
+        message = "unimax spreads a budget, and there is none; add `budget: {samples: …}` to the mixture"
+        issues.add(fields.key_place("unimax"), message)
+    epochs = Fields(node, keys.UNIMAX, issues, fields.key_place("unimax")).number("max_epochs", zero=False)
+    return None if epochs is None else UniMax(epochs)
 
 
 def _values(node: Mapping, by: tuple[str, ...], known: Known, issues: Issues) -> Values:

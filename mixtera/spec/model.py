@@ -9,6 +9,7 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.spec.predicate import Predicate
 
 OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
+Ramp: TypeAlias = Literal["linear", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,21 @@ class Values:
     places: tuple[Place, ...]
 
 
-Weights: TypeAlias = Natural | Uniform | Values
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Weights are the numbers of samples to the power of 1 / temperature."""
+
+    temperature: float
+
+
+@dataclass(frozen=True, slots=True)
+class UniMax:
+    """As even as a number of epochs of the budget allows (Chung et al., "UniMax", ICLR 2023)."""
+
+    max_epochs: float
+
+
+Weights: TypeAlias = Natural | Uniform | Values | Temperature | UniMax
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ class Component:
     Attributes:
         name: Name among its siblings; the full name is the path, joined by `/`.
         where: The predicate; None takes what the siblings before left over.
-        weight: Weight among the siblings, any scale, not negative.
+        weight: Weight among the siblings, any scale, not negative; None where only a schedule gives it.
         on_exhaust: What happens when it runs out; None inherits from the parent.
         max_epochs: How often its samples may be delivered at most; None inherits from the parent.
         parts: The mixture inside it, or None for a leaf.
@@ -98,7 +113,7 @@ class Component:
 
     name: str
     where: Predicate | None
-    weight: float
+    weight: float | None
     on_exhaust: OnExhaust | None
     max_epochs: float | None
     parts: Parts | None
@@ -106,10 +121,35 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Weights from a position on.
+
+    Attributes:
+        at: First position.
+        weights: One per component, in the order of the components.
+        ramp: How the shares get there from those before: None at once.
+        until: With a ramp: the position from which the weights hold.
+        place: Where it stands.
+    """
+
+    at: int
+    weights: tuple[float, ...]
+    ramp: Ramp | None
+    until: int | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """Components written out; the first whose predicate holds takes the sample."""
+    """Components written out; the first whose predicate holds takes the sample.
+
+    Attributes:
+        components: In the order in which they are tested.
+        schedule: Weights over time, ascending; the components' own weights hold before the first.
+    """
 
     components: tuple[Component, ...]
+    schedule: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +165,21 @@ Parts: TypeAlias = Listed | Grouped
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """How many samples the training will see.
+
+    Attributes:
+        samples: The samples, over all ranks.
+        batch: Samples of a step over all ranks, where the budget is written in steps.
+        place: Where it stands.
+    """
+
+    samples: int
+    batch: int | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """The whole mixture: its parts, and what holds for all of them unless they say otherwise."""
 
@@ -132,6 +187,7 @@ class Mixture:
     parts: Parts
     on_exhaust: OnExhaust
     max_epochs: float | None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)

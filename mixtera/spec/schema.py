@@ -30,7 +30,25 @@ def _section(section: Section, **more: object) -> dict[str, object]:
 def _one_of_parts(*, needed: bool) -> dict[str, object]:
     both: JsonSchema = {"not": {"required": ["components", "by"]}}
     needs: JsonSchema = {"anyOf": [{"required": ["components"]}, {"required": ["by"]}]}
-    return {"allOf": [both, needs] if needed else [both], "dependentRequired": {"weights": ["by"]}}
+    weighted: JsonSchema = {"properties": {"components": {"items": {"required": ["weight"]}}}}
+    return {
+        "allOf": [both, needs] if needed else [both],
+        "dependentRequired": {"weights": ["by"], "schedule": ["components"]},
+        "if": {"not": {"required": ["schedule"]}},
+        "then": weighted,
+    }
+
+
+_ONE_BUDGET: Final[JsonSchema] = {
+    "oneOf": [{"required": ["samples"]}, {"required": ["steps", "batch"]}],
+    "not": {"required": ["samples", "batch"]},
+}
+_ONE_START: Final[JsonSchema] = {
+    "oneOf": [{"required": ["at"]}, {"required": ["step"]}],
+    "dependentRequired": {"until": ["at", "ramp"], "until_step": ["step", "ramp"]},
+    "if": {"required": ["ramp"]},
+    "then": {"anyOf": [{"required": ["until"]}, {"required": ["until_step"]}]},
+}
 
 
 def json_schema() -> dict[str, object]:
@@ -51,7 +69,12 @@ def json_schema() -> dict[str, object]:
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
             "component": _section(keys.COMPONENT, **_one_of_parts(needed=False)),
-            "weights": {"anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1)]},
+            "weights": {
+                "anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1, maxProperties=1)]
+            },
+            "unimax": _section(keys.UNIMAX),
+            "change": _section(keys.CHANGE, **_ONE_START),
+            "budget": _section(keys.BUDGET, **_ONE_BUDGET),
             "order": _section(keys.ORDER),
         },
     }

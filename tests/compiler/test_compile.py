@@ -149,7 +149,7 @@ def test_epochs_are_exact_in_decimals(tmp_path: Path) -> None:
     from mixtera.spec.model import Place
 
     leaf = Leaf(0, ("a",), None, "repeat", "stop", 0.57, Place("spec.yaml", 1, 1))
-    assert Member(leaf, "a", 0, 100, 1.0).places == 57  # 0.57 * 100 is 56.99999999999999
+    assert Member(leaf, "a", 0, 100, 1.0, True).places == 57  # 0.57 * 100 is 56.99999999999999
 
 
 def test_epochs_and_policy_are_inherited(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from mixtera.spec import check_types, load, parse_predicate
+from mixtera.spec import Listed, check_types, load, parse_predicate
 from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
@@ -24,6 +24,19 @@ def test_the_source_is_right(tmp_path: Path) -> None:
     indented = "".join(f"  {line}\n" for line in SOURCE.splitlines())
     spec = load(write(tmp_path, f"version: 1\nsources:\n{indented}mixture: {{by: dataset}}\n"))
     assert spec.sources[0].on_bad_sample.policy == "skip"
+
+
+def test_the_schedule_is_right(tmp_path: Path) -> None:
+    head = WHOLE[: WHOLE.index("filter:")]
+    indented = "".join(f"  {line}\n" for line in SCHEDULE.splitlines())
+    parts = load(write(tmp_path, f"{head}mixture:\n{indented}")).mixture.parts
+    assert isinstance(parts, Listed)
+    assert [(change.at, change.until) for change in parts.schedule] == [
+        (0, None),
+        (200_000, 400_000),
+        (576_000, None),
+        (900_000, 1_000_000),
+    ]
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
