@@ -76,13 +76,12 @@ class Catalog:
             CatalogError: The catalog cannot be written.
         """
         from mixtera.catalog.indexing import index_source
-        from mixtera.catalog.scanning import Options
+        from mixtera.catalog.pool import Workers
 
         started = time.perf_counter()
-        options = Options(workers, progress)
-        with writing(self.path, say):
+        with writing(self.path, say), Workers(workers) as processes:
             listed = [(source, list_files(source)) for source in spec.sources]
-            reports = [index_source(self._tables, source, files, options) for source, files in listed]
+            reports = [index_source(self._tables, source, files, processes, progress) for source, files in listed]
         return _total(reports, time.perf_counter() - started)
 
     def source(self, source: Source) -> IndexedSource:
@@ -164,8 +163,7 @@ class Catalog:
             drop_source(self._tables, name)
 
     def close(self) -> None:
-        """Release the connection to the catalog's database."""
-        self._tables.close()
+        """End the use of the catalog. Nothing stays open between calls, so nothing is lost without it."""
 
     def __repr__(self) -> str:
         return f"Catalog({str(self.path)!r})"

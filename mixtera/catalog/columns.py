@@ -9,6 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from mixtera.contracts.properties import PropertyType
+from mixtera.formats.arrays import property_array
 
 ROW_GROUP_ROWS: Final = 131_072
 """Rows of a Parquet row group of the catalog."""
@@ -82,6 +83,12 @@ def sample_columns(types: Mapping[str, PropertyType]) -> tuple[Column, ...]:
 def plain_schema(columns: Iterable[Column]) -> pa.Schema:
     """The Arrow schema of some columns as tables in memory have it: names and types alone."""
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])
+
+
+def table_of(rows: Sequence[Mapping[str, object]], columns: Sequence[Column]) -> pa.Table:
+    """A table in memory of some rows; numbers and strings and lists of them."""
+    arrays = [property_array([row[column.name] for row in rows], column.type) for column in columns]
+    return pa.Table.from_arrays(arrays, schema=plain_schema(columns))
 
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:

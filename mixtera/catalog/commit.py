@@ -11,16 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, plain_schema
+from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, table_of
 from mixtera.catalog.listing import Changes
 from mixtera.catalog.model import Definition
 from mixtera.catalog.staging import Staged
-from mixtera.catalog.state import FILES_NAME, State, read_bad, read_parquet, summary_of
+from mixtera.catalog.state import FILES_NAME, State, read_bad, read_columns, read_parquet, summary_of
 from mixtera.catalog.writing import ParquetFile, write_table
+from mixtera.formats.arrays import property_array
 
 if TYPE_CHECKING:
-    from pyiceberg.table import Transaction
-
     from mixtera.catalog.tables import Tables
 
 MOST_SMALL_FILES: Final = 16
@@ -50,12 +49,11 @@ class Outcome:
     run: Path
 
 
-def commit(tables: Tables, transaction: Transaction, outcome: Outcome) -> list[Path]:
+def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     """Commit a new state.
 
     Args:
         tables: The catalog's tables.
-        transaction: Open transaction of the samples table.
         outcome: What to commit.
 
     Returns:
@@ -66,11 +64,11 @@ def commit(tables: Tables, transaction: Transaction, outcome: Outcome) -> list[P
     """
     files = _files(outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
-    snapshot_id = _commit_samples(tables, transaction, outcome, data)
+    snapshot_id = _commit_samples(tables, outcome, data)
     bad, bad_snapshot_id = _commit_bad(tables, outcome)
     path = outcome.run / FILES_NAME
     write_table(path, FILE_COLUMNS, files)
-    table = tables.load_or_create(outcome.source, "files")
+    table = tables.load_or_new(outcome.source, "files")
     summary = summary_of(outcome.definition, snapshot_id, bad_snapshot_id)
     tables.replace(table.transaction(), table, [path], summary)
     return [*data, *bad, path]
@@ -81,22 +79,22 @@ def _files(outcome: Outcome) -> pa.Table:
     kept = files_kept(outcome.before, outcome.changes)
     moved = _rewrite(outcome, kept)
     names = [moved.get(name, name) for name in kept["data_file"].to_pylist()]
-    kept = kept.set_column(kept.schema.get_field_index("data_file"), "data_file", pa.array(names, pa.string()))
+    kept = kept.set_column(kept.schema.get_field_index("data_file"), "data_file", property_array(names, "string"))
     return pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
 
 
 def files_kept(before: State | None, changes: Changes) -> pa.Table:
     """Rows of the files table that stay, with the URLs that the files have now."""
     if before is None:
-        return plain_schema(FILE_COLUMNS).empty_table()
+        return table_of([], FILE_COLUMNS)
     kept = _of(before.files, "name", changes)
     urls = {file.name: file.url for file in changes.kept}
-    now = pa.array([urls[name] for name in kept["name"].to_pylist()], pa.string())
+    now = property_array([urls[name] for name in kept["name"].to_pylist()], "string")
     return kept.set_column(kept.schema.get_field_index("url"), "url", now)
 
 
 def _of(table: pa.Table, column: str, changes: Changes) -> pa.Table:
-    names = pa.array([file.name for file in changes.kept], pa.string())
+    names = property_array([file.name for file in changes.kept], "string")
     return table.filter(pc.is_in(table[column], names))
 
 
@@ -121,7 +119,7 @@ def _new_files(outcome: Outcome) -> pa.Table:
         for staged in outcome.staged
         for file in staged.scanned.files
     ]
-    return pa.Table.from_pylist(rows, plain_schema(FILE_COLUMNS))
+    return table_of(rows, FILE_COLUMNS)
 
 
 def _rewrite(outcome: Outcome, kept: pa.Table) -> dict[str, str]:
@@ -146,7 +144,7 @@ def _rewrite(outcome: Outcome, kept: pa.Table) -> dict[str, str]:
 
 
 def _stale(files: pa.Table, changes: Changes) -> set[str]:
-    names = pa.array([file.name for file in changes.kept], pa.string())
+    names = property_array([file.name for file in changes.kept], "string")
     dropped = files.filter(pc.invert(pc.is_in(files["name"], names)))
     return {name for name in dropped["data_file"].to_pylist() if name}
 
@@ -163,21 +161,25 @@ def _sorted_batches(paths: Sequence[Path], names: Sequence[str]) -> Iterator[pa.
         with pq.ParquetFile(paths[0]) as file:
             yield from file.iter_batches(ROW_GROUP_ROWS, columns=names)
         return
-    tables = [pq.read_table(path, columns=names, partitioning=None) for path in paths]
+    tables = [read_columns(path, names) for path in paths]
     yield from pa.concat_tables(tables).sort_by([("file_id", "ascending"), ("row", "ascending")]).to_batches()
 
 
-def _commit_samples(tables: Tables, transaction: Transaction, outcome: Outcome, data: Sequence[Path]) -> int:
-    table = tables.load_or_create(outcome.source, "samples", outcome.columns)
+def _commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> int:
+    from mixtera.catalog.schemas import evolved
+
+    table = tables.load_or_new(outcome.source, "samples", outcome.columns)
     before = outcome.before
     if before is not None and not outcome.staged and tables.data_paths(table, before.snapshot_id) == sorted(data):
         return before.snapshot_id
+    transaction, columns = evolved(table, outcome.columns)
+    assert columns == outcome.columns  # the Parquet files carry the field ids of the table
     return tables.replace(transaction, table, data, {})
 
 
 def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | None]:
     before = outcome.before
-    old = plain_schema(BAD_COLUMNS).empty_table() if before is None else read_bad(tables, before)
+    old = table_of([], BAD_COLUMNS) if before is None else read_bad(tables, before)
     kept = _of(old, "file", outcome.changes)
     new = [staged.bad_path for staged in outcome.staged if staged.bad_path is not None]
     if not new and len(kept) == len(old):
@@ -186,5 +188,5 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     path = outcome.run / "bad.parquet"
     written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
     paths = [path] if written else []
-    table = tables.load_or_create(outcome.source, "bad")
+    table = tables.load_or_new(outcome.source, "bad")
     return paths, tables.replace(table.transaction(), table, paths, {})

@@ -15,7 +15,8 @@ from mixtera.catalog.definition import define
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
 from mixtera.catalog.names import assign_file_ids
-from mixtera.catalog.scanning import Findings, Options, numbered_files, scan_files
+from mixtera.catalog.pool import Workers
+from mixtera.catalog.scanning import Findings, numbered_files, scan_files
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import State, read_state, state_paths
 from mixtera.contracts.storage import FileInfo
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from mixtera.catalog.tables import Tables
 
 
-def index_source(tables: Tables, source: Source, files: Sequence[FileInfo], options: Options) -> SourceReport:
+def index_source(
+    tables: Tables, source: Source, files: Sequence[FileInfo], workers: Workers, progress: bool
+) -> SourceReport:
     """Bring one source up to date; the caller holds the catalog's lock.
 
     Raises:
@@ -41,7 +44,8 @@ def index_source(tables: Tables, source: Source, files: Sequence[FileInfo], opti
     if before is not None and _is_current(source, before, changes):
         staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
         return _report(changes, before)
-    _update(tables, source, files, before, changes, options)
+    workers.start(len(changes.to_scan), sum(file.size for file in changes.to_scan))
+    _update(tables, source, files, before, changes, workers, progress)
     after = read_state(tables, source.name)
     assert after is not None
     return _report(changes, after)
@@ -53,23 +57,26 @@ def _is_current(source: Source, before: State, changes: Changes) -> bool:
 
 
 def _update(
-    tables: Tables, source: Source, files: Sequence[FileInfo], before: State | None, changes: Changes, options: Options
+    tables: Tables,
+    source: Source,
+    files: Sequence[FileInfo],
+    before: State | None,
+    changes: Changes,
+    workers: Workers,
+    progress: bool,
 ) -> None:
-    from mixtera.catalog.tables import evolved
-
     definition = define(source, files, None if before is None else before.definition)
-    wanted = sample_columns(definition.types)
-    transaction, columns = evolved(tables.load_or_create(source.name, "samples", wanted), wanted)
+    columns = tables.field_ids(source.name, sample_columns(definition.types))
     staging = Staging(tables.data_directory(source.name))
     ids = _file_ids(tables, source.name, files, before)
     facts = RunFacts(definition, columns)
     leftovers = staging.leftovers(facts, {file.name: file for file in changes.to_scan}, ids)
     run = staging.start(facts)
     to_scan = numbered_files(changes.to_scan, ids)
-    findings = scan_files(source, definition, columns, to_scan, run, leftovers, options)
+    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, tables.prepare)
     _check_bad(source, before, changes, findings)
     outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run)
-    staging.clean(commit(tables, transaction, outcome))
+    staging.clean(commit(tables, outcome))
 
 
 def _check_bad(source: Source, before: State | None, changes: Changes, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 VERSION: Final = 1
 MARK: Final = "catalog.json"
+_BEGUN: Final = ("lock", "catalog.db", MARK)
+"""Files in a directory in which somebody has begun to make a catalog; with suffixes, where that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,12 @@ def open_tables(url: str, create: bool) -> Tables:
             raise CatalogError(f"no catalog at {root}: run `mixtera index SPEC`, or name another with --catalog")
         _create(root)
     recorded = _mark(root).root
-    from sqlalchemy.exc import SQLAlchemyError
-
     from mixtera.catalog.tables import Tables
 
     try:
         return Tables(root, recorded)
-    except SQLAlchemyError as error:
-        raise CatalogError(f"cannot open {root / 'catalog.db'}: {getattr(error, 'orig', error)}") from error
+    except sqlite3.Error as error:
+        raise CatalogError(f"cannot open {root / 'catalog.db'}: {error}") from error
 
 
 def _directory(url: str) -> Path:
@@ -63,7 +64,7 @@ def _directory(url: str) -> Path:
 def _create(root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        others = sorted(path.name for path in root.iterdir() if path.name not in {"lock", "catalog.db", MARK})
+        others = sorted(path.name for path in root.iterdir() if not path.name.startswith(_BEGUN))
     except OSError as error:
         raise not_writable(root, error) from error
     if others:
@@ -75,7 +76,7 @@ def _create(root: Path) -> None:
     from mixtera.catalog.tables import Tables
 
     with writing(root, say):
-        Tables(root, uri_of(root)).close()
+        Tables(root, uri_of(root))
         if not (root / MARK).exists():
             _write_mark(root, Mark(VERSION, uri_of(root)))
 

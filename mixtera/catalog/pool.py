@@ -29,6 +29,8 @@ Finished: TypeAlias = Callable[[Bundle, Scanned], bool]
 
 BYTES_PER_WORKER: Final = 64 << 20
 """A child process is worth its start (about 0.3 s) for so many bytes."""
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Without it numpy starts a thread on every processor that it will not need: 0.1 s of each of them."""
 _START: Final = "from mixtera.catalog.worker import main; main()"
 
 
@@ -36,7 +38,7 @@ class WorkerProcess:
     """A child process that scans bundles, one at a time. Use it as a context manager."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        environment = {**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self.ready = self.killed = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
@@ -67,8 +69,9 @@ class WorkerProcess:
 
     def wait_until_ready(self) -> None:
         """Return when it can take a bundle."""
-        self._read("started")
-        self.ready = True
+        if not self.ready:
+            self._read("started")
+            self.ready = True
 
     def scan(self, bundle: Bundle, advance: Advance) -> Scanned:
         """Scan a bundle there.
@@ -122,7 +125,7 @@ class _Stopped(Exception):  # noqa: N818 - not an error, and never leaves this f
 
 
 class _Job:
-    """One call of `scan_all`: the queue, and whether it is over."""
+    """One call of `Workers.scan`: the queue, and whether it is over."""
 
     def __init__(self, bundles: Sequence[Bundle], advance: Advance, finished: Finished) -> None:
         self._pending = deque(sorted(bundles, key=lambda bundle: -bundle.bytes))
@@ -158,32 +161,79 @@ class _Job:
             self.stopped = self.stopped or not clean
 
 
-def scan_all(bundles: Sequence[Bundle], workers: int, advance: Advance, finished: Finished) -> None:
-    """Scan bundles in up to `workers` processes, this one among them.
+class Workers:
+    """This process and children of it, which scan bundles together, one source after the other.
 
-    Args:
-        bundles: The bundles.
-        workers: Processes, at least 1.
-        advance: Called with progress, never twice at a time.
-        finished: Called with each result, never twice at a time; False stops the whole job.
-
-    Raises:
-        MixteraError: The first that a scan raised; the others were stopped.
+    Use it as a context manager: the children end with it.
     """
-    job = _Job(bundles, advance, finished)
-    if (children := min(workers, len(bundles)) - 1) < 1:
-        job.work(scan_bundle)
-        return
-    with ExitStack() as stack, ThreadPoolExecutor(children) as threads:
-        processes = [stack.enter_context(WorkerProcess()) for _ in range(children)]
-        serving = [threads.submit(_serve, process, job) for process in processes]
-        try:
-            job.work(scan_bundle)
-            _stop(process for process in processes if job.stopped or not process.ready)
-            for future in serving:
-                future.result()
-        finally:
-            _stop(processes)
+
+    def __init__(self, limit: int | None) -> None:
+        """`limit` is how many processes there may be; None for as many as there are processors."""
+        self._limit = limit
+        self._children: list[WorkerProcess] = []
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as stack:
+            for child in self._children:
+                stack.push(child)
+
+    @property
+    def most(self) -> int:
+        """How many processes there may be, at least 1."""
+        return self._limit or processors()
+
+    @property
+    def given(self) -> bool:
+        """Whether it was said how many there are to be."""
+        return self._limit is not None
+
+    def start(self, files: int, total_bytes: int) -> None:
+        """Start the children that so many files are worth; they get ready while this process does something else."""
+        wanted = self._limit or min(processors(), 1 + total_bytes // BYTES_PER_WORKER)
+        while len(self._alive()) < min(wanted, files) - 1:
+            self._children.append(WorkerProcess())
+
+    def _alive(self) -> list[WorkerProcess]:
+        return [child for child in self._children if not child.killed]
+
+    def scan(
+        self, bundles: Sequence[Bundle], advance: Advance, finished: Finished, meanwhile: Callable[[], None]
+    ) -> None:
+        """Scan bundles, here and in the children that were started.
+
+        Args:
+            bundles: The bundles.
+            advance: Called with progress, never twice at a time.
+            finished: Called with each result, never twice at a time; False stops the whole job.
+            meanwhile: Called once in this process, before it scans anything itself.
+
+        Raises:
+            MixteraError: The first that a scan raised; the others were stopped.
+        """
+        job = _Job(bundles, advance, finished)
+        children = self._alive()[: max(len(bundles) - 1, 0)]
+        with ThreadPoolExecutor(max(len(children), 1)) as threads:
+            serving = [threads.submit(_serve, child, job) for child in children]
+            clean = False
+            try:
+                meanwhile()
+                job.work(scan_bundle)
+                _stop(child for child in children if job.stopped or not child.ready)
+                for future in serving:
+                    future.result()
+                clean = True
+            finally:
+                _stop(child for child in children if not clean)
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _stop(processes: Iterable[WorkerProcess]) -> None:

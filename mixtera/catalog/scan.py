@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
+from mixtera.arrow import from_numpy
 from mixtera.catalog.bundles import SHOWN_BAD_SAMPLES, BadRecord, Bundle, NumberedFile, Scanned, ScannedFile
 from mixtera.catalog.columns import BAD_COLUMNS
 from mixtera.catalog.writing import ParquetFile
@@ -74,7 +75,7 @@ def _scan_file(
 
 
 def _with_file_id(file_id: int, piece: ScanBatch, names: Sequence[str]) -> list[pa.Array]:
-    ids = pa.array(np.full(piece.table.num_rows, file_id, np.int64))
+    ids = from_numpy(np.full(piece.table.num_rows, file_id, np.int64))
     return [ids, *(piece.table.column(name) for name in names)]
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,24 +11,11 @@ from mixtera.catalog.bundles import SMALLEST_BUNDLE_BYTES, BadRecord, Bundle, Nu
 from mixtera.catalog.bundles import bundled as cut
 from mixtera.catalog.columns import Column
 from mixtera.catalog.model import Definition
-from mixtera.catalog.pool import BYTES_PER_WORKER, scan_all
+from mixtera.catalog.pool import Finished, Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.staging import Staged, delete_unfinished, note_finished
 from mixtera.contracts.storage import FileInfo
 from mixtera.spec.model import Source
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to index.
-
-    Attributes:
-        workers: Processes; None for as many as there are processors and work for.
-        progress: Whether to show a bar.
-    """
-
-    workers: int | None = None
-    progress: bool = False
 
 
 @dataclass
@@ -68,9 +54,13 @@ def scan_files(
     files: Sequence[NumberedFile],
     run: Path,
     leftovers: Sequence[Staged],
-    options: Options,
+    workers: Workers,
+    progress: bool,
+    meanwhile: Callable[[], None],
 ) -> Findings:
     """Scan files into the directory of a run; what leftovers of dead runs hold is not scanned again.
+
+    `meanwhile` is called in this process when the others have been started.
 
     Raises:
         SampleError: A file as a whole is not of its format.
@@ -81,10 +71,11 @@ def scan_files(
         findings.add(staged)
     have = {file.info.name for staged in leftovers for file in staged.scanned.files}
     missing = [file for file in files if file.info.name not in have]
-    bundles = _bundles(source, definition, columns, missing, run, options)
+    bundles = _bundles(source, definition, columns, missing, run, workers)
     clean = False
     try:
-        _scan(source, bundles, run, findings, options)
+        with shown(source.name, sum(bundle.bytes for bundle in bundles), progress) as advance:
+            workers.scan(bundles, advance, _noting(source, run, findings), meanwhile)
         clean = True
     finally:
         if not clean:
@@ -92,7 +83,7 @@ def scan_files(
     return findings
 
 
-def _scan(source: Source, bundles: Sequence[Bundle], run: Path, findings: Findings, options: Options) -> None:
+def _noting(source: Source, run: Path, findings: Findings) -> Finished:
     def finished(bundle: Bundle, scanned: Scanned) -> bool:
         findings.add(Staged(run, scanned))
         if too_many_so_far(source.on_bad_sample, findings.bad):
@@ -100,9 +91,7 @@ def _scan(source: Source, bundles: Sequence[Bundle], run: Path, findings: Findin
         note_finished(run, bundle.name, scanned)
         return True
 
-    total = sum(bundle.bytes for bundle in bundles)
-    with shown(source.name, total, options.progress) as advance:
-        scan_all(bundles, _workers(total, options.workers), advance, finished)
+    return finished
 
 
 def _bundles(
@@ -111,10 +100,9 @@ def _bundles(
     columns: tuple[Column, ...],
     files: Sequence[NumberedFile],
     run: Path,
-    options: Options,
+    workers: Workers,
 ) -> list[Bundle]:
-    workers = options.workers or processors()
-    smallest = SMALLEST_BUNDLE_BYTES if options.workers is None else 1
+    smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES
     return [
         Bundle(
             source.name,
@@ -127,17 +115,8 @@ def _bundles(
             str(run),
             str(number),
         )
-        for number, bundle in enumerate(cut(files, workers, smallest))
+        for number, bundle in enumerate(cut(files, workers.most, smallest))
     ]
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def _workers(total_bytes: int, wanted: int | None) -> int:
-    return wanted or min(processors(), 1 + total_bytes // BYTES_PER_WORKER)
 
 
 def numbered_files(files: Sequence[FileInfo], ids: Mapping[str, int]) -> list[NumberedFile]:

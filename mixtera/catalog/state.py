@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, plain_schema
+from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, plain_schema, table_of
 from mixtera.catalog.model import Definition
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def read_bad(tables: Tables, state: State) -> pa.Table:
     """The quarantine of a state."""
     table = tables.load(state.source, "bad")
     if table is None or state.bad_snapshot_id is None:
-        return plain_schema(BAD_COLUMNS).empty_table()
+        return table_of([], BAD_COLUMNS)
     return _read(tables.data_paths(table, state.bad_snapshot_id), BAD_COLUMNS)
 
 
@@ -100,10 +101,16 @@ def summary_of(definition: Definition, snapshot_id: int, bad_snapshot_id: int | 
 
 def _read(paths: list[Path], columns: tuple[Column, ...]) -> pa.Table:
     parts = [read_parquet(path, columns) for path in paths]
-    return pa.concat_tables([plain_schema(columns).empty_table(), *parts]).combine_chunks()
+    return pa.concat_tables([table_of([], columns), *parts]).combine_chunks()
 
 
 def read_parquet(path: Path, columns: tuple[Column, ...]) -> pa.Table:
     """Read a Parquet file of the catalog as plain columns."""
     schema = plain_schema(columns)
-    return pq.read_table(path, columns=schema.names, partitioning=None).cast(schema)
+    return read_columns(path, schema.names).cast(schema)
+
+
+def read_columns(path: Path, names: Sequence[str]) -> pa.Table:
+    """Read some columns of a Parquet file of the catalog, without what `pyarrow.parquet.read_table` imports."""
+    with pq.ParquetFile(path) as file:
+        return file.read(list(names))

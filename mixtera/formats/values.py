@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mixtera.contracts.properties import PropertyType
 
@@ -34,11 +33,15 @@ def clean(array: pa.Array) -> pa.Array:
 
 
 def _without_nan(array: pa.Array) -> pa.Array:
+    import pyarrow.compute as pc
+
     nan = pc.is_nan(array)
     return pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
 
 
 def _clean_list(array: pa.ListArray) -> pa.ListArray:
+    import pyarrow.compute as pc
+
     values = clean(array.flatten())
     if not array.null_count and not values.null_count:
         return array

@@ -14,7 +14,7 @@ import zstandard
 
 from mixtera.catalog.bundles import Bundle, NumberedFile, Scanned
 from mixtera.catalog.columns import numbered, sample_columns
-from mixtera.catalog.pool import WorkerProcess, scan_all
+from mixtera.catalog.pool import WorkerProcess, Workers
 from mixtera.catalog.scan import scan_bundle
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.storage import FileInfo
@@ -100,7 +100,9 @@ def test_all_bundles_are_scanned_each_once(tmp_path: Path, files: list[Path]) ->
         assert sum(file.samples for file in scanned.files) == 40
         return True
 
-    scan_all(bundles, 2, ignore, finished)
+    with Workers(2) as workers:
+        workers.start(len(bundles), 0)
+        workers.scan(bundles, ignore, finished, lambda: None)
     assert sorted(found, key=int) == [str(number) for number in range(12)]
 
 
@@ -108,8 +110,10 @@ def test_the_first_error_stops_everybody(tmp_path: Path, files: list[Path]) -> N
     bundles = [bundle(tmp_path / "out", str(number), [file]) for number, file in enumerate(files * 4)]
     files[1].unlink()
     started = time.monotonic()
-    with pytest.raises(StorageError, match=r"1\.jsonl"):
-        scan_all(bundles, 2, ignore, lambda work, scanned: True)
+    with Workers(2) as workers:
+        workers.start(len(bundles), 0)
+        with pytest.raises(StorageError, match=r"1\.jsonl"):
+            workers.scan(bundles, ignore, lambda work, scanned: True, lambda: None)
     assert time.monotonic() - started < 20
 
 

@@ -107,7 +107,8 @@ def test_a_run_that_is_killed_at_any_moment_loses_and_repeats_nothing(
             assert contents(spec, catalog) == clean
             touch_later(spec.parent / "data" / f"{generator.randrange(FILES)}.jsonl")
     assert killed > 0
-    assert finish(start(spec, catalog))[0] == 0
+    code, _, err = finish(start(spec, catalog))
+    assert code == 0, err
     assert contents(spec, catalog) == clean
     assert notes(catalog) == []
 

@@ -135,10 +135,21 @@ def _attributes(root: _Node[_Field], path: str) -> tuple[str, ...]:
 
 def column(records: list[msgspec.Struct], attributes: tuple[str, ...]) -> list[Any]:
     """One value of each record; None where an object on the way is null."""
-    values: list[Any] = list(map(attrgetter(attributes[0]), records))
-    for name in attributes[1:]:
-        try:
-            values = list(map(attrgetter(name), values))
-        except AttributeError:
-            values = [None if value is None else getattr(value, name) for value in values]
-    return values
+    return columns(records, [attributes])[0]
+
+
+def columns(records: list[msgspec.Struct], paths: Sequence[tuple[str, ...]]) -> list[list[Any]]:
+    """The same for several attributes; objects that are on the way to more than one are got at once."""
+    found: dict[tuple[str, ...], list[Any]] = {(): records}
+    for path in paths:
+        for depth, name in enumerate(path):
+            if path[: depth + 1] not in found:
+                found[path[: depth + 1]] = _values(found[path[:depth]], name)
+    return [found[path] for path in paths]
+
+
+def _values(parents: list[Any], name: str) -> list[Any]:
+    try:
+        return list(map(attrgetter(name), parents))
+    except AttributeError:  # a null
+        return [None if parent is None else getattr(parent, name) for parent in parents]

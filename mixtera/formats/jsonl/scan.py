@@ -13,8 +13,9 @@ import pyarrow as pa
 from mixtera.arrow import from_numpy
 from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.arrays import property_array
 from mixtera.formats.compression import Compression, plain_stream
-from mixtera.formats.jsonl.layout import Layout, column, layout
+from mixtera.formats.jsonl.layout import Layout, columns, layout
 from mixtera.formats.jsonl.lines import (
     BYTE_ORDER_MARK,
     Positions,
@@ -25,7 +26,7 @@ from mixtera.formats.jsonl.lines import (
 )
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS, bad_sample
 from mixtera.formats.opening import open_unchanged
-from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
+from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS
 
 BLOCK_BYTES: Final = 256 << 10
 """Bytes that are read and decoded at once: a block and its records stay in the processor's cache and below the
@@ -116,11 +117,9 @@ class JsonlScan:
         rows = np.arange(first_row, self._rows)
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
-        columns = [
-            pa.array(column(records, attributes), ARROW_TYPES[prop.type])
-            for prop, attributes in zip(self._properties, self._layout.properties, strict=True)
-        ]
-        return _Piece(rows, starts + offset, ends - starts, columns, bad)
+        values = columns(records, self._layout.properties)
+        arrays = [property_array(found, prop.type) for found, prop in zip(values, self._properties, strict=True)]
+        return _Piece(rows, starts + offset, ends - starts, arrays, bad)
 
     def _table(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
         lengths = np.concatenate([piece.lengths for piece in pieces])
@@ -129,7 +128,7 @@ class JsonlScan:
         offsets = np.concatenate([piece.offsets for piece in pieces])
         arrays = [from_numpy(rows), from_numpy(offsets), from_numpy(lengths)]
         for i in range(len(self._properties)):
-            arrays.append(clean(pa.concat_arrays([piece.columns[i] for piece in pieces])))
+            arrays.append(pa.concat_arrays([piece.columns[i] for piece in pieces]))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _records(

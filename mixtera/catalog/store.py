@@ -1,0 +1,98 @@
+"""Where pyiceberg's tables get their metadata from and leave it: metadata files, and the database that points to them.
+
+pyiceberg's own SQL catalog does the same through SQLAlchemy, which costs every command 0.2 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
+
+from pyiceberg.io import FileIO
+from pyiceberg.schema import Schema
+from pyiceberg.serializers import FromInputFile, ToOutputFile
+from pyiceberg.table import CommitTableResponse, Table
+from pyiceberg.table.locations import load_location_provider
+from pyiceberg.table.metadata import TableMetadata, new_table_metadata
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
+
+from mixtera.catalog.database import Database
+from mixtera.errors import StorageError
+
+if TYPE_CHECKING:
+    from pyiceberg.catalog import Catalog
+
+_NOWHERE = ""
+"""Where the metadata of a table lie that was not committed yet."""
+
+
+class TableStore:
+    """The part of pyiceberg's catalog interface that its tables call."""
+
+    def __init__(self, database: Database, io: FileIO) -> None:
+        self._database = database
+        self._io = io
+
+    def load(self, namespace: str, name: str) -> Table | None:
+        """A table as it is now, or None when there is none."""
+        location = self._database.location(namespace, name)
+        if location is None:
+            return None
+        return self._table((namespace, name), FromInputFile.table_metadata(self._io.new_input(location)), location)
+
+    def new(self, namespace: str, name: str, schema: Schema, location: str, properties: Mapping[str, str]) -> Table:
+        """A table that exists only once it is committed to."""
+        from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+
+        metadata = new_table_metadata(
+            schema=schema,
+            partition_spec=UNPARTITIONED_PARTITION_SPEC,
+            sort_order=UNSORTED_SORT_ORDER,
+            location=location,
+            properties=dict(properties),
+        )
+        return self._table((namespace, name), metadata, _NOWHERE)
+
+    def _table(self, identifier: tuple[str, str], metadata: TableMetadata, location: str) -> Table:
+        return Table(identifier, metadata, location, self._io, cast("Catalog", self))
+
+    def commit_table(
+        self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
+    ) -> CommitTableResponse:
+        """Write new metadata and point to them; pyiceberg calls this when a transaction is committed.
+
+        What the updates require holds as long as the table is the one they were made for.
+
+        Raises:
+            StorageError: Somebody else has changed the table.
+        """
+        before = table.metadata_location or None
+        metadata = update_table_metadata(table.metadata, updates, metadata_location=before)
+        provider = load_location_provider(metadata.location, metadata.properties)
+        after = provider.new_table_metadata_file_location(_version(before))
+        ToOutputFile.table_metadata(metadata, self._io.new_output(after))
+        namespace, name = table.name()
+        if not self._database.move(namespace, name, before, after):
+            raise StorageError(f"{metadata.location} was changed by another program; run the command again")
+        return CommitTableResponse.model_validate({"metadata": metadata, "metadata-location": after})
+
+    def supports_server_side_planning(self) -> bool:
+        """Whether somebody else can say which files a scan has to read: nobody."""
+        return False
+
+    def _delete_old_metadata(self, io: FileIO, before: TableMetadata, after: TableMetadata) -> None:
+        """Delete metadata files that the log does not name any more; pyiceberg calls this after a commit."""
+        for location in _logged(before) - _logged(after):
+            with suppress(FileNotFoundError):
+                io.delete(location)
+
+
+def _logged(metadata: TableMetadata) -> set[str]:
+    return {entry.metadata_file for entry in metadata.metadata_log}
+
+
+def _version(location: str | None) -> int:
+    """Number of the metadata file after this one; its name begins with its number."""
+    return 0 if location is None else int(location.rsplit("/", 1)[-1].split("-", 1)[0]) + 1
