@@ -1,7 +1,7 @@
 """What `mixtera explain` says of every example spec, over the demo's corpus of a small installation made by hand.
 
 The digest is in it: it changes when the order, a label, or the identity of a file does. Sizes of files are replaced by
-made-up ones, as they depend on the versions of compressors and of Parquet.
+made-up ones, as they depend on the versions of compressors and of Parquet, and so are their directories.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def test_explain(name: str, directory: Path, tmp_path: Path, check_golden: Calla
 
 
 def with_sizes(data: PlanData) -> PlanData:
-    """The same plan over files of 200 bytes a row as stored, 400 decoded."""
+    """The same plan over files of 200 bytes a row as stored, 400 decoded, below a directory of one length."""
     rows, files = data.files.column("rows").to_numpy(), data.files
-    for name, values in (("size", 200 * rows), ("content_bytes", 400 * rows)):
+    urls = [f"/corpus/{name}" for name in files.column("name").to_pylist()]
+    for name, values in (("size", 200 * rows), ("content_bytes", 400 * rows), ("url", urls)):
         files = files.set_column(files.schema.get_field_index(name), name, pa.array(values))
     return replace(data, files=files)
 
