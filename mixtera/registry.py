@@ -42,6 +42,15 @@ def _load(kind: str, name: str) -> Any:  # noqa: ANN401 - a plugin's class is kn
         return entries[name].load()
     except ImportError as error:
         raise PluginError(f"{kind} {name!r} needs {error.name}: pip install 'mixtera[{name}]'") from error
+    except AttributeError as error:
+        place = f"{entries[name].value} of {_distribution(entries[name])}"
+        raise PluginError(
+            f"{kind} {name!r} cannot be loaded, {place}: {error}; install a version of it that fits"
+        ) from error
+
+
+def _distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
 
 
 @cache

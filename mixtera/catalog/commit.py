@@ -69,7 +69,7 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     path = outcome.run / FILES_NAME
     write_table(path, FILE_COLUMNS, files)
     table = tables.load_or_new(outcome.source, "files")
-    summary = summary_of(outcome.definition, snapshot_id, bad_snapshot_id)
+    summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
     tables.replace(table.transaction(), table, [path], summary)
     return [*data, *bad, path]
 

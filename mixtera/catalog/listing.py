@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import PurePosixPath
 from typing import Any
 
-from mixtera.catalog.names import with_unique_names
+from mixtera.catalog.names import same_name
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import Issue, SpecError
 from mixtera.registry import storage_of
 from mixtera.spec.model import Source
 
@@ -41,6 +44,7 @@ def list_files(source: Source) -> list[FileInfo]:
     """The files of a source, each under a name of its own, sorted by name.
 
     Raises:
+        SpecError: Two files have the same name.
         StorageError: A pattern matches nothing, or a directory cannot be read.
         PluginError: No storage knows the URL.
     """
@@ -49,7 +53,20 @@ def list_files(source: Source) -> list[FileInfo]:
         storage = storage_of(path)
         patterns.setdefault(storage.name, (storage, []))[1].append(path)
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
-    return with_unique_names(files)
+    if (pair := same_name(files)) is not None:
+        raise SpecError([_same_name(source, *pair)])
+    return sorted(files, key=lambda file: file.name)
+
+
+def _same_name(source: Source, first: FileInfo, second: FileInfo) -> Issue:
+    pairs = zip(first.url.split("/"), second.url.split("/"), strict=False)
+    common = "/".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    message = (
+        f"source {source.name!r}: {first.url} and {second.url} have the same name, {first.name!r}: a file is known by "
+        f"its path below the fixed part of its pattern. Name them by one pattern, such as "
+        f"{common}/**/*{PurePosixPath(first.name).suffix}, or make two sources of them"
+    )
+    return Issue(source.place.file, source.place.line, source.place.column, message)
 
 
 def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> Changes:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from hashlib import blake2b
-from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -53,21 +51,13 @@ def assign_file_ids(
     return ids
 
 
-def with_unique_names(files: Sequence[FileInfo]) -> list[FileInfo]:
-    """Tell files apart that have one name below different patterns, by the directories above it.
+def same_name(files: Sequence[FileInfo]) -> tuple[FileInfo, FileInfo] | None:
+    """Two files that have one name, if there are any.
 
     `a/x.jsonl` and `b/x.jsonl`, listed by `a/*.jsonl` and `b/*.jsonl`, are both `x.jsonl` to the storage.
     """
-    groups: dict[str, list[FileInfo]] = {}
+    seen: dict[str, FileInfo] = {}
     for file in files:
-        groups.setdefault(file.name, []).append(file)
-    unique = [file for group in groups.values() for file in (group if len(group) == 1 else _longer_names(group))]
-    return sorted(unique, key=lambda file: (file.name, file.url))
-
-
-def _longer_names(group: Sequence[FileInfo]) -> list[FileInfo]:
-    parts = [PurePosixPath(file.url).parts for file in group]
-    depth = len(PurePosixPath(group[0].name).parts)
-    while len({part[-depth:] for part in parts}) < len(group) and depth < max(map(len, parts)):
-        depth += 1
-    return [replace(file, name="/".join(part[-depth:])) for file, part in zip(group, parts, strict=True)]
+        if seen.setdefault(file.name, file) is not file:
+            return seen[file.name], file
+    return None

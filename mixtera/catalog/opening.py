@@ -18,7 +18,7 @@ from mixtera.errors import CatalogError
 if TYPE_CHECKING:
     from mixtera.catalog.tables import Tables
 
-VERSION: Final = 1
+VERSION: Final = 2
 MARK: Final = "catalog.json"
 _BEGUN: Final = ("lock", "catalog.db", MARK)
 """Files in a directory in which somebody has begun to make a catalog; with suffixes, where that was killed."""
@@ -97,6 +97,7 @@ def _mark(root: Path) -> Mark:
         raise CatalogError(f"{root / MARK} cannot be read: {error}; restore it, or use another directory") from error
     if mark.version != VERSION:
         raise CatalogError(
-            f"the catalog {root} has version {mark.version}, and this Mixtera reads version {VERSION}: update Mixtera"
+            f"the catalog {root} has version {mark.version}, and this Mixtera reads version {VERSION}: "
+            + ("update Mixtera" if mark.version > VERSION else "index into a new directory")
         )
     return mark

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 SAMPLES_SNAPSHOT: Final = "mixtera.samples-snapshot"
 BAD_SNAPSHOT: Final = "mixtera.bad-snapshot"
 DEFINITION: Final = "mixtera.definition"
+FILES: Final = "mixtera.files"
+"""Path of the Parquet file of a files table, below the data directory of its source."""
 FILES_NAME: Final = "files.parquet"
 """The files table of a state, in the directory of the run that wrote it."""
 NO_SNAPSHOT: Final = "none"
@@ -50,13 +52,11 @@ class State:
 
 def read_state(tables: Tables, source: str) -> State | None:
     """The newest committed state of a source, or None when it was never indexed to the end."""
-    table = tables.load(source, "files")
-    snapshot = table.current_snapshot() if table is not None else None
-    if table is None or snapshot is None:
+    summary = tables.summary(source, "files")
+    if summary is None:
         return None
-    summary = summary_values(snapshot)
     bad = summary[BAD_SNAPSHOT]
-    (path,) = tables.data_paths(table, snapshot.snapshot_id)
+    path = tables.data_directory(source) / summary[FILES]
     return State(
         source,
         msgspec.json.decode(summary[DEFINITION], type=Definition),
@@ -90,10 +90,11 @@ def summary_values(snapshot: Snapshot) -> dict[str, str]:
     return {} if snapshot.summary is None else snapshot.summary.additional_properties
 
 
-def summary_of(definition: Definition, snapshot_id: int, bad_snapshot_id: int | None) -> dict[str, str]:
+def summary_of(definition: Definition, run: Path, snapshot_id: int, bad_snapshot_id: int | None) -> dict[str, str]:
     """What the summary of a snapshot of the files table says."""
     return {
         DEFINITION: msgspec.json.encode(definition).decode(),
+        FILES: f"{run.name}/{FILES_NAME}",
         SAMPLES_SNAPSHOT: str(snapshot_id),
         BAD_SNAPSHOT: NO_SNAPSHOT if bad_snapshot_id is None else str(bad_snapshot_id),
     }

@@ -10,21 +10,21 @@ other processes before.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import msgspec
+
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, numbered
 from mixtera.catalog.database import Database
 from mixtera.catalog.location import Location
 from mixtera.catalog.names import directory_name, source_name
-from mixtera.errors import StorageError
+from mixtera.errors import CatalogError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
@@ -39,6 +39,20 @@ _TABLE_PROPERTIES: Final = {
     "write.metadata.previous-versions-max": "10",
 }
 _FIXED_COLUMNS: Final[Mapping[Role, Sequence[Column]]] = {"files": FILE_COLUMNS, "bad": BAD_COLUMNS}
+
+
+class _Snapshot(msgspec.Struct):
+    """What is read of a snapshot in the metadata of a table."""
+
+    snapshot_id: int = msgspec.field(name="snapshot-id")
+    summary: dict[str, str]
+
+
+class _Metadata(msgspec.Struct):
+    """What is read of the metadata of a table."""
+
+    snapshots: list[_Snapshot] = []
+    current: int | None = msgspec.field(name="current-snapshot-id", default=None)
 
 
 class Tables:
@@ -69,8 +83,7 @@ class Tables:
 
     def is_indexed(self, source: str) -> bool:
         """Whether a source was ever indexed to the end."""
-        table = self.load(source, "files")
-        return table is not None and table.current_snapshot() is not None
+        return self.summary(source, "files") is not None
 
     def data_directory(self, source: str) -> Path:
         """Where the Parquet files of a source lie."""
@@ -80,6 +93,22 @@ class Tables:
         """The table of a source, or None when there is none."""
         space = directory_name(source)
         return self._store.load(space, role) if self._database.location(space, role) else None
+
+    def summary(self, source: str, role: Role) -> dict[str, str] | None:
+        """What the summary of the current snapshot of a table says, or None when there is none; without pyiceberg.
+
+        Raises:
+            CatalogError: The metadata of the table cannot be read.
+        """
+        location = self._database.location(directory_name(source), role)
+        if location is None:
+            return None
+        path = self.path(location)
+        try:
+            metadata = msgspec.json.decode(path.read_bytes(), type=_Metadata)
+        except (OSError, msgspec.DecodeError) as error:
+            raise CatalogError(f"{path} cannot be read: {error}; restore it, or index into a new directory") from error
+        return next((found.summary for found in metadata.snapshots if found.snapshot_id == metadata.current), None)
 
     def field_ids(self, source: str, columns: Sequence[Column]) -> tuple[Column, ...]:
         """The columns with the field ids that the samples table of a source has for them, or will have."""

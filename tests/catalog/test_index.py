@@ -142,14 +142,19 @@ def test_several_sources_are_indexed_and_reported_apart(catalog: Catalog, data: 
     assert catalog.sources() == ("a.b", "c d/é")
 
 
-def test_files_of_one_name_in_two_directories_are_told_apart(catalog: Catalog, tmp_path: Path) -> None:
-    for directory, count in (("x", 3), ("y", 5)):
-        write_lines(tmp_path / directory / "part.jsonl", range(count))
-    web = source([tmp_path / "x" / "*.jsonl", tmp_path / "y" / "*.jsonl"])
-    catalog.index(spec(web))
-    files = catalog.source(web).files
-    assert files["name"].to_pylist() == ["x/part.jsonl", "y/part.jsonl"]
-    assert files["rows"].to_pylist() == [3, 5]
+def test_files_of_one_name_are_refused_because_their_identity_would_be_one(catalog: Catalog, tmp_path: Path) -> None:
+    first = write_lines(tmp_path / "a" / "x.jsonl", range(5))
+    second = write_lines(tmp_path / "b" / "x.jsonl", range(6))
+    both = source([tmp_path / "a" / "*.jsonl", tmp_path / "b" / "*.jsonl"])
+    said = (
+        rf"^spec.yaml:3:5: .*{first} and {second} have the same name, 'x.jsonl'.*{tmp_path}/\*\*/\*.jsonl, or make two"
+    )
+    with pytest.raises(SpecError, match=said):
+        catalog.index(spec(both))
+    assert catalog.sources() == ()
+    one = source(tmp_path / "**" / "*.jsonl")
+    catalog.index(spec(one))
+    assert catalog.source(one).files["name"].to_pylist() == ["a/x.jsonl", "b/x.jsonl"]
 
 
 def test_a_glob_that_matches_nothing_is_an_error_and_leaves_the_catalog_alone(catalog: Catalog, data: Path) -> None:

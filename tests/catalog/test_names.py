@@ -9,8 +9,8 @@ from mixtera.catalog.names import (
     assign_file_ids,
     directory_name,
     file_id_of,
+    same_name,
     source_name,
-    with_unique_names,
 )
 from mixtera.contracts.storage import FileInfo
 
@@ -45,15 +45,10 @@ def test_a_source_name_survives_as_a_directory_name(name: str) -> None:
     assert "." not in directory
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.sampled_from("xy")), unique=True))
-def test_names_become_unique_and_lone_ones_stay(parts: list[tuple[str, str, str]]) -> None:
-    files = [FileInfo(f"/{one}/{two}/{name}", name, 1, 1) for one, two, name in parts]
-    named = with_unique_names(files)
-    assert len({file.name for file in named}) == len(files)
-    assert {file.url for file in named} == {file.url for file in files}
-    assert [file.name for file in named] == sorted(file.name for file in named)
-    if len(files) == 1:
-        assert named == files
+def test_files_of_one_name_are_found() -> None:
+    files = [FileInfo(f"/{path}", path[-1], 1, 1) for path in ("a/x", "a/y", "b/x", "b/y")]
+    assert same_name(files) == (files[0], files[2])
+    assert same_name(files[:2]) is None
 
 
 @given(

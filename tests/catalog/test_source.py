@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -131,3 +133,23 @@ def test_statistics_of_properties(catalog: Catalog, data: Path) -> None:
     assert only.type == "float64"
     with pytest.raises(CatalogError, match=r"source 'web' has no property 'yaer'; it has: language, year"):
         catalog.statistics("web", "yaer")
+
+
+def test_a_catalog_whose_metadata_are_damaged_is_an_error_that_names_the_file(catalog: Catalog, data: Path) -> None:
+    web = source(data / "*.jsonl")
+    catalog.index(spec(web))
+    for path in (catalog.path / "warehouse" / "web" / "files" / "metadata").glob("*.metadata.json"):
+        path.write_text("{")
+    with pytest.raises(CatalogError, match=r"metadata\.json cannot be read: .* restore it"):
+        catalog.source(web)
+
+
+def test_reading_a_source_loads_no_pyiceberg(catalog: Catalog, data: Path) -> None:
+    catalog.index(spec(source(data / "*.jsonl")))
+    program = (
+        "import sys; from mixtera.catalog import Catalog; "
+        f"state = Catalog.open({str(catalog.path)!r}).state('web'); "
+        "print(len(state.files), sorted({'pyiceberg', 'pandas', 'sqlalchemy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "4 []\n", done.stderr
