@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +14,8 @@ from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import components
 from mixtera.compiler.show import show
+from mixtera.order.exhaustion import Course
+from mixtera.order.shares import Group, stretches
 from mixtera.spec.model import Grouped, Parts, Spec
 
 
@@ -39,6 +42,22 @@ def facts(
         "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
         "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.chosen],
         "made": {"at": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "by": version("mixtera")},
+    }
+
+
+def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Member]) -> dict[str, Any]:
+    """What is known of the mixture's course.
+
+    Returns:
+        budget: Samples at most, or None.
+        ended_by: The component whose next seat cannot be filled, or None.
+        stretches: Positions over which weights do not change (`ramp` false) or change smoothly.
+    """
+    chosen = [member.name for member in members if member.chosen]
+    return {
+        "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples,
+        "ended_by": None if found.ended_by is None else chosen[found.ended_by],
+        "stretches": [asdict(stretch) for stretch in stretches(mixture)],
     }
 
 

@@ -16,7 +16,7 @@ from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, Pla
 from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.entries import select
-from mixtera.compiler.facts import facts
+from mixtera.compiler.facts import facts, over_time
 from mixtera.compiler.feasible import check_budget
 from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
@@ -26,7 +26,7 @@ from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
-from mixtera.order.exhaustion import course
+from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
@@ -84,9 +84,10 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
         name = running.name
     with clock.step("components"):
         found, mixture = members(spec, numbered, labels)
-        data = _plan_data(spec, plans, index, labels, found, mixture)
-    data = replace(data, facts=facts(spec, plans, labels, found, catalog) | {"engine": name, "seconds": clock.seconds})
-    return _temporary(data)
+        ahead = _course(spec.mixture.budget, mixture, [member.component for member in found if member.chosen])
+        data = _plan_data(spec, plans, index, labels, found, ahead.timeline)
+    known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found)
+    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds}))
 
 
 def _temporary(data: PlanData) -> Plan:
@@ -104,22 +105,21 @@ def _plan_data(
     index: FileIndex,
     labels: Labels,
     found: Sequence[Member],
-    mixture: Group,
+    timeline: Timeline,
 ) -> PlanData:
     chosen = [member for member in found if member.chosen]
     selection = select(index.segments, labels.codes, labels.none, [(member.code, member.samples) for member in chosen])
-    components = tuple(member.component for member in chosen)
     return PlanData(
         name=spec.name,
         sources=tuple(
             PlanSource(plan.source.name, plan.source.format, tuple((c.name, c.path) for c in plan.source.content))
             for plan in plans
         ),
-        components=components,
+        components=tuple(member.component for member in chosen),
         order=OrderParameters(
             spec.order.seed, spec.order.shuffle, spec.order.chunk_size, spec.order.lanes, spec.order.granule
         ),
-        timeline=_timeline(spec.mixture.budget, mixture, components),
+        timeline=timeline,
         files=index.table,
         segments=_segment_table(index, labels),
         entries=selection.entries,
@@ -129,12 +129,12 @@ def _plan_data(
     )
 
 
-def _timeline(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent]) -> Timeline:
+def _course(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent]) -> Course:
     places = [component.places for component in components]
     policies = [component.on_exhaust for component in components]
     found = course(mixture, places, policies, None if budget is None else budget.samples)
     check_budget(budget, found, mixture, components)
-    return found.timeline
+    return found
 
 
 def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:

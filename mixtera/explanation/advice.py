@@ -71,6 +71,17 @@ def endless(report: Report) -> Iterator[Advice]:
         )
 
 
+def budget_not_reached(report: Report) -> Iterator[Advice]:
+    """Everything is delivered before the budget ends."""
+    budget, positions = report.budget, report.plan.positions
+    if budget is not None and positions is not None and positions < budget:
+        yield Advice(
+            "budget-not-reached",
+            f"the budget is {samples(budget)}, and nothing is left after {count(positions)}",
+            f"lower the budget to that, or let what is good repeat: `max_epochs: {MANY_EPOCHS:g}`",
+        )
+
+
 def left_over(report: Report) -> Iterator[Advice]:
     """Samples pass the filter and belong to no component."""
     selection = report.selection
@@ -151,6 +162,7 @@ RULES: Final[tuple[Callable[[Report], Iterator[Advice]], ...]] = (
     ends_early,
     repeated,
     endless,
+    budget_not_reached,
     left_over,
     overlapping,
     large_groups,

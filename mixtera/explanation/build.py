@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.advice import advice
+from mixtera.explanation.course import course
 from mixtera.explanation.facts import facts_of
 from mixtera.explanation.mixture import end_of, tree
 from mixtera.explanation.model import EXPLANATION_VERSION, Overlap, Report
@@ -24,7 +25,8 @@ def report(
         readers: Readers (ranks × workers) to compare with one.
         overlap: Components whose predicates overlap; None when it was not looked for.
     """
-    facts, end = facts_of(data.facts), end_of(data)
+    facts = facts_of(data.facts)
+    end = end_of(data, facts)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,
         plan=plan_summary(data, digest),
@@ -32,6 +34,8 @@ def report(
         selection=selection_of(data, facts),
         by=facts.by,
         mixture=tree(data, facts.weights, end),
+        budget=facts.budget,
+        course=course(data, facts),
         end=end,
         overlap=overlap,
         reading=reading(data, readers),

@@ -43,11 +43,23 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class StretchFact:
+    """Positions [first, last) over which the spec's weights do not change, or along a ramp."""
+
+    first: int
+    last: int | None
+    ramp: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The facts of a plan."""
 
     definition: Definition = field(default_factory=lambda: Definition(None, ()))
     sources: tuple[SourceFact, ...] = ()
+    budget: int | None = None
+    ended_by: str | None = None
+    stretches: tuple[StretchFact, ...] = ()
 
     @property
     def weights(self) -> dict[str, float]:

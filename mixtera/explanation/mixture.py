@@ -7,27 +7,35 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mixtera.artifact.model import PlanData
+from mixtera.explanation.course import leavings
+from mixtera.explanation.facts import Facts
 from mixtera.explanation.model import End, Part
 from mixtera.explanation.when import first_positions
 
 
-def end_of(data: PlanData) -> End:
-    """How the stream ends, from the timeline alone."""
-    timeline, names = data.timeline, [component.name for component in data.components]
-    changes = tuple(phase.first for phase in timeline.phases[1:])
+def end_of(data: PlanData, facts: Facts | None = None) -> End:
+    """How the stream ends; without facts, as far as the timeline tells."""
+    facts = facts or Facts()
+    timeline, changes = data.timeline, tuple(leavings(data))
     if timeline.total is None:
         endless = tuple(c.name for c in data.components if c.places is None)
         return End("endless", endless, 0, changes)
     delivered = _delivered(data)
     if all(component.places == n for component, n in zip(data.components, delivered, strict=True)):
         return End("complete", (), 0, changes)
+    unseen = sum(max(0, c.samples - n) for c, n in zip(data.components, delivered, strict=True))
+    if facts.budget is not None and timeline.total == facts.budget:
+        return End("budget", (), unseen, changes)
+    return End("exhausted", (facts.ended_by,) if facts.ended_by else _ending(data), unseen, changes)
+
+
+def _ending(data: PlanData) -> tuple[str, ...]:
+    """The components that the next seat would be of, from the timeline alone."""
+    timeline, names = data.timeline, [component.name for component in data.components]
+    assert timeline.total is not None
     wanted = timeline.phases[-1].filled(np.array([timeline.total + 1]))[0].tolist()
     limits = [component.places for component in data.components]
-    ending = tuple(
-        name for name, n, limit in zip(names, wanted, limits, strict=True) if limit is not None and n > limit
-    )
-    unseen = sum(max(0, c.samples - n) for c, n in zip(data.components, delivered, strict=True))
-    return End("exhausted", ending, unseen, changes)
+    return tuple(name for name, n, limit in zip(names, wanted, limits, strict=True) if limit is not None and n > limit)
 
 
 def _delivered(data: PlanData) -> list[int]:

@@ -6,8 +6,9 @@ not applicable, as the attribute says.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 EXPLANATION_VERSION: Final = 1
 
@@ -115,16 +116,38 @@ class End:
 
     Attributes:
         kind: `complete`: every component gave all it may; `exhausted`: `components` have nothing left, others do;
-            `endless`: a component repeats for ever.
+            `budget`: the budget is reached; `endless`: a component repeats for ever.
         components: The components that end it, or that keep it from ending.
         unseen: Samples that are never delivered; 0 without an end.
         changes: Positions at which a component leaves and the others take its share.
     """
 
-    kind: Literal["complete", "exhausted", "endless"]
+    kind: Literal["complete", "exhausted", "budget", "endless"]
     components: tuple[str, ...]
     unseen: int
     changes: tuple[int, ...]
+
+
+Begins: TypeAlias = Literal["start", "weights", "ramp", "leaves"]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Positions [first, last) over which no weight changes but along a ramp, and no component leaves.
+
+    Attributes:
+        first: First position.
+        last: Position after the last; None without an end.
+        begins: What begins there: `start`, `weights` (those of a schedule), `ramp` (a part of one), or `leaves`.
+        leaving: Components that have nothing left from there on.
+        shares: What each component holds of it; without an end, what it is asked to hold.
+    """
+
+    first: int
+    last: int | None
+    begins: Begins
+    leaving: tuple[str, ...]
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +274,8 @@ class Report:
         selection: From all samples to those of the mixture; None when the plan does not say.
         by: Properties that the whole mixture is grouped by; empty where its components are written out.
         mixture: The tree of components.
+        budget: Samples that the training will see at most; None where the spec does not say.
+        course: Where weights change or components leave, and the shares between.
         end: How the stream ends.
         overlap: Components whose predicates overlap; None when it was not looked for.
         reading: Files, bytes, and what is read for them.
@@ -265,6 +290,8 @@ class Report:
     selection: Selection | None
     by: tuple[str, ...]
     mixture: tuple[Part, ...]
+    budget: int | None
+    course: tuple[Span, ...]
     end: End
     overlap: tuple[Overlap, ...] | None
     reading: Reading

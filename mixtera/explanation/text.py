@@ -7,7 +7,7 @@ from typing import Final
 
 from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation.mixture import components
-from mixtera.explanation.model import Part, Reads, Report
+from mixtera.explanation.model import Part, Reads, Report, Span
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 
@@ -20,7 +20,7 @@ _PARTS: Final = 40
 
 def text(report: Report) -> str:
     """The whole report; lines of at most 100 columns where names allow it."""
-    sections = (_head, _sources, _selection, _mixture, _end, _overlap, _reading, _order, _warnings)
+    sections = (_head, _sources, _selection, _mixture, _course, _end, _overlap, _reading, _order, _warnings)
     blocks = [lines for section in sections if (lines := list(section(report)))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -99,12 +99,55 @@ def _first_epoch(part: Part, endless: bool) -> str:
     return count(part.first_epoch_ends)
 
 
+def _course(report: Report) -> Iterator[str]:
+    """Shares over time, where they change."""
+    if len(report.course) == 1:
+        return
+    parts = report.mixture if len(report.mixture) <= _COLUMNS else _most_changing(report)
+    named = [part.full_name for part in parts]
+    head = ("what changes", "from", *(clipped(name, _COLUMN_WIDTH) for name in named))
+    others = len(parts) < len(report.mixture)
+    rows = []
+    for span in report.course[:_SPANS]:
+        held = [sum(span.shares[leaf.full_name] for leaf in components([part])) for part in parts]
+        rest = (percent(max(0.0, 1 - sum(held))),) if others else ()
+        rows.append((_what_changes(span), count(span.first), *map(percent, held), *rest))
+    yield "Course"
+    yield from _indented(table([(*head, *(("others",) if others else ())), *rows], width=_INSIDE))
+    if len(report.course) > _SPANS:
+        yield f"{_INDENT}… and {count(len(report.course) - _SPANS)} more; `--format json` has all of them"
+
+
+_COLUMNS: Final = 6
+_COLUMN_WIDTH: Final = 14
+_SPANS: Final = 24
+
+
+def _what_changes(span: Span) -> str:
+    leaving = f"{listed(span.leaving, 2)} {'leaves' if len(span.leaving) == 1 else 'leave'}" if span.leaving else ""
+    begins = {"start": "start", "weights": "weights change", "ramp": "ramp", "leaves": ""}[span.begins]
+    return ", ".join(filter(None, (begins, leaving)))
+
+
+def _most_changing(report: Report) -> list[Part]:
+    """The parts whose shares change most, in the order of the mixture."""
+
+    def change(part: Part) -> float:
+        held = [sum(span.shares[leaf.full_name] for leaf in components([part])) for span in report.course]
+        return max(held) - min(held)
+
+    chosen = sorted(report.mixture, key=change, reverse=True)[: _COLUMNS - 1]
+    return [part for part in report.mixture if part in chosen]
+
+
 def _end(report: Report) -> Iterator[str]:
     end, positions = report.end, report.plan.positions
     names = listed(end.components)
     yield "End"
     if end.kind == "endless" or positions is None:
         yield from wrapped(f"The stream has no end: {names} may repeat for ever.", _INDENT, _INDENT)
+    elif end.kind == "budget":
+        yield f"{_INDENT}The stream ends at position {count(positions)}, where the budget ends."
     elif end.kind == "complete":
         yield from wrapped(
             f"The stream ends at position {count(positions)}, when every component has given all it may.",

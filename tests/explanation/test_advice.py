@@ -92,6 +92,13 @@ def test_much_more_is_read_than_delivered() -> None:
     assert "read-often" not in warnings(data(100))
 
 
+def test_a_budget_that_is_not_reached() -> None:
+    data = with_facts(natural())
+    found = warnings(replace(data, facts=data.facts | {"budget": 500}))["budget-not-reached"]
+    assert found.message == "the budget is 500 samples, and nothing is left after 400"
+    assert "budget-not-reached" not in warnings(replace(data, facts=data.facts | {"budget": 400}))
+
+
 def test_readers_that_share_lanes() -> None:
     data = plan_data(labels([30_000, 10_000], 4), [3, 1], order=OrderParameters(7, "global", 2048, 4, 16))
     found = warnings(data, readers=16)["lanes"]
@@ -111,6 +118,7 @@ def test_every_rule_is_a_test_here() -> None:
         "ends_early",
         "repeated",
         "endless",
+        "budget_not_reached",
         "left_over",
         "overlapping",
         "large_groups",

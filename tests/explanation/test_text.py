@@ -110,6 +110,8 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
         "selection": ["chosen", "filter", "kept", "left_over", "rows", "weightless"],
         "by": None,
         "mixture": None,
+        "budget": None,
+        "course": None,
         "end": ["changes", "components", "kind", "unseen"],
         "overlap": None,
         "reading": ["bytes", "delivered_bytes", "files", "groups", "largest_group_bytes", "many", "one", "suggested"],

@@ -64,6 +64,39 @@ mixture:
   max_epochs: 3
 order: {seed: 11, chunk_size: 96, lanes: 2}
 """,
+    "redistribute": """
+mixture:
+  components:
+    - {name: english, where: 'dataset == "web" and language == "en"', weight: 50, max_epochs: 1.2}
+    - name: code
+      where: {dataset: code}
+      weight: 30
+      components:
+        - {name: popular, where: stars >= 30, weight: 3}
+        - {name: other, weight: 1}
+    - {name: rest, weight: 20, by: language, weights: {temperature: 3}}
+  on_exhaust: redistribute
+order: {seed: 7, chunk_size: 128, lanes: 3}
+""",
+    "schedule": """
+mixture:
+  components:
+    - {name: web, where: {dataset: web}}
+    - name: code
+      components:
+        - {name: popular, where: stars >= 30}
+        - {name: other}
+      schedule:
+        - {at: 0, weights: {popular: 1, other: 0}}
+        - {at: 10%, weights: {popular: 1, other: 5}, ramp: cosine, until: 90%}
+  schedule:
+    - {at: 0, weights: {web: 9, code: 1}}
+    - {step: 10, weights: {web: 1, code: 2}, ramp: linear, until_step: 40}
+    - {step: 45, weights: {web: 1, code: 0}}
+  budget: {steps: 50, batch: 64}
+  on_exhaust: repeat
+order: {seed: 7, chunk_size: 128, lanes: 3}
+""",
     "unshuffled": "mixture: {by: dataset, weights: natural}\norder: {shuffle: none, chunk_size: 64, lanes: 1}\n",
 }
 
