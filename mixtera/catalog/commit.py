@@ -64,13 +64,14 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     """
     files = _files(outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
-    snapshot_id = _commit_samples(tables, outcome, data)
-    bad, bad_snapshot_id = _commit_bad(tables, outcome)
     path = outcome.run / FILES_NAME
     write_table(path, FILE_COLUMNS, files)
-    table = tables.load_or_new(outcome.source, "files")
-    summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
-    tables.replace(table.transaction(), table, [path], summary)
+    with tables.together():
+        snapshot_id = _commit_samples(tables, outcome, data)
+        bad, bad_snapshot_id = _commit_bad(tables, outcome)
+        table = tables.load_or_new(outcome.source, "files")
+        summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
+        tables.replace(table.transaction(), table, [path], summary)
     return [*data, *bad, path]
 
 

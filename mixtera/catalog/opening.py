@@ -73,10 +73,8 @@ def _create(root: Path) -> None:
             "name a catalog, or a new or empty directory"
         )
     from mixtera.catalog.location import uri_of
-    from mixtera.catalog.tables import Tables
 
     with writing(root, say):
-        Tables(root, uri_of(root))
         if not (root / MARK).exists():
             _write_mark(root, Mark(VERSION, uri_of(root)))
 

@@ -143,6 +143,16 @@ class Tables:
         """Paths of the Parquet files of a snapshot, sorted."""
         return sorted(self.path(file.file_path) for file in data_files(table, table.snapshot_by_id(snapshot_id)))
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is committed inside the block is committed at its end, at once.
+
+        Raises:
+            StorageError: It cannot be written; all tables are as they were.
+        """
+        with _commits(self.root), self._database.together():
+            yield
+
     def replace(
         self, transaction: Transaction, table: Table, paths: Iterable[Path], properties: Mapping[str, str]
     ) -> int:

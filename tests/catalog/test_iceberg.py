@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
@@ -13,6 +15,7 @@ from pyiceberg.types import LongType, StringType
 from mixtera.catalog import Catalog
 from mixtera.catalog.database import Database
 from mixtera.catalog.tables import data_files
+from mixtera.errors import StorageError
 from tests.catalog.corpus import source, spec, touch_later, write_lines
 
 
@@ -55,6 +58,30 @@ def test_a_pointer_moves_only_from_where_it_is(tmp_path: Path) -> None:
     database.forget("web")
     assert database.location("web", "files") is None
     assert database.namespaces() == []
+
+
+def move_and_fail(database: Database) -> None:
+    with database.together():
+        assert database.move("web", "samples", "a", "b")
+        raise StorageError("a failure between two tables")
+
+
+def test_pointers_move_together_or_not_at_all(tmp_path: Path) -> None:
+    database, other = Database(tmp_path / "catalog.db"), Database(tmp_path / "catalog.db")
+    with database.together():
+        assert database.move("web", "samples", None, "a")
+        assert database.move("web", "files", None, "a")
+        assert database.location("web", "samples") == "a"
+        assert other.location("web", "samples") is None
+    with pytest.raises(StorageError):
+        move_and_fail(database)
+    assert [other.location("web", name) for name in ("samples", "files")] == ["a", "a"]
+
+
+def test_something_else_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "catalog.db").write_text("something else, and long enough not to be taken for an empty database\n" * 9)
+    with pytest.raises(sqlite3.DatabaseError):
+        Database(tmp_path / "catalog.db")
 
 
 def test_manifests_say_of_data_files_what_pyiceberg_would(catalog: Catalog, data: Path) -> None:

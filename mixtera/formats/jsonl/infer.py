@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,8 @@ from mixtera.formats.paths import split_path
 _HEAD_BYTES: Final = 1 << 20
 _HEAD_RECORDS: Final = 1000
 
+_Decoder: TypeAlias = msgspec.json.Decoder[msgspec.Struct]
+
 _SCALARS: Final[dict[type, PropertyType]] = {str: "string", bool: "bool", int: "int64", float: "float64"}
 _LISTS: Final[dict[type, PropertyType]] = {str: "list<string>", int: "list<int64>", float: "list<float64>"}
 
@@ -27,15 +29,23 @@ def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str])
     """Guess from up to 1,000 records of the first MiB of up to eight files, spread over the list."""
     guesses = {name: Guess(name, path) for name, path in paths.items()}
     keys = {name: split_path(path) for name, path in paths.items()}
+    firsts = {path[0]: f"f{i}" for i, path in enumerate(keys.values())}
+    decoder = _decoder(firsts)
     for file in spread(files):
-        for row, record in _head(storage, file):
+        for row, record in _head(storage, file, decoder):
+            place = f"{file.url}, line {row + 1}"
             for name, guess in guesses.items():
-                place = f"{file.url}, line {row + 1}"
-                _look(guess, _value(record, keys[name]), place)
+                _look(guess, _value(getattr(record, firsts[keys[name][0]]), keys[name][1:]), place)
     return {name: guess.result() for name, guess in guesses.items()}
 
 
-def _head(storage: Storage, file: FileInfo) -> list[tuple[int, object]]:
+def _decoder(firsts: Mapping[str, str]) -> _Decoder:
+    """Decodes some keys of a record, each to the attribute given, and passes over the others."""
+    names = {attribute: key for key, attribute in firsts.items()}
+    return msgspec.json.Decoder(msgspec.defstruct("Head", [(name, object, None) for name in names], rename=names))
+
+
+def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int, msgspec.Struct]]:
     """The first records with their rows; lines that are no JSON are the scan's to report."""
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
         head = read_fully(stream, _HEAD_BYTES)
@@ -46,13 +56,13 @@ def _head(storage: Storage, file: FileInfo) -> list[tuple[int, object]]:
     return [
         (row, value)
         for row, line in enumerate((lines if whole else lines[:-1])[:_HEAD_RECORDS])
-        for value in _decoded(line)
+        for value in _decoded(line, decoder)
     ]
 
 
-def _decoded(line: bytes) -> list[object]:
+def _decoded(line: bytes, decoder: _Decoder) -> list[msgspec.Struct]:
     try:
-        return [msgspec.json.decode(line)] if line.strip() else []
+        return [decoder.decode(line)] if line.strip() else []
     except DECODE_ERRORS:
         return []
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from itertools import chain
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import numpy as np
@@ -46,7 +47,7 @@ class _Piece:
     rows: Positions
     offsets: Positions
     lengths: Positions
-    columns: list[pa.Array]
+    columns: list[list[Any]]
     bad: list[BadSample]
 
 
@@ -117,9 +118,7 @@ class JsonlScan:
         rows = np.arange(first_row, self._rows)
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
-        values = columns(records, self._layout.properties)
-        arrays = [property_array(found, prop.type) for found, prop in zip(values, self._properties, strict=True)]
-        return _Piece(rows, starts + offset, ends - starts, arrays, bad)
+        return _Piece(rows, starts + offset, ends - starts, columns(records, self._layout.properties), bad)
 
     def _table(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
         lengths = np.concatenate([piece.lengths for piece in pieces])
@@ -127,8 +126,9 @@ class JsonlScan:
         rows = np.concatenate([piece.rows for piece in pieces])
         offsets = np.concatenate([piece.offsets for piece in pieces])
         arrays = [from_numpy(rows), from_numpy(offsets), from_numpy(lengths)]
-        for i in range(len(self._properties)):
-            arrays.append(pa.concat_arrays([piece.columns[i] for piece in pieces]))
+        for i, prop in enumerate(self._properties):
+            values = list(chain.from_iterable(piece.columns[i] for piece in pieces))
+            arrays.append(property_array(values, prop.type))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
     def _records(
