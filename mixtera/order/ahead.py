@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from mixtera.order.seats import Float64s, Int64s
-from mixtera.order.shares import Group, Stretch, shares, stretches
+from mixtera.order.shares import Group, Shares, Stretch, stretches
 from mixtera.order.timeline import Phase
 
 PIECE_CELLS: Final = 1 << 18
@@ -49,7 +49,8 @@ def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], e
         Phases in order. They end at `end`, or where no component that is left has a weight any more.
     """
     parts = _pieces(stretches(mixture), first, end, len(left))
-    asked = ((piece, _mean(mixture, piece, left)) for piece in parts)
+    over_time = Shares(mixture, left)
+    asked = ((piece, _mean(over_time, piece)) for piece in parts)
     held = np.array(base, np.int64)
     exact = held.astype(np.float64)
     waiting: list[Stretch] = []
@@ -106,13 +107,14 @@ def _bounds(first: int, last: int, components: int) -> list[int]:
     return [first + length * number // count for number in range(count + 1)]
 
 
-def _mean(mixture: Group, piece: Stretch, left: Sequence[bool]) -> list[float]:
+def _mean(over_time: Shares, piece: Stretch) -> Sequence[float]:
     """The mean share of each component over a stretch."""
     if not piece.ramp or piece.last is None:
-        return shares(mixture, piece.first, left)
+        return over_time.at(piece.first)
     length = piece.last - piece.first
-    low, high = (shares(mixture, piece.first + length * place, left) for place in _GAUSS)
-    return [(a + b) / 2 for a, b in zip(_exact(low, 1), _exact(high, 1), strict=True)]
+    low, high = (_exact(over_time.at(piece.first + length * place), 1) for place in _GAUSS)
+    mean: list[float] = ((low + high) / 2).tolist()
+    return mean
 
 
 def _exact(weights: Sequence[float], length: int) -> Float64s:

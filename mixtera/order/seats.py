@@ -9,6 +9,7 @@ Only integers and correctly rounded double divisions are used, so the result is 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -26,21 +27,28 @@ def seats(totals: Int64s, weights: Float64s) -> Int64s:
 
     Args:
         totals: [G] int64, values of t, not negative.
-        weights: [K] float64, all positive, any scale.
+        weights: [K] float64, all positive, any scale; or [G, K], not negative, for each t its own.
 
     Returns:
         [G, K] int64; each row sums to its t and is the first t elements of the order of the keys.
     """
-    rows = max(1, BLOCK_CELLS // len(weights))
-    if len(totals) <= rows:
-        return _apportion(totals, weights)
-    blocks = [_apportion(totals[first : first + rows], weights) for first in range(0, len(totals), rows)]
-    joined: Int64s = np.concatenate(blocks)
-    return joined
+    rows = max(1, BLOCK_CELLS // weights.shape[-1])
+    with np.errstate(divide="ignore"):  # the key of a component of weight 0 is infinite
+        if len(totals) <= rows:
+            return _apportion(totals, weights)
+        blocks = [slice(first, first + rows) for first in range(0, len(totals), rows)]
+        joined: Int64s = np.concatenate([_apportion(totals[block], _of(weights, block)) for block in blocks])
+        return joined
+
+
+def _of(weights: Float64s, rows: slice | Int64s) -> Float64s:
+    """The weights of some rows, where rows have their own."""
+    return weights if weights.ndim == 1 else weights[rows]
 
 
 def _apportion(totals: Int64s, weights: Float64s) -> Int64s:
-    filled: Int64s = np.floor(totals[:, None] * (weights / weights.sum()) + 0.5).astype(np.int64)
+    shares = weights / weights.sum(axis=-1, keepdims=True)
+    filled: Int64s = np.floor(totals[:, None] * shares + 0.5).astype(np.int64)
     _give_missing(filled, totals, weights)
     _take_surplus(filled, totals, weights)
     _exchange(filled, weights)
@@ -54,7 +62,7 @@ def _give_missing(filled: Int64s, totals: Int64s, weights: Float64s) -> None:
         short = np.flatnonzero(missing > 0)
         if not len(short):
             return
-        keys = (2 * filled[short] + 1) / weights
+        keys = (2 * filled[short] + 1) / _of(weights, short)
         _change(filled, short, np.argsort(keys, axis=1, kind="stable"), missing[short], 1)
 
 
@@ -66,7 +74,7 @@ def _take_surplus(filled: Int64s, totals: Int64s, weights: Float64s) -> None:
         if not len(long):
             return
         taken = filled[long]
-        keys = np.where(taken > 0, (2 * taken - 1) / weights, -1.0)
+        keys = np.where(taken > 0, (2 * taken - 1) / _of(weights, long), -1.0)
         ranked = np.argsort(keys, axis=1, kind="stable")[:, ::-1]
         held = (taken > 0).sum(axis=1)
         _change(filled, long, ranked, np.minimum(surplus[long], held), -1)
@@ -82,11 +90,11 @@ def _change(filled: Int64s, rows: Int64s, ranked: Int64s, amounts: Int64s, step:
 def _exchange(filled: Int64s, weights: Float64s) -> None:
     """Move seats until the largest taken key stands before the smallest free one in every row: this makes it exact."""
     active = np.arange(len(filled))
-    last = len(weights) - 1
+    last = weights.shape[-1] - 1
     while len(active):
-        now = filled[active]
-        taken = np.where(now > 0, (2 * now - 1) / weights, -np.inf)
-        free = (2 * now + 1) / weights
+        now, own = filled[active], _of(weights, active)
+        taken = np.where(now > 0, (2 * now - 1) / own, -np.inf)
+        free = (2 * now + 1) / own
         giver = last - np.argmax(taken[:, ::-1], axis=1)  # of equal keys, the component that comes last
         taker = np.argmin(free, axis=1)  # of equal keys, the component that comes first
         rows = np.arange(len(active))
@@ -117,6 +125,30 @@ def components(starts: Int64s, stops: Int64s, weights: Float64s) -> Int64s:
     seat = np.repeat(low.ravel() - before, counts) + np.arange(len(component))
     keys = (2 * seat + 1) / weights[component]
     return component[np.argsort(keys, kind="stable")]
+
+
+def components_of_phases(starts: Int64s, stops: Int64s, weights: Float64s, phase: Int64s) -> Int64s:
+    """Like `components`, for ranges whose weights differ.
+
+    Args:
+        starts: [R] int64, first position of each range, counted from the beginning of its phase.
+        stops: [R] int64, position after each range, likewise.
+        weights: [R, K] float64, not negative, those of its phase.
+        phase: [R] int64, ascending: ranges of one phase ascend and do not overlap.
+
+    Returns:
+        [sum of lengths] int64, in ascending order of the phases and positions.
+    """
+    low, high = seats(starts, weights).T, seats(stops, weights).T
+    cell = np.argsort(np.tile(phase - phase[0], len(low)), kind="stable")  # by phase, component, range
+    counts = (high - low).ravel()[cell]
+    component = np.repeat(cell // len(starts), counts)
+    before = np.cumsum(counts) - counts
+    seat = np.repeat(low.ravel()[cell] - before, counts) + np.arange(len(component))
+    keys = (2 * seat + 1) / np.repeat(weights.T.ravel()[cell], counts)
+    last = np.append(np.flatnonzero(np.diff(phase)), len(phase) - 1)
+    bounds = [0, *np.cumsum(stops - starts)[last].tolist()]
+    return np.concatenate([component[a:b][np.argsort(keys[a:b], kind="stable")] for a, b in pairwise(bounds)])
 
 
 def ranks(own: Int64s, seat: Int64s, weights: Float64s) -> Int64s:

@@ -59,6 +59,11 @@ class Group:
     def _starts(self) -> list[int]:
         return [point.at for point in self.points]
 
+    @cached_property
+    def is_fixed(self) -> bool:
+        """Whether no weight in it ever changes."""
+        return all(len(group.points) == 1 for group in self.groups())
+
     def weights(self, position: float) -> Sequence[float]:
         """The weights of the parts at a position, any scale."""
         index = bisect_right(self._starts, position) - 1
@@ -93,35 +98,53 @@ def normalised(weights: Sequence[float]) -> list[float]:
     return [weight / total for weight in weights]
 
 
-def shares(mixture: Group, position: float, left: Sequence[bool]) -> list[float]:
-    """The share of every component at a position, on the scale of the outermost weights.
+class Shares:
+    """The share of every component over time, as long as no component runs out.
 
     Args:
         mixture: The outermost group; its components are numbered from 0 without gaps.
-        position: A position, or a place between two.
         left: Which components still have something to give.
-
-    Returns:
-        One number per component: zero for those that have nothing left or no weight; all zero where none has both.
     """
-    result = [0.0] * len(left)
-    for part, weight in zip(mixture.parts, mixture.weights(position), strict=True):
-        for component, inner in _inside(part, position, left):
-            result[component] = weight * inner
-    return result
+
+    def __init__(self, mixture: Group, left: Sequence[bool]) -> None:
+        self._mixture, self._left = mixture, left
+        self._fixed: dict[int, Sequence[tuple[int, float]]] = {}
+
+    def at(self, position: float) -> list[float]:
+        """The shares at a position, or at a place between two, on the scale of the outermost weights.
+
+        Returns:
+            One number per component: zero for those that have nothing left or no weight; all zero where none has both.
+        """
+        result = [0.0] * len(self._left)
+        for part, weight in zip(self._mixture.parts, self._mixture.weights(position), strict=True):
+            for component, inner in self._inside(part, position):
+                result[component] = weight * inner
+        return result
+
+    def _inside(self, part: Group | int, position: float) -> Sequence[tuple[int, float]]:
+        """The shares of a part's components in what the part gets; empty where the part has nothing to give."""
+        if isinstance(part, int):
+            return [(part, 1.0)] if self._left[part] else []
+        if not part.is_fixed:
+            return self._divided(part, position)
+        if id(part) not in self._fixed:
+            self._fixed[id(part)] = self._divided(part, position)
+        return self._fixed[id(part)]
+
+    def _divided(self, group: Group, position: float) -> Sequence[tuple[int, float]]:
+        found = [
+            (weight, inside)
+            for part, weight in zip(group.parts, group.weights(position), strict=True)
+            if weight and (inside := self._inside(part, position))
+        ]
+        total = math.fsum(weight for weight, _ in found)
+        return [(component, weight / total * inner) for weight, inside in found for component, inner in inside]
 
 
-def _inside(part: Group | int, position: float, left: Sequence[bool]) -> list[tuple[int, float]]:
-    """The shares of a part's components in what the part gets; empty where the part has nothing to give."""
-    if isinstance(part, int):
-        return [(part, 1.0)] if left[part] else []
-    found = [
-        (weight, inside)
-        for child, weight in zip(part.parts, part.weights(position), strict=True)
-        if weight and (inside := _inside(child, position, left))
-    ]
-    total = math.fsum(weight for weight, _ in found)
-    return [(component, weight / total * inner) for weight, inside in found for component, inner in inside]
+def shares(mixture: Group, position: float, left: Sequence[bool]) -> list[float]:
+    """The shares at one position, as `Shares` has them."""
+    return Shares(mixture, left).at(position)
 
 
 def progress(ramp: Ramp, done: float) -> float:

@@ -58,6 +58,18 @@ class Timeline:
     def _firsts(self) -> Int64s:
         return np.array([phase.first for phase in self.phases], np.int64)
 
+    @cached_property
+    def _weights(self) -> Float64s:
+        return np.array([phase.weights for phase in self.phases], np.float64)
+
+    @cached_property
+    def _bases(self) -> Int64s:
+        return np.array([phase.base for phase in self.phases], np.int64)
+
+    def _phase_of(self, positions: Int64s) -> Int64s:
+        found: Int64s = np.searchsorted(self._firsts, positions, side="right") - 1
+        return found
+
     def filled(self, totals: Int64s) -> Int64s:
         """Seats of each component before each of some positions.
 
@@ -68,24 +80,20 @@ class Timeline:
             [G, K] int64; row sums are the (clipped) totals.
         """
         totals = totals if self.total is None else np.minimum(totals, self.total)
-        phase_of = np.searchsorted(self._firsts, totals, side="right") - 1
-        result = np.empty((len(totals), len(self.phases[0].weights)), np.int64)
-        for index in np.unique(phase_of):
-            mine = phase_of == index
-            result[mine] = self.phases[index].filled(totals[mine])
-        return result
+        phase_of = self._phase_of(totals)
+        if len(totals) and phase_of.min() == phase_of.max():
+            return self.phases[int(phase_of[0])].filled(totals)
+        return self._bases[phase_of] + seats.seats(totals - self._firsts[phase_of], self._weights[phase_of])
 
     def components(self, starts: Int64s, stops: Int64s) -> Int64s:
         """Component of each position of ascending, disjoint ranges [start, stop) before the end, concatenated."""
-        first, last = (int(i) - 1 for i in np.searchsorted(self._firsts, [starts[0], stops[-1] - 1], side="right"))
+        first, last = (int(i) for i in self._phase_of(np.array([starts[0], stops[-1] - 1])))
         if first == last:
             return self.phases[first].components(starts, stops)
-        bounds = np.append(self._firsts, np.iinfo(np.int64).max)
-        parts: list[Int64s] = []
-        for index in range(first, last + 1):
-            low, high = np.maximum(starts, bounds[index]), np.minimum(stops, bounds[index + 1])
-            mine = low < high
-            if mine.any():
-                parts.append(self.phases[index].components(low[mine], high[mine]))
-        joined: Int64s = np.concatenate(parts)
-        return joined
+        cuts = self._firsts[first + 1 : last + 1]
+        inside = np.searchsorted(starts, cuts, side="left") - 1  # the last range that begins before the cut
+        cuts = cuts[cuts < stops[inside]]
+        starts, stops = np.sort(np.concatenate([starts, cuts])), np.sort(np.concatenate([stops, cuts]))
+        phase_of = self._phase_of(starts)
+        before = self._firsts[phase_of]
+        return seats.components_of_phases(starts - before, stops - before, self._weights[phase_of], phase_of)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mixtera.order.ahead import rounded
 from mixtera.order.exhaustion import Course, course
+from mixtera.order.lanes import Lanes
 from mixtera.order.shares import Group, Point, Ramp, fixed, progress, shares, stretches
 from tests.order import oracle
 
@@ -129,6 +130,20 @@ def test_it_ends_where_the_first_that_stops_has_nothing_left(mixture: Group, dat
         empty = [g for g in groups if all(counts[leaf] == places[leaf] for leaf in g.leaves())]
         assert policies[found.ended_by] == "stop" or any(group.on_exhaust == "stop" for group in empty)
     check_prefixes(mixture, places, found)
+
+
+@given(trees(), st.tuples(st.integers(1, 5), st.integers(1, 4), st.integers(1, 50)))
+@settings(max_examples=40, deadline=None)
+def test_chunks_that_hold_many_phases_are_parts_of_the_whole(mixture: Group, shape: tuple[int, int, int]) -> None:
+    size = len(list(mixture.leaves()))
+    timeline = course(mixture, [100] * size, ["redistribute"] * size, 900).timeline
+    ends = [phase.first for phase in timeline.phases[1:]] + [timeline.total or 0]
+    phases = zip(timeline.phases, ends, strict=True)
+    plain = np.concatenate([p.components(np.array([p.first]), np.array([end])) for p, end in phases])
+    lanes = Lanes(timeline, shape[0] * shape[2], shape[1], shape[2])
+    found = lanes.range(0, timeline.total or 0)
+    assert found.component.tolist() == plain.tolist()
+    assert found.place.tolist() == oracle.places(plain.tolist(), shape[0] * shape[2], shape[1], shape[2])
 
 
 def test_what_a_part_leaves_goes_to_its_siblings_first() -> None:
