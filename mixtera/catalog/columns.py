@@ -10,21 +10,10 @@ import pyarrow as pa
 
 from mixtera.contracts.properties import PropertyType
 from mixtera.formats.arrays import property_array
+from mixtera.formats.values import ARROW_TYPES
 
 ROW_GROUP_ROWS: Final = 131_072
 """Rows of a Parquet row group of the catalog."""
-
-ARROW_TYPES: Final[Mapping[PropertyType, pa.DataType]] = {
-    "string": pa.string(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "bool": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "list<string>": pa.list_(pa.string()),
-    "list<int64>": pa.list_(pa.int64()),
-    "list<float64>": pa.list_(pa.float64()),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.columns import ARROW_TYPES
 from mixtera.compiler.nodes import NO_LABEL, Condition, Constant, Emit, Outcome, Scan, Select, Take
 from mixtera.contracts.properties import PropertyType
+from mixtera.formats.values import ARROW_TYPES
 from mixtera.spec.predicate import And, Compare, Flag, Has, In, IsNone, Literal_, Matches, Not, Or, TextTest
 
 if TYPE_CHECKING:
