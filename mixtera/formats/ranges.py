@@ -1,10 +1,10 @@
 """Random access to a local file with `pread`: ranges that lie close together are read as one, and cut afterwards.
 
-Measured on 850-byte records in a warm cache, gaps of up to `GAP_BYTES` read along (CPU µs per record): all records 0.28,
-every second 0.5, every eighth 1.0, every 22nd 0.9. A memory map is an alternative: taken apart, gathering through one
-that is given back cost 1.0 to 2.2 inside a stream, yet whole streams were between equal and 1.3 × as fast with it, on a
-noisy machine. `pread` is kept because mapped pages count as memory of the process (10 to 20 MB more), and because a file
-cut short is an error here, not a signal.
+Measured on 850-byte records in a warm cache, gaps of up to `GAP_BYTES` read along (CPU µs per record): all records
+0.28, every second 0.5, every eighth 1.0, every 22nd 0.9. A memory map is an alternative: taken apart, gathering through
+one that is given back cost 1.0 to 2.2 inside a stream, yet whole streams were between equal and 1.3 × as fast with it,
+on a noisy machine. `pread` is kept because mapped pages count as memory of the process (10 to 20 MB more), and because
+a file cut short is an error here, not a signal.
 """
 
 from __future__ import annotations
