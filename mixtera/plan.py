@@ -71,6 +71,16 @@ class Plan:
             raise TypeError(f"plan {self.name!r} has no end: a component repeats for ever; give it `max_epochs`")
         return self.data.timeline.total
 
+    @property
+    def start(self) -> int:
+        """The first position: 0, or where the plan takes over from the one that it continues."""
+        return self.data.first
+
+    @property
+    def end(self) -> int | None:
+        """The position after the last; None for a plan without end."""
+        return self.data.end
+
     def __bool__(self) -> bool:
         return True
 
@@ -86,6 +96,8 @@ class Plan:
     def samples(self, start: int, stop: int) -> pa.Table:
         """The samples at the positions [start, stop), cut at the end; nothing is read.
 
+        Positions are those of the run: a plan that continues another begins at its `start`.
+
         Args:
             start: First position.
             stop: Position after the last.
@@ -94,11 +106,12 @@ class Plan:
             Columns sample int64, component, source and file (dictionaries of strings), row int64.
 
         Raises:
-            PlanError: `start` is negative or behind `stop`.
+            PlanError: `start` lies before the plan's first position, or behind `stop`.
         """
+        self._check_begun(start, f"samples({start}, {stop})")
         if not 0 <= start <= stop:
             raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
-        found = self.pointers.range(start, stop)
+        found = self.pointers.range(start - self.start, stop - self.start)
         files = self.data.files
         source = to_numpy(files.column("source"))[found.file]
         names = strings([component.name for component in self.data.components])
@@ -125,7 +138,16 @@ class Plan:
         """
         if stop is None and self.data.timeline.total is None:
             raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
-        return self.pointers.locate(int(sample), stop)
+        found = self.pointers.locate(int(sample), None if stop is None else stop - self.start)
+        return [position + self.start for position in found]
+
+    def _check_begun(self, position: int, what: str) -> None:
+        begins = self.data.begins
+        if begins is not None and 0 <= position < begins.position:
+            raise PlanError(
+                f"{what}: plan {self.name!r} begins at position {begins.position:,}; what is before belongs to "
+                f"the plan {begins.name!r} ({begins.plan}), which it continues"
+            )
 
     def sample_id(self, source: str, file: str, row: int) -> int:
         """The id of a sample.
@@ -154,7 +176,7 @@ class Plan:
             raise PlanError(f"{source}/{file} has {found[0]['rows']} rows, counted from 0; there is no row {row}")
         return int(found[0]["file_id"]) << ROW_BITS | row
 
-    def stream(self, batch_size: int, rank: int = 0, world_size: int = 1, start: int = 0) -> Stream:
+    def stream(self, batch_size: int, rank: int = 0, world_size: int = 1, start: int | None = None) -> Stream:
         """The samples as Arrow record batches, in the order of the plan.
 
         Step k of rank r takes the positions start + [(k · world_size + r) · batch_size, … + batch_size).
@@ -163,7 +185,7 @@ class Plan:
             batch_size: Samples per batch of this rank.
             rank: This reader's rank.
             world_size: Readers in total.
-            start: First position of the run, over all ranks.
+            start: Position to begin at, over all ranks; the plan's first by default.
 
         Raises:
             PlanError: An argument is out of range.

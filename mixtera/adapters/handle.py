@@ -43,14 +43,14 @@ class PlanHandle:
     @property
     def identity(self) -> PlanIdentity:
         """What resume states of the plan are checked against."""
-        return PlanIdentity(self.plan.name, self.plan.digest, self.plan.data.timeline.total)
+        return PlanIdentity.of(self.plan.data, self.plan.digest)
 
     def stream(
         self,
         batch_size: int,
         rank: int,
         world_size: int,
-        start: int,
+        start: int | None,
         worker: int = 0,
         workers: int = 1,
         columns: Sequence[str] | None = None,

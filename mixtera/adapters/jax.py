@@ -45,7 +45,7 @@ class MixteraLoader:
         sharding: jax.sharding.Sharding | None = None,
         rank: int | None = None,
         world_size: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         prefetch: int = 2,
         columns: Sequence[str] | None = None,
     ) -> None:
@@ -58,7 +58,7 @@ class MixteraLoader:
                 processes; None puts this process's batch on its default device.
             rank: This process's rank; `jax.process_index()` by default.
             world_size: Ranks in total; `jax.process_count()` by default.
-            start: First position of the run, over all ranks.
+            start: Position to begin at, over all ranks; the plan's first by default.
             prefetch: Batches that are made ahead.
             columns: Content columns to read; all by default.
 

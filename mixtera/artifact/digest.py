@@ -15,7 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import ORDER_VERSION, PlanComponent, PlanData, PlanSource
+from mixtera.artifact.model import ORDER_VERSION, Beginning, PlanComponent, PlanData, PlanSource
+from mixtera.order.leftout import LeftOut
+from mixtera.order.permute import Variation
+from mixtera.order.places import Start
 from mixtera.order.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -82,6 +85,39 @@ def _sources(out: _Canonical, sources: tuple[PlanSource, ...]) -> None:
         out.texts(text for column in source.content for text in column)
 
 
+def _left_out(out: _Canonical, left_out: LeftOut | None) -> None:
+    out.integers([left_out is not None])
+    if left_out is not None:
+        out.array(left_out.bits, "u1")
+        out.array(left_out.count, "<i8")
+
+
+def _start(out: _Canonical, start: Start | None) -> None:
+    out.integers([start is not None])
+    if start is not None:
+        for values in (start.first_epoch, start.cursor, start.head, start.head_sizes):
+            out.array(values, "<i8")
+
+
+def _variation(out: _Canonical, variation: Variation) -> None:
+    """What a plain plan has nothing of: its digest is that of a release that knew no variations."""
+    out.texts(["variation"])
+    out.integers(sorted(variation.in_file_order))
+    out.integers(variation.sequences)
+    for _, sequence in sorted(variation.sequences.items()):
+        out.array(sequence, "<i8")
+    _left_out(out, variation.excluded)
+    _left_out(out, variation.delivered)
+    _start(out, variation.start)
+    for keys in (variation.component_keys, variation.segment_keys):
+        out.array(np.empty(0, np.int64) if keys is None else keys, "<i8")
+
+
+def _begins(out: _Canonical, begins: Beginning, components: tuple[PlanComponent, ...]) -> None:
+    out.texts(["begins", begins.plan])
+    out.integers([begins.position, *(component.consumed for component in components)])
+
+
 def digest(data: PlanData) -> str:
     """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
     hasher = hashlib.sha256(b"mixtera plan\0")
@@ -97,4 +133,8 @@ def digest(data: PlanData) -> str:
     out.columns(data.entries, ("segment", "count"))
     out.array(data.component_entries, "<i8")
     out.array(data.rows, "<u2")
+    if not data.variation.is_plain:
+        _variation(out, data.variation)
+    if data.begins is not None:
+        _begins(out, data.begins, data.components)
     return f"sha256:{hasher.hexdigest()}"

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.artifact import variation
 from mixtera.artifact.atomic import replacing
 from mixtera.artifact.model import (
     ENTRIES,
@@ -22,6 +23,7 @@ from mixtera.artifact.model import (
     FORMAT_VERSION,
     ORDER_VERSION,
     SEGMENTS,
+    Beginning,
     OrderParameters,
     PlanComponent,
     PlanData,
@@ -33,6 +35,8 @@ from mixtera.order.timeline import Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
+_PLAIN_VERSION: Final = 1
+"""Format version of a plan that older releases can read as well."""
 _SAMPLE_BYTES: Final = 1 << 14
 _SAMPLES: Final = 64
 
@@ -55,6 +59,8 @@ class _Body(msgspec.Struct, frozen=True):
     component_entries: tuple[int, ...]
     marks: dict[str, _Mark]
     facts: dict[str, Any]
+    variation: variation.Summary | None = None
+    begins: Beginning | None = None
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -93,7 +99,8 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
             wide = data.starts.dtype.itemsize == 8
             _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
-            (directory / DOCUMENT).write_bytes(_encode(data, digest, directory))
+            summary = variation.write(directory, data.variation)
+            (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
         raise StorageError(f"the plan cannot be written to {path}: {error.strerror or error}") from error
 
@@ -126,6 +133,8 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         component_entries=np.array(body.component_entries, np.int64),
         rows=_map_array(directory / "rows.u16", "<u2"),
         starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
+        variation=variation.read(directory, body.variation, _map_array),
+        begins=body.begins,
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
@@ -162,7 +171,7 @@ def _write_array(path: Path, values: npt.NDArray[Any]) -> None:
         sink.write(np.ascontiguousarray(values).data)
 
 
-def _encode(data: PlanData, digest: str, directory: Path) -> bytes:
+def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Summary | None) -> bytes:
     marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
     body = _Body(
         digest=digest,
@@ -175,9 +184,12 @@ def _encode(data: PlanData, digest: str, directory: Path) -> bytes:
         component_entries=tuple(data.component_entries.tolist()),
         marks=marks,
         facts=data.facts,
+        variation=summary,
+        begins=data.begins,
     )
     raw = msgspec.json.encode(body)
-    return msgspec.json.encode(_Document(FORMAT_VERSION, zlib.crc32(raw), msgspec.Raw(raw)))
+    version = _PLAIN_VERSION if summary is None and data.begins is None else FORMAT_VERSION
+    return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 
 def _decode(directory: Path) -> _Body:

@@ -7,6 +7,12 @@ The files of a plan directory::
     segments.arrow  one row per segment         (SEGMENTS); a segment is about 1,000 consecutive rows of one file
     entries.arrow   one row per (component, segment) with samples in it, by component, then segment (ENTRIES)
     rows.u16        per selected sample its row inside its segment, by component, then segment, then row
+    excluded.bits   per selected sample, in the order of `rows`, whether an exclusion leaves it out; with excluded.i32,
+                    how many of each entry; only where something is excluded
+    delivered.*     likewise, what a component's first epoch leaves out; only in a plan that continues another
+    sequences.u32   orders of components that are sorted by a property, one after the other
+    head.i64        see `mixtera.order.places.Start`
+    segment_keys.i64  see `mixtera.order.permute.Variation`
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
 
@@ -22,10 +28,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
 ORDER_VERSION: Final = 1
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+"""What this release reads; a plan without a variation is written as version 1."""
 SEGMENT_ROWS: Final = 1024
 """Rows of a segment (the last of a file or of a group is shorter)."""
 WINDOW_SEGMENTS: Final = 4
@@ -78,6 +86,7 @@ class PlanComponent:
         samples: Samples that belong to it.
         places: How many places of it may be given out over all epochs; None when there is no end.
         on_exhaust: What happens after the last place.
+        consumed: Places that earlier plans have given out, where this one continues another.
     """
 
     name: str
@@ -85,6 +94,7 @@ class PlanComponent:
     samples: int
     places: int | None
     on_exhaust: Literal["stop", "redistribute", "repeat", "error"]
+    consumed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,15 @@ class OrderParameters:
     window_segments: int = WINDOW_SEGMENTS
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a plan takes over from another: the position, and the other plan's digest and name."""
+
+    position: int
+    plan: str
+    name: str
+
+
 @dataclass(frozen=True)
 class PlanData:
     """The content of a plan.
@@ -108,13 +127,15 @@ class PlanData:
         sources: Sources, in the order of the spec.
         components: Leaves, in the order of the spec.
         order: Parameters of the order.
-        timeline: Phases and end.
+        timeline: Phases and end, counted from the plan's first position.
         files: Table of FILES, by source, then name.
         segments: Table of SEGMENTS, by file, then row.
         entries: Table of ENTRIES, by component, then segment.
         component_entries: [K + 1] int64; entries of component c are [component_entries[c], component_entries[c + 1]).
         rows: [selected samples] uint16.
         starts: [rows of segments with offsets + one per segment] uint32 or uint64; empty where no format has offsets.
+        variation: What makes the order differ from the plain one.
+        begins: Where it takes over from another plan; None: it begins at position 0.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -129,4 +150,16 @@ class PlanData:
     component_entries: npt.NDArray[np.int64]
     rows: npt.NDArray[np.uint16]
     starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
+    variation: Variation = PLAIN
+    begins: Beginning | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def first(self) -> int:
+        """The plan's first position in the run: everything else counts from there."""
+        return 0 if self.begins is None else self.begins.position
+
+    @property
+    def end(self) -> int | None:
+        """The position in the run that ends the plan; None when it has no end."""
+        return None if self.timeline.total is None else self.first + self.timeline.total

@@ -57,7 +57,8 @@ class PointerMap:
         group = _column(data.segments, "group")
         entries = Entries(self._entry_component, self._entry_segment, self._entry_count, group, len(data.components))
         self._found = lru_cache(maxsize=self.lanes.kept_chunks)(self._chunk)
-        self.permutation = Permutation(entries, order.seed, order.shuffle == "global", order.window_segments)
+        shuffled = order.shuffle == "global"
+        self.permutation = Permutation(entries, order.seed, shuffled, order.window_segments, data.variation)
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
         self._segment_offset = _column(data.segments, "offset")
@@ -99,8 +100,13 @@ class PointerMap:
 
         Lanes of one round are ahead of each other: inside it a later epoch may come first.
         """
-        for epoch in count():
+        start = self.data.variation.start
+        for epoch in count(0 if start is None else int(start.first_epoch[component])):
             place = self.permutation.place_of(epoch, component, entry, rank)
+            if place is None:
+                if self.permutation.is_excluded(entry, rank):
+                    return
+                continue
             position = self.lanes.position_of(component, place)
             if position is None or position - position % self.lanes.round_size >= limit:
                 return

@@ -43,9 +43,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.step < 0:
         raise PlanError(f"--step is {arguments.step}; steps are counted from 0")
     start = arguments.step * arguments.batch
-    total = plan.data.timeline.total
-    if total is not None and start >= total:
-        raise PlanError(f"step {arguments.step} is behind the end: the plan has {total // arguments.batch} whole steps")
+    end = plan.end
+    if end is not None and start >= end:
+        raise PlanError(f"step {arguments.step} is behind the end: the plan has {end // arguments.batch} whole steps")
     _print_documents(plan.samples(start, start + arguments.batch), start, arguments.json)
     return 0
 

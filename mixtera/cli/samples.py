@@ -85,7 +85,7 @@ def print_arrow(plan: Plan, start: int, stop: int | None) -> None:
     """One Arrow IPC stream: the content columns, `component`, `sample`, `position`."""
     import pyarrow as pa
 
-    _, sample = next(batches(plan, 0, 1))
+    _, sample = next(batches(plan, plan.start, plan.start + 1))
     with pa.ipc.new_stream(sys.stdout.buffer, _with_position(0, sample).schema) as writer:
         for first, batch in batches(plan, start, stop):
             writer.write_batch(_with_position(first, batch))

@@ -38,6 +38,7 @@ def shares(plan: Plan, start: int, stop: int) -> list[Share]:
     """The shares of the positions [start, stop), counted from the pointers; no sample is read."""
     import numpy as np
 
+    start, stop = start - plan.start, stop - plan.start
     counts = np.zeros(len(plan.data.components), np.int64)
     for first in range(start, stop, _BLOCK):
         found = plan.pointers.range(first, min(first + _BLOCK, stop))

@@ -21,7 +21,7 @@ _USAGE: Final = 2
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
     parser.add_argument("given", metavar="SPEC|PLAN", help="a spec, whose sources are indexed, or a plan's directory")
-    parser.add_argument("--start", type=whole_number(0), default=0, metavar="P", help="first position (default: 0)")
+    parser.add_argument("--start", type=whole_number(0), metavar="P", help="first position (default: the plan's)")
     parser.add_argument(
         "--limit", type=whole_number(0), metavar="N", help="samples at most (default: to the end of the plan)"
     )
@@ -53,32 +53,32 @@ def run(arguments: argparse.Namespace) -> int:
         complain("mixtera stream: --format arrow is binary; send it to a file or a program")
         return _USAGE
     plan = plan_of(arguments.given, arguments.catalog, arguments.engine, dict(arguments.remap or ()))
-    stop = _stop(plan, arguments.start, arguments.limit)
-    if stop is not None and arguments.start >= stop and arguments.limit != 0:
-        note(arguments, f"nothing at position {arguments.start:,}: the plan ends at {stop:,}")
+    start = plan.start if arguments.start is None else arguments.start
+    stop = _stop(plan, start, arguments.limit)
+    if stop is not None and start >= stop and arguments.limit != 0:
+        note(arguments, f"nothing at position {start:,}: the plan ends at {stop:,}")
     if arguments.stats:
-        _write_stats(arguments, plan, stop)
+        _write_stats(arguments, plan, start, stop)
     else:
         from mixtera.cli.samples import PRINTERS
 
-        PRINTERS[form](plan, arguments.start, stop)
+        PRINTERS[form](plan, start, stop)
     return 0
 
 
 def _stop(plan: Plan, start: int, limit: int | None) -> int | None:
     """The position after the last that is asked for; None for a plan without end and no limit."""
-    total = plan.data.timeline.total
     if limit is None:
-        return total
-    return start + limit if total is None else min(start + limit, total)
+        return plan.end
+    return start + limit if plan.end is None else min(start + limit, plan.end)
 
 
-def _write_stats(arguments: argparse.Namespace, plan: Plan, stop: int | None) -> None:
+def _write_stats(arguments: argparse.Namespace, plan: Plan, start: int, stop: int | None) -> None:
     if stop is None:
         raise PlanError(f"plan {plan.name!r} has no end: --stats needs --limit N")
     from mixtera.cli.shares import as_json, as_text, shares
 
-    found = shares(plan, arguments.start, max(arguments.start, stop))
+    found = shares(plan, start, max(start, stop))
     if arguments.json or arguments.format == "jsonl":
         write_json(as_json(found))
     else:

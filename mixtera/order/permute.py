@@ -3,21 +3,26 @@
 An *entry* is a segment as one component sees it: the segment and how many samples of the component lie in it. For each
 epoch the segments are permuted by a keyed hash, the same for all components, so that they pass through the files
 together; groups of segments that can only be read together stay together. Then the samples of a few consecutive
-entries, a *window*, are permuted among themselves.
+entries, a *window*, are permuted among themselves. A component may also have file order, or a sequence of its own.
 
 All components are worked on at once: place p of component c has the number N_0 + … + N_(c−1) + p, and the entries,
-permuted inside their component, have ascending numbers too. So two searches find everything.
+permuted inside their component, have ascending numbers too. So two searches find everything. Samples that are left out
+are permuted with the others and then skipped.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mixtera.order.keys import key_of, keys
+from mixtera.order.leftout import Bools, LeftOut
+from mixtera.order.places import Places, Start
 from mixtera.order.seats import Int64s
 
 _GROUPS, _SEGMENTS, _WINDOWS = 1, 2, 3
@@ -37,7 +42,7 @@ class Entries:
     Attributes:
         component: [E] int64, ascending.
         segment: [E] int64, ascending inside a component.
-        count: [E] int64, samples of the component in the segment, at least 1.
+        count: [E] int64, samples of the component in the segment, at least 1; those that are left out too.
         group: [S] int64, group of each segment.
         components: K.
     """
@@ -49,39 +54,98 @@ class Entries:
     components: int
 
 
+@dataclass(frozen=True, eq=False)
+class Variation:
+    """What makes the order differ from the plain one: nothing, by default.
+
+    Attributes:
+        in_file_order: Components that are not shuffled.
+        sequences: Component → [its samples that are not excluded] their numbers inside the component, in the order in
+            which each epoch delivers them.
+        excluded: Samples that are left out in all epochs; None for none.
+        delivered: Samples that are left out in their component's first epoch, the excluded ones among them; None: only
+            those.
+        start: Where components begin; None: all at their first place.
+        component_keys: [K] int64, what the keys of each component are made of; None: its number.
+        segment_keys: [S] int64, likewise.
+    """
+
+    in_file_order: frozenset[int] = frozenset()
+    sequences: Mapping[int, npt.NDArray[np.integer]] = field(default_factory=dict)
+    excluded: LeftOut | None = None
+    delivered: LeftOut | None = None
+    start: Start | None = None
+    component_keys: Int64s | None = None
+    segment_keys: Int64s | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the order is the plain one."""
+        arrays = (self.excluded, self.delivered, self.start, self.component_keys, self.segment_keys)
+        return not self.in_file_order and not self.sequences and all(array is None for array in arrays)
+
+
+PLAIN: Final = Variation()
+
+
 @dataclass(frozen=True)
 class Epoch:
     """The permuted entries of one epoch, all components one after the other.
 
     Attributes:
+        number: Number of the epoch.
         entry: [E] int64, the entries in their order.
-        first: [E + 1] int64, number of the first sample of each of them.
+        first: [E + 1] int64, number of the first sample of each of them; what is left out is not counted.
+        whole_first: [E + 1] int64, the same with what is left out.
         window: [E] int64, window that each lies in; windows are numbered over all components.
         window_first: [W + 1] int64, number of the first sample of each window.
-        window_entry: [W] int64, index into `entry` of the first entry of each window.
+        window_whole_first: [W + 1] int64, the same with what is left out.
+        window_plain: [W] bool, windows whose samples are not permuted.
         window_key: [W] uint64.
+        complete: Whether nothing is left out.
     """
 
+    number: int
     entry: Int64s
     first: Int64s
+    whole_first: Int64s
     window: Int64s
     window_first: Int64s
-    window_entry: Int64s
+    window_whole_first: Int64s
+    window_plain: Bools
     window_key: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    complete: bool
 
 
 class Permutation:
     """Place → (entry, rank of the sample inside the entry). Caches the last few epochs."""
 
-    def __init__(self, entries: Entries, seed: int, shuffle: bool, window_segments: int) -> None:
-        self.entries, self.seed, self.shuffle, self.window_segments = entries, seed, shuffle, window_segments
-        sizes = np.bincount(entries.component, weights=None, minlength=entries.components)
-        totals = np.zeros(entries.components, np.int64)
-        np.add.at(totals, entries.component, entries.count)
-        self.samples = totals
-        self.sample_first = np.cumsum(totals) - totals
+    def __init__(
+        self, entries: Entries, seed: int, shuffle: bool, window_segments: int, variation: Variation = PLAIN
+    ) -> None:
+        self.entries, self.seed, self.window_segments = entries, seed, window_segments
+        self._variation = variation
+        sizes = np.bincount(entries.component, minlength=entries.components)
         self.entry_first = np.cumsum(sizes) - sizes
+        self.sample_first = np.concatenate([[0], np.cumsum(entries.count)])
+        """[E + 1] number of each entry's first sample, with what is left out; entries in their own order."""
+        self._plain = np.full(entries.components, not shuffle)
+        self._plain[list(variation.in_file_order)] = True
+        self._start = Start.of_new(entries.components) if variation.start is None else variation.start
+        self.samples = self._sizes(variation.excluded)
+        first = self.samples if variation.delivered is None else self._sizes(variation.delivered)
+        self.places = Places(self.samples, first, self._start)
+        self._sequenced = np.zeros(entries.components, np.bool_)
+        self._sequenced[list(variation.sequences)] = True
         self.epoch = lru_cache(maxsize=3)(self._epoch)
+        self._sequence = lru_cache(maxsize=8)(self._sequence_in)
+
+    def _sizes(self, left_out: LeftOut | None) -> Int64s:
+        """[K] samples of each component that are not left out."""
+        counts = self.entries.count if left_out is None else self.entries.count - left_out.count
+        totals = np.zeros(self.entries.components, np.int64)
+        np.add.at(totals, self.entries.component, counts)
+        return totals
 
     def find(self, component: Int64s, place: Int64s) -> tuple[Int64s, Int64s]:
         """Entry, and rank of the sample among the entry's samples, of some places.
@@ -93,35 +157,75 @@ class Permutation:
         Returns:
             Two [n] int64 arrays.
         """
-        epochs, within = np.divmod(place, self.samples[component])
-        number = self.sample_first[component] + within
+        epochs, within = self.places.split(component, place)
         if not len(epochs) or epochs.min() == epochs.max():
-            return self._find(int(epochs[0]) if len(epochs) else 0, number)
-        entry, rank = np.empty_like(number), np.empty_like(number)
+            return self._find(int(epochs[0]) if len(epochs) else 0, component, within)
+        entry, rank = np.empty_like(within), np.empty_like(within)
         for epoch in np.unique(epochs):
             mine = epochs == epoch
-            entry[mine], rank[mine] = self._find(int(epoch), number[mine])
+            entry[mine], rank[mine] = self._find(int(epoch), component[mine], within[mine])
         return entry, rank
 
-    def place_of(self, epoch: int, component: int, entry: int, rank: int) -> int:
-        """The place of a sample in an epoch: the inverse of `find`."""
+    def place_of(self, epoch: int, component: int, entry: int, rank: int) -> int | None:
+        """The place of a sample in an epoch: the inverse of `find`; None where it has none."""
+        within = self._within(epoch, component, entry, rank)
+        return None if within is None else self.places.joined(component, epoch, within)
+
+    def is_excluded(self, entry: int, rank: int) -> bool:
+        """Whether a sample has a place in no epoch."""
+        excluded = self._variation.excluded
+        return excluded is not None and bool(excluded.holds(self.sample_first[[entry]] + rank)[0])
+
+    def _within(self, epoch: int, component: int, entry: int, rank: int) -> int | None:
+        if self._sequenced[component]:
+            number = int(self.sample_first[entry]) + rank - self._first_of(component)
+            found = np.flatnonzero(self._sequence(component, epoch) == number)
+            return int(found[0]) if len(found) else None
         order = self.epoch(epoch)
         at = int(np.flatnonzero(order.entry[self._slice(component)] == entry)[0] + self.entry_first[component])
-        number = int(order.first[at]) + rank
-        if self.shuffle:
-            window = int(order.window[at])
-            first, last = order.window_first[window : window + 2]
-            inside = self._shuffled(order, np.array([window]))
-            number = int(first) + int(np.flatnonzero(inside[: last - first] == number - first)[0])
-        return epoch * int(self.samples[component]) + number - int(self.sample_first[component])
+        window = np.array([order.window[at]])
+        entries, ranks = self._delivered(order, window)
+        found = np.flatnonzero((entries == entry) & (ranks == rank))
+        if not len(found):
+            return None
+        return int(order.window_first[window[0]]) + int(found[0]) - int(order.first[self.entry_first[component]])
+
+    def _first_of(self, component: int) -> int:
+        return int(self.sample_first[self.entry_first[component]])
 
     def _slice(self, component: int) -> slice:
         stop = np.append(self.entry_first, len(self.entries.component))[component + 1]
         return slice(int(self.entry_first[component]), int(stop))
 
-    def _find(self, epoch: int, number: Int64s) -> tuple[Int64s, Int64s]:
+    def _find(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of some places of one epoch."""
+        if not self._variation.sequences:
+            return self._permuted(epoch, component, within)
+        entry, rank = np.empty_like(within), np.empty_like(within)
+        others = ~self._sequenced[component]
+        if others.any():
+            entry[others], rank[others] = self._permuted(epoch, component[others], within[others])
+        for one in np.unique(component[~others]).tolist():
+            mine = component == one
+            number = self._first_of(one) + self._sequence(one, epoch)[within[mine]].astype(np.int64)
+            at = np.searchsorted(self.sample_first, number, side="right") - 1
+            entry[mine], rank[mine] = at, number - self.sample_first[at]
+        return entry, rank
+
+    def _sequence_in(self, component: int, epoch: int) -> npt.NDArray[np.integer]:
+        """The samples of a component with a sequence that an epoch delivers: numbers inside the component."""
+        sequence = self._variation.sequences[component]
+        delivered = self._variation.delivered
+        if delivered is None or epoch != self._start.first_epoch[component]:
+            return sequence
+        return sequence[~delivered.holds(self._first_of(component) + sequence.astype(np.int64))]
+
+    def _permuted(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
         order = self.epoch(epoch)
-        if self.shuffle:
+        number = order.first[self.entry_first[component]] + within
+        if not order.complete:
+            return self._through_gaps(order, number)
+        if not self._plain.all():
             number = self._through_windows(order, number)
         at = np.searchsorted(order.first, number, side="right") - 1
         return order.entry[at], number - order.first[at]
@@ -132,20 +236,61 @@ class Permutation:
         first = order.window_first[touched]
         sizes = order.window_first[touched + 1] - first
         before = np.cumsum(sizes) - sizes
-        blocks = range(0, len(touched), SORTED_WINDOWS)
-        inside = np.concatenate([self._shuffled(order, touched[b : b + SORTED_WINDOWS]) for b in blocks] or [number])
+        inside = self._shuffled(order, touched)
         through: Int64s = first[which] + inside[before[which] + number - first[which]]
         return through
 
+    def _through_gaps(self, order: Epoch, number: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of some numbers where samples are left out."""
+        window = np.searchsorted(order.window_first, number, side="right") - 1
+        touched, which = _distinct(window, len(order.window_key))
+        entry, rank = self._delivered(order, touched)
+        first = order.window_first[touched]
+        sizes = order.window_first[touched + 1] - first
+        at = (np.cumsum(sizes) - sizes - first)[which] + number
+        return entry[at], rank[at]
+
+    def _delivered(self, order: Epoch, windows: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of all samples of some windows that are not left out, in their order."""
+        first = order.window_whole_first[windows]
+        sizes = order.window_whole_first[windows + 1] - first
+        whole = np.repeat(first, sizes) + self._shuffled(order, windows)
+        at = np.searchsorted(order.whole_first, whole, side="right") - 1
+        entry, rank = order.entry[at], whole - order.whole_first[at]
+        if order.complete:
+            return entry, rank
+        kept = ~self._left_out(order.number, entry, rank)
+        return entry[kept], rank[kept]
+
+    def _left_out(self, epoch: int, entry: Int64s, rank: Int64s) -> Bools:
+        number = self.sample_first[entry] + rank
+        excluded, delivered = self._variation.excluded, self._variation.delivered
+        left_out = np.zeros(len(number), np.bool_) if excluded is None else excluded.holds(number)
+        if delivered is not None:
+            first = self._start.first_epoch[self.entries.component[entry]] == epoch
+            left_out = np.where(first, delivered.holds(number), left_out)
+        return left_out
+
     def _shuffled(self, order: Epoch, windows: Int64s) -> Int64s:
-        """For each window, the indices of its samples in their permuted order; one window after the other.
+        """For each window, the indices of its samples in their permuted order; one window after the other."""
+        blocks = range(0, len(windows), SORTED_WINDOWS)
+        parts = [self._sorted(order, windows[block : block + SORTED_WINDOWS]) for block in blocks]
+        joined: Int64s = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        return joined
+
+    def _sorted(self, order: Epoch, windows: Int64s) -> Int64s:
+        """The same for at most `SORTED_WINDOWS` windows.
 
         Samples are ordered by (32-bit key, index): sorted as one integer with the window in front.
         """
-        sizes = order.window_first[windows + 1] - order.window_first[windows]
+        sizes = order.window_whole_first[windows + 1] - order.window_whole_first[windows]
         ordinal = np.repeat(np.arange(len(windows), dtype=np.uint64), sizes)
-        index = np.arange(len(ordinal)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        index: Int64s = np.arange(len(ordinal)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        if order.window_plain[windows].all():
+            return index
         key = keys(np.repeat(order.window_key[windows], sizes), index) >> np.uint64(64 - KEY_BITS)
+        if order.window_plain[windows].any():
+            key[np.repeat(order.window_plain[windows], sizes)] = 0
         packed = (
             (ordinal << np.uint64(KEY_BITS + INDEX_BITS)) | (key << np.uint64(INDEX_BITS)) | index.astype(np.uint64)
         )
@@ -154,26 +299,57 @@ class Permutation:
         return shuffled
 
     def _epoch(self, epoch: int) -> Epoch:
-        entries = self.entries
-        entry = self._permuted(epoch) if self.shuffle else np.arange(len(entries.component))
+        entries, variation = self.entries, self._variation
+        entry = np.arange(len(entries.component)) if self._plain.all() else self._entries_in(epoch)
         component = entries.component  # permuted inside each component, so unchanged
-        first = np.concatenate([[0], np.cumsum(entries.count[entry])])
+        whole_first = _sums(entries.count[entry])
+        left_out = self._left_out_counts(epoch)
+        first = whole_first if left_out is None else _sums((entries.count - left_out)[entry])
         inside = np.arange(len(entry)) - self.entry_first[component]
         starts = inside % self.window_segments == 0
-        window_entry = np.flatnonzero(starts)
-        window_key = keys(key_of(self.seed, _WINDOWS, epoch), component[window_entry])
-        window_key = keys(window_key, inside[window_entry] // self.window_segments)
-        window_first = np.append(first[window_entry], first[-1])
-        return Epoch(entry, first, np.cumsum(starts) - 1, window_first, window_entry, window_key)
+        heads = np.flatnonzero(starts)
+        named = component if variation.component_keys is None else variation.component_keys[component]
+        window_key = keys(key_of(self.seed, _WINDOWS, epoch), named[heads])
+        window_key = keys(window_key, inside[heads] // self.window_segments)
+        return Epoch(
+            number=epoch,
+            entry=entry,
+            first=first,
+            whole_first=whole_first,
+            window=np.cumsum(starts) - 1,
+            window_first=np.append(first[heads], first[-1]),
+            window_whole_first=np.append(whole_first[heads], whole_first[-1]),
+            window_plain=self._plain[component[heads]],
+            window_key=window_key,
+            complete=left_out is None,
+        )
 
-    def _permuted(self, epoch: int) -> Int64s:
-        """Entries by component, then the rank of their segment in this epoch."""
+    def _left_out_counts(self, epoch: int) -> Int64s | None:
+        """[E] samples of each entry that an epoch leaves out; None where it is none at all."""
+        excluded, delivered = self._variation.excluded, self._variation.delivered
+        counts = np.zeros(len(self.entries.count), np.int64) if excluded is None else excluded.count
+        if delivered is not None:
+            first = self._start.first_epoch[self.entries.component] == epoch
+            counts = np.where(first, delivered.count, counts)
+        return counts if counts.any() else None
+
+    def _entries_in(self, epoch: int) -> Int64s:
+        """Entries by component, then the rank of their segment in this epoch, or the segment in file order."""
         segments = len(self.entries.group)
+        named = self._variation.segment_keys
         by_group = keys(key_of(self.seed, _GROUPS, epoch), self.entries.group)
-        by_segment = keys(key_of(self.seed, _SEGMENTS, epoch), np.arange(segments))
+        by_segment = keys(key_of(self.seed, _SEGMENTS, epoch), np.arange(segments) if named is None else named)
         rank = np.empty(segments, np.int64)
         rank[np.lexsort((by_segment, by_group))] = np.arange(segments)
-        return np.argsort(self.entries.component * segments + rank[self.entries.segment])
+        place = rank[self.entries.segment]
+        if self._plain.any():
+            place = np.where(self._plain[self.entries.component], self.entries.segment, place)
+        return np.argsort(self.entries.component * segments + place)
+
+
+def _sums(counts: Int64s) -> Int64s:
+    sums: Int64s = np.concatenate([[0], np.cumsum(counts)])
+    return sums
 
 
 def _distinct(values: Int64s, bound: int) -> tuple[Int64s, Int64s]:

@@ -6,19 +6,52 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.artifact.model import ORDER_VERSION
-from mixtera.errors import StateError
+from mixtera.artifact.model import ORDER_VERSION, Beginning, PlanData
+from mixtera.errors import PlanError, StateError
 
 STATE_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PlanIdentity:
-    """What a state must agree with: the plan's name, its digest, and how many positions it has (None: no end)."""
+    """What a state must agree with.
+
+    Attributes:
+        name: The plan's name.
+        digest: Its digest.
+        end: The position that ends it; None: it has no end.
+        begins: Where it takes over from another plan, if it does.
+    """
 
     name: str
     digest: str
-    total: int | None
+    end: int | None
+    begins: Beginning | None = None
+
+    @classmethod
+    def of(cls, data: PlanData, digest: str) -> PlanIdentity:
+        """What states of a plan are checked against."""
+        return cls(data.name, digest, data.end, data.begins)
+
+    @property
+    def first(self) -> int:
+        """The plan's first position."""
+        return 0 if self.begins is None else self.begins.position
+
+    def counted(self, start: int | None) -> int:
+        """A position, counted from the plan's first; None is the first.
+
+        Raises:
+            PlanError: It lies before the first.
+        """
+        if start is None:
+            return 0
+        if self.begins is not None and start < self.first:
+            raise PlanError(
+                f"start is {start}, and plan {self.name!r} begins at position {self.first}, where it takes over from "
+                f"{self.begins.name!r}; leave `start` out"
+            )
+        return start - self.first
 
     def state_at(self, position: int) -> dict[str, object]:
         """The state after `position` samples of the global order: JSON values only."""
@@ -39,8 +72,22 @@ class PlanIdentity:
         version = _field(state, "version")
         if version != STATE_VERSION:
             raise StateError(f"the state has version {version!r}; this release reads version {STATE_VERSION}")
-        self._check_plan(state)
-        return self._checked_position(_field(state, "position"))
+        position = _field(state, "position")
+        if not self._is_handed_over(state, position):
+            self._check_plan(state)
+        return self._checked_position(position)
+
+    def _is_handed_over(self, state: Mapping[str, object], position: object) -> bool:
+        """Whether it is the state of the plan that this one continues, at the place where it does."""
+        begins = self.begins
+        if begins is None or _field(state, "plan") != begins.plan or _field(state, "order") != ORDER_VERSION:
+            return False
+        if position != begins.position:
+            raise StateError(
+                f"the state stands at position {position} of plan {begins.name!r}, and {self.name!r} continues that "
+                f"plan from position {begins.position}: compile it again with `--continue-from` this state"
+            )
+        return True
 
     def _check_plan(self, state: Mapping[str, object]) -> None:
         given = {
@@ -57,8 +104,8 @@ class PlanIdentity:
     def _checked_position(self, position: object) -> int:
         if isinstance(position, bool) or not isinstance(position, int):
             raise StateError(f"the state's position is {position!r}; it must be a whole number")
-        if position < 0 or (self.total is not None and position > self.total):
-            limit = "at least 0" if self.total is None else f"between 0 and {self.total}"
+        if position < self.first or (self.end is not None and position > self.end):
+            limit = f"at least {self.first}" if self.end is None else f"between {self.first} and {self.end}"
             raise StateError(f"the state's position is {position}; in plan {self.name!r} it must be {limit}")
         return position
 

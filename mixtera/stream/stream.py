@@ -39,7 +39,7 @@ class Stream:
         batch_size: int,
         rank: int = 0,
         world_size: int = 1,
-        start: int = 0,
+        start: int | None = None,
         worker: int = 0,
         workers: int = 1,
         columns: Sequence[str] | None = None,
@@ -53,7 +53,7 @@ class Stream:
             batch_size: Samples of a batch of this rank.
             rank: This reader's rank, from 0.
             world_size: Ranks.
-            start: First position of the run, over all ranks.
+            start: Position to begin at, over all ranks; the plan's first by default.
             worker: Worker of this rank, from 0: it takes the steps ≡ worker mod `workers`.
             workers: Workers of this rank.
             columns: Content columns to read; all by default.
@@ -63,13 +63,15 @@ class Stream:
             PlanError: A number is out of its range, or the plan has no such column.
         """
         self._data = data
-        self._identity = PlanIdentity(data.name, digest, data.timeline.total)
+        self._identity = PlanIdentity.of(data, digest)
+        self._first = data.first  # below, positions count from there
         self._columns = chosen_columns(data, columns)
         self._budget_bytes = budget_bytes
         self._batches: Batches | None = None
         self._finalizer: weakref.finalize[..., Stream] | None = None
         self._failed = False
-        self._rewind(Consumer(batch_size, rank, world_size, start, data.timeline.total, worker, workers))
+        begin = self._identity.counted(start)
+        self._rewind(Consumer(batch_size, rank, world_size, begin, data.timeline.total, worker, workers))
 
     def __iter__(self) -> Stream:
         return self
@@ -108,7 +110,7 @@ class Stream:
     def position(self) -> int:
         """Samples of the global order that are delivered when every reader is at this reader's step."""
         position = self._consumer.start + self._next - self._consumer.first
-        return position if self._consumer.total is None else min(position, self._consumer.total)
+        return self._first + (position if self._consumer.total is None else min(position, self._consumer.total))
 
     def state_dict(self) -> dict[str, object]:
         """The state after the last delivered batch: JSON values, the same on every rank at the same step."""
@@ -123,7 +125,7 @@ class Stream:
         position = self._identity.position_of(state)
         self.close()
         self._failed = False
-        self._rewind(replace(self._consumer, start=position))
+        self._rewind(replace(self._consumer, start=position - self._first))
 
     def close(self) -> None:
         """End the background thread and close all files; the next batch opens them again, at the same position."""

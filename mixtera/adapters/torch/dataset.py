@@ -30,7 +30,7 @@ class MixteraDataset(IterableDataset[Batch]):
         batch_size: int,
         rank: int | None = None,
         world_size: int | None = None,
-        start: int = 0,
+        start: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> None:
         """Prepare the data set; nothing is read yet.
@@ -40,7 +40,7 @@ class MixteraDataset(IterableDataset[Batch]):
             batch_size: Samples per batch of this rank.
             rank: This process's rank; see `mixtera.adapters.torch.ranks.resolved` for the default.
             world_size: Ranks in total.
-            start: First position of the run, over all ranks.
+            start: Position to begin at, over all ranks; the plan's first by default.
             columns: Content columns to read; all by default.
 
         Raises:

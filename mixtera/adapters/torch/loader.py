@@ -26,7 +26,7 @@ def loader(
     num_workers: int = 0,
     rank: int | None = None,
     world_size: int | None = None,
-    start: int = 0,
+    start: int | None = None,
     columns: Sequence[str] | None = None,
     prefetch_factor: int | None = None,
     multiprocessing_context: BaseContext | str | None = None,
@@ -39,7 +39,7 @@ def loader(
         num_workers: Processes that read and decode; 0 reads in this process, with a thread that reads ahead.
         rank: This process's rank; see `mixtera.adapters.torch.ranks.resolved` for the default.
         world_size: Ranks in total.
-        start: First position of the run, over all ranks.
+        start: Position to begin at, over all ranks; the plan's first by default.
         columns: Content columns to read; all by default.
         prefetch_factor: Messages of about 512 KiB that each worker sends ahead (PyTorch's default: 2).
         multiprocessing_context: How workers are started: `fork`, `forkserver` or `spawn`.

@@ -47,12 +47,13 @@ class MessageDataset(IterableDataset[Message | Failure]):
         batch_size: int,
         rank: int,
         world_size: int,
-        start: int,
+        start: int | None,
         columns: Sequence[str] | None,
     ) -> None:
-        self.handle, self.batch_size, self.start = handle, batch_size, start
+        self.handle, self.batch_size = handle, batch_size
+        self.start = handle.plan.start if start is None else start
         self._rank, self._world_size, self._columns = rank, world_size, columns
-        self.stream(start)
+        self.stream(self.start)
 
     @property
     def step_size(self) -> int:
