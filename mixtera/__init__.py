@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         StateError,
         StorageError,
     )
-    from mixtera.explanation import Explanation, explain
+    from mixtera.explanation import Explanation
+    from mixtera.explanation.explain import explain
     from mixtera.plan import Plan
     from mixtera.spec import Spec, load
     from mixtera.stream import Stream

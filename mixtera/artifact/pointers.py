@@ -54,11 +54,9 @@ class PointerMap:
         self._entry_segment = _column(data.entries, "segment")
         self._entry_count = _column(data.entries, "count")
         self._entry_row = np.cumsum(self._entry_count) - self._entry_count
-        group = _column(data.segments, "group")
-        entries = Entries(self._entry_component, self._entry_segment, self._entry_count, group, len(data.components))
         self._found = lru_cache(maxsize=self.lanes.kept_chunks)(self._chunk)
         shuffled = order.shuffle == "global"
-        self.permutation = Permutation(entries, order.seed, shuffled, order.window_segments, data.variation)
+        self.permutation = Permutation(entries_of(data), order.seed, shuffled, order.window_segments, data.variation)
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
         self._segment_offset = _column(data.segments, "offset")
@@ -151,6 +149,18 @@ class PointerMap:
         start = offset + self.data.starts[at].astype(np.int64)
         stop = offset + self.data.starts[at + 1].astype(np.int64)
         return np.where(has, start, -1), np.where(has, stop, -1)
+
+
+def entries_of(data: PlanData) -> Entries:
+    """The entries of a plan, as the order needs them."""
+    sizes = np.diff(data.component_entries)
+    component = np.repeat(np.arange(len(sizes)), sizes)
+    segment, count_, group = (
+        _column(data.entries, "segment"),
+        _column(data.entries, "count"),
+        _column(data.segments, "group"),
+    )
+    return Entries(component, segment, count_, group, len(data.components))
 
 
 def _column(table: pa.Table, name: str) -> Int64s:

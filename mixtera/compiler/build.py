@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import count
 
 from mixtera.catalog.model import IndexedSource
-from mixtera.compiler.inputs import Catalog
-from mixtera.compiler.leaves import by_columns, leaves
+from mixtera.compiler.leaves import by_columns, leaves, sort_keys
 from mixtera.compiler.nodes import Branch, Choose, Condition, Constant, Emit, Outcome, Scan, Take, emit
 from mixtera.contracts.properties import LIST_TYPES, PropertyType
 from mixtera.errors import SpecError
 from mixtera.registry import format_named
 from mixtera.spec.issues import Issues, suggestion
-from mixtera.spec.model import Grouped, Parts, Source, Spec
+from mixtera.spec.model import Grouped, Parts, SortKey, Source, Spec
+from mixtera.spec.order import SORTABLE, unsortable
 from mixtera.spec.predicate import Predicate
 from mixtera.spec.typing import check_types
 
@@ -35,23 +35,23 @@ class SourcePlan:
         return self.plan.offsets
 
 
-def build(spec: Spec, catalog: Catalog) -> tuple[SourcePlan, ...]:
+def build(spec: Spec, indexed: Sequence[IndexedSource], beside: Sequence[str] = ()) -> tuple[SourcePlan, ...]:
     """The logical plan of every source, as the spec says it: no rule has seen it.
 
+    Args:
+        spec: The spec.
+        indexed: The snapshots of its sources, in its order.
+        beside: Properties that leave the engine with the labels, beside those that the spec's groups, split and
+            curricula need.
+
     Raises:
-        SpecError: Predicates do not fit the types, or a `by` column is a list; all such issues at once.
-        CatalogError: A source is not indexed, or was indexed differently.
+        SpecError: Predicates do not fit the types, or a `by` cannot be used; all such issues at once.
     """
-    indexed = [catalog.source(source) for source in spec.sources]
-    return plans(spec, indexed)
-
-
-def plans(spec: Spec, indexed: Sequence[IndexedSource]) -> tuple[SourcePlan, ...]:
-    """Like `build`, over snapshots at hand, one per source of the spec."""
-    every = _all_types(indexed)
+    every = all_types(indexed)
     issues = Issues()
+    check_curricula(sort_keys(leaves(spec.mixture, spec.order)), indexed, issues)
     found = [
-        SourcePlan(source, table, _plan(spec, source, table, every, issues))
+        SourcePlan(source, table, _plan(spec, source, table, every, beside, issues))
         for source, table in zip(spec.sources, indexed, strict=True)
     ]
     if issues.found:
@@ -59,12 +59,19 @@ def plans(spec: Spec, indexed: Sequence[IndexedSource]) -> tuple[SourcePlan, ...
     return tuple(found)
 
 
-def _all_types(indexed: Sequence[IndexedSource]) -> dict[str, PropertyType]:
+def has_offsets(source: Source) -> bool:
+    """Whether the records of a source lie at byte offsets."""
+    return format_named(source.format).offsets == "always"
+
+
+def all_types(indexed: Sequence[IndexedSource]) -> dict[str, PropertyType]:
     """Type of every property, of the first source that has it."""
     return {name: type_ for table in reversed(indexed) for name, type_ in table.types.items()}
 
 
-def _plan(spec: Spec, source: Source, table: IndexedSource, every: Types, issues: Issues) -> Emit:
+def _plan(
+    spec: Spec, source: Source, table: IndexedSource, every: Types, beside: Sequence[str], issues: Issues
+) -> Emit:
     own = tuple((name, type_) for name, type_ in table.types.items())
     missing = tuple((name, type_) for name, type_ in every.items() if name not in table.types)
     scan = Scan(source.name, table.table, own, missing)
@@ -79,8 +86,37 @@ def _plan(spec: Spec, source: Source, table: IndexedSource, every: Types, issues
     for leaf in leaves(spec.mixture):
         if leaf.group is not None:
             _check_by(leaf.group, scan.types, issues)
-    offsets = format_named(source.format).offsets == "always"
-    return emit(scan, condition, outcome, offsets, by_columns(spec.mixture))
+    keys = sort_keys(leaves(spec.mixture, spec.order))
+    marks = tuple((mark_name(key, keys), typed(key.value)) for key in keys if not isinstance(key.value, str))
+    return emit(scan, condition, outcome, has_offsets(source), _columns(spec, keys, beside), marks)
+
+
+def _columns(spec: Spec, keys: Sequence[SortKey], beside: Sequence[str]) -> tuple[str, ...]:
+    """Properties that leave the engine with the labels, each once."""
+    split = () if spec.holdout is None or spec.holdout.by is None else (spec.holdout.by,)
+    sorted_by = (key.value for key in keys if isinstance(key.value, str))
+    return tuple(dict.fromkeys((*by_columns(spec.mixture), *split, *sorted_by, *beside)))
+
+
+def mark_name(key: SortKey, keys: Sequence[SortKey]) -> str:
+    """The name under which the truth of a sort key that is a predicate leaves the engine."""
+    return f"sort_{[other.text for other in keys].index(key.text)}"
+
+
+def check_curricula(keys: Sequence[SortKey], indexed: Sequence[IndexedSource], issues: Issues) -> None:
+    """Report properties that no curriculum can go by."""
+    for key in keys:
+        kinds = (
+            {table.types[key.value] for table in indexed if key.value in table.types}
+            if isinstance(key.value, str)
+            else set()
+        )
+        for kind in sorted(kinds - set(SORTABLE)):
+            issues.add(key.place, unsortable(key.text, kind))
+        if len(kinds) > 1 and kinds <= set(SORTABLE) and kinds != {"int64", "float64"}:
+            issues.add(
+                key.place, f"by: {key.text} is {' and '.join(sorted(kinds))} in different sources; index it as one type"
+            )
 
 
 def _outcome(parts: Parts, labels: Iterator[int], typed: Callable[[Predicate], Predicate]) -> Outcome:

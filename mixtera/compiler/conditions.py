@@ -63,7 +63,8 @@ def rewrite(condition: Condition, leaf: Callable[[Predicate], Condition]) -> Con
 def with_conditions(plan: Emit, change: Callable[[Condition], Condition]) -> Emit:
     """The plan with every condition of it changed."""
     outcome = _outcome(plan.input.outcome, change)
-    return emit(plan.scan, change(plan.filter), outcome, plan.offsets, plan.by)
+    marks = tuple((name, change(condition)) for name, condition in plan.marks)
+    return emit(plan.scan, change(plan.filter), outcome, plan.offsets, plan.by, marks)
 
 
 def _outcome(outcome: Outcome, change: Callable[[Condition], Condition]) -> Outcome:
@@ -96,6 +97,6 @@ def labels_of(outcome: Outcome) -> Iterator[int]:
 
 def used_columns(plan: Emit) -> tuple[str, ...]:
     """Columns that the conditions and groups of a plan name, each once."""
-    found = [plan.filter, *conditions_of(plan.input.outcome)]
+    found = [plan.filter, *conditions_of(plan.input.outcome), *(condition for _, condition in plan.marks)]
     named = [name for condition in found if not isinstance(condition, Constant) for name in columns(condition)]
     return tuple(dict.fromkeys([*named, *plan.by]))

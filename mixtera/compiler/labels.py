@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mixtera.compiler.build import SourcePlan
+from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.groups import Codes, GroupEncoder, Key
 from mixtera.compiler.leaves import Leaf
@@ -15,6 +17,8 @@ from mixtera.compiler.lower import lower
 from mixtera.compiler.nodes import NO_LABEL
 from mixtera.compiler.rows import Numbering, Rows
 from mixtera.compiler.scratch import scratch
+from mixtera.compiler.sorting import SortValues
+from mixtera.compiler.split import Split
 from mixtera.compiler.starts import Starts, Unsigned
 from mixtera.contracts.engine import Engine
 from mixtera.errors import Issue, SpecError
@@ -30,8 +34,10 @@ class Labels:
         codes: [rows] code of each row; `none` where it is not selected.
         none: See `codes`.
         groups: Per leaf with a `by`: value → code. Other leaves have their label as code.
-        counts: [sources, codes] samples.
+        counts: [sources, codes] samples that are not excluded.
+        whole: [sources, codes] samples, excluded ones too.
         kept: [sources] samples that pass the filter.
+        held_out: [sources] samples of them that lie on the other side of the split.
         offset: [segments] first byte of each; −1 where the format has no offsets.
         starts: Where records start; see `mixtera.artifact.model`.
     """
@@ -40,12 +46,27 @@ class Labels:
     none: int
     groups: Mapping[int, Mapping[Key, int]]
     counts: Int64s
+    whole: Int64s
     kept: Int64s
+    held_out: Int64s
     offset: Int64s
     starts: Unsigned
 
 
-def gather(plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], engine: Engine) -> Labels:
+@dataclass(frozen=True)
+class Beside:
+    """What is done with the rows beside labelling them: on which side of a split they are, which are excluded, and
+    what curricula sort them by.
+    """
+
+    split: Split | None
+    exclusions: Exclusions
+    sorting: SortValues
+
+
+def gather(
+    plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], engine: Engine, beside: Beside
+) -> Labels:
     """Label every row of every source.
 
     Args:
@@ -53,6 +74,7 @@ def gather(plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf]
         index: Their files.
         leaves: What the labels mean.
         engine: Runs the expressions; its rows may come in any order.
+        beside: What else is done with the rows.
 
     Raises:
         EngineError: The engine failed.
@@ -60,7 +82,7 @@ def gather(plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf]
         SpecError: A `by` has more values than a plan can hold.
     """
     for wide in (False, True):
-        gathering = _Gathering(plans, index, leaves, wide)
+        gathering = _Gathering(plans, index, leaves, beside, wide)
         for number in range(len(plans)):
             gathering.run(number, engine)
         if not gathering.starts.overflow:
@@ -69,8 +91,10 @@ def gather(plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf]
 
 
 class _Gathering:
-    def __init__(self, plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], wide: bool) -> None:
-        self._plans, self._index = plans, index
+    def __init__(
+        self, plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], beside: Beside, wide: bool
+    ) -> None:
+        self._plans, self._index, self._beside = plans, index, beside
         self._groups = [leaf for leaf in leaves if leaf.group is not None]
         small = not self._groups and len(leaves) < 255
         self._none = 255 if small else 65535
@@ -79,6 +103,7 @@ class _Gathering:
         self._codes.fill(self._none)
         self._given = Codes(len(leaves))
         self._kept = np.zeros(len(plans), np.int64)
+        self._held_out = np.zeros(len(plans), np.int64)
         self.starts = Starts(index, wide)
 
     def run(self, number: int, engine: Engine) -> None:
@@ -91,13 +116,26 @@ class _Gathering:
         constants = {name: source.source.name if name == "dataset" else None for name in plan.by if name not in own}
         encoder = GroupEncoder(self._groups, constants, self._given)
         numbering = Numbering(self._index, number, source.source.name)
+        columns = [*(name for name in plan.by if name in own), *(name for name, _ in plan.marks)]
         for batch in engine.batches(lower(plan)):
             if batch.num_rows:
-                rows = numbering.rows(batch, plan.offsets, [name for name in plan.by if name in own])
+                rows = numbering.rows(batch, plan.offsets, columns)
                 self._kept[number] += len(rows.number)
+                rows = self._on_this_side(number, rows)
                 self._take(rows.take(rows.label != NO_LABEL), encoder, numbering)
         if self._kept[number] > source.indexed.rows:
             raise numbering.twice()
+
+    def _on_this_side(self, number: int, rows: Rows) -> Rows:
+        """The rows on this side of the split; lists of exclusions and curricula see them pass."""
+        beside = self._beside
+        beside.exclusions.see(number, rows)
+        if beside.split is not None:
+            kept = beside.split.kept(number, rows)
+            self._held_out[number] += len(kept) - int(kept.sum())
+            rows = rows.take(kept)
+        beside.sorting.see(number, rows)
+        return rows
 
     def _take(self, rows: Rows, encoder: GroupEncoder, numbering: Numbering) -> None:
         if not len(rows.number):
@@ -131,15 +169,19 @@ class _Gathering:
         """Everything gathered."""
         codes = self._codes[:-1]
         offset, starts = self.starts.finish(codes, self._none)
-        return Labels(codes, self._none, self._given.found, self._counts(codes), self._kept, offset, starts)
+        whole = self._counts(codes, None)
+        excluded = self._beside.exclusions.rows
+        counts = self._counts(codes, excluded) if len(excluded) else whole
+        return Labels(codes, self._none, self._given.found, counts, whole, self._kept, self._held_out, offset, starts)
 
-    def _counts(self, codes: Unsigned) -> Int64s:
+    def _counts(self, codes: Unsigned, excluded: npt.NDArray[np.bool_] | None) -> Int64s:
         counts = np.zeros((len(self._plans), self._given.next), np.int64)
         for source, (start, stop) in enumerate(
             zip(self._index.source_files, self._index.source_files[1:], strict=False)
         ):
             last = self._index.first[stop]
             for first in range(self._index.first[start], last, _COUNTED):
-                part = codes[first : min(first + _COUNTED, last)]
+                rows = slice(first, min(first + _COUNTED, last))
+                part = codes[rows] if excluded is None else codes[rows][~excluded[rows]]
                 counts[source] += np.bincount(part, minlength=self._none + 1)[: self._given.next]
         return counts

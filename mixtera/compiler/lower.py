@@ -47,13 +47,14 @@ def arrow_schema(types: Mapping[str, PropertyType]) -> pa.Schema:
 
 
 def lower(plan: Emit) -> ir.Table:
-    """The expression of a plan: file_id, row, offset and length, label (int32), and the columns that make groups."""
+    """The expression of a plan: file_id, row, offset and length, label (int32), columns beside it, and marks."""
     table = selected(plan)
     own = dict(plan.scan.columns)
     by = {name: table[name] for name in plan.by if name in own}
     label = _outcome(plan.input.outcome, table, own).cast("int32")
     columns = {name: table[name] for name in (_POSITION + _BYTES if plan.offsets else _POSITION)}
-    return table.select(**columns, label=label, **by)
+    marks = {name: condition(mark, table, own) for name, mark in plan.marks}
+    return table.select(**columns, label=label, **by, **marks)
 
 
 def selected(plan: Emit) -> ir.Table:

@@ -93,12 +93,15 @@ class Emit:
     Attributes:
         input: What gives the label.
         offsets: Whether `offset` and `length` are needed.
-        by: Property columns that make groups.
+        by: Property columns that leave the engine with the label: they make groups, or a split, an exclusion or a
+            curriculum goes by them.
+        marks: Conditions whose truth leaves the engine with the label, by name.
     """
 
     input: Assign
     offsets: bool
     by: tuple[str, ...] = field(default=())
+    marks: tuple[tuple[str, Condition], ...] = ()
 
     @property
     def scan(self) -> Scan:
@@ -111,7 +114,14 @@ class Emit:
         return self.input.input.condition if isinstance(self.input.input, Select) else Constant(True)
 
 
-def emit(scan: Scan, condition: Condition, outcome: Outcome, offsets: bool, by: tuple[str, ...]) -> Emit:
+def emit(
+    scan: Scan,
+    condition: Condition,
+    outcome: Outcome,
+    offsets: bool,
+    by: tuple[str, ...],
+    marks: tuple[tuple[str, Condition], ...] = (),
+) -> Emit:
     """Put a plan together; a filter that is true is left out."""
     selected = scan if condition == Constant(True) else Select(scan, condition)
-    return Emit(Assign(selected, outcome), offsets, by)
+    return Emit(Assign(selected, outcome), offsets, by, marks)

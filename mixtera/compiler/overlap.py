@@ -50,7 +50,7 @@ def overlap(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> li
         EngineError: The engine failed.
     """
     found: dict[tuple[str, str], int] = {}
-    plans = build(spec, catalog)
+    plans = build(spec, [catalog.source(source) for source in spec.sources])
     with session(engine, plans) as running:
         for plan in plans:
             if plan.indexed.data_files:

@@ -13,17 +13,21 @@ from tempfile import mkdtemp
 import pyarrow as pa
 
 from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
-from mixtera.compiler.build import SourcePlan, build
+from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.entries import select
+from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.facts import facts, over_time
 from mixtera.compiler.feasible import check_budget
 from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
-from mixtera.compiler.labels import Labels, gather
-from mixtera.compiler.leaves import leaves
+from mixtera.compiler.labels import Beside, Labels, gather
+from mixtera.compiler.leaves import leaves, sort_keys
 from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
+from mixtera.compiler.sorting import SortValues
+from mixtera.compiler.split import Split
+from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
 from mixtera.order.exhaustion import Course, course
@@ -75,17 +79,25 @@ def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") ->
 
 
 def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
-    clock, numbered = Clock(), leaves(spec.mixture)
+    clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
-        plans = optimised(build(spec, catalog))
-        index = file_index([plan.indexed for plan in plans], [plan.offsets for plan in plans])
+        indexed = [catalog.source(source) for source in spec.sources]
+        index = file_index(indexed, [has_offsets(source) for source in spec.sources])
+        names = [source.name for source in spec.sources]
+        exclusions = Exclusions(spec.exclude, all_types(indexed), index, names)
+        plans = optimised(build(spec, indexed, exclusions.columns))
+        sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
+        split = None if spec.holdout is None else Split(spec.holdout, index, names)
     with clock.step("labels"), session(engine, plans) as running:
-        labels = gather(plans, index, numbered, running)
+        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting))
         name = running.name
+        exclusions.check()
     with clock.step("components"):
         found, mixture = members(spec, numbered, labels)
-        ahead = _course(spec.mixture.budget, mixture, [member.component for member in found if member.chosen])
-        data = _plan_data(spec, plans, index, labels, found, ahead.timeline)
+        chosen = [member for member in found if member.chosen]
+        ahead = _course(spec.mixture.budget, mixture, [member.component for member in chosen])
+        data = _plan_data(spec, plans, index, labels, chosen, ahead.timeline)
+        data = varied(data, chosen, index, exclusions.rows, sorting)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found)
     return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds}))
 
@@ -104,11 +116,11 @@ def _plan_data(
     plans: Sequence[SourcePlan],
     index: FileIndex,
     labels: Labels,
-    found: Sequence[Member],
+    chosen: Sequence[Member],
     timeline: Timeline,
 ) -> PlanData:
-    chosen = [member for member in found if member.chosen]
-    selection = select(index.segments, labels.codes, labels.none, [(member.code, member.samples) for member in chosen])
+    whole = labels.whole.sum(axis=0).tolist()
+    selection = select(index.segments, labels.codes, labels.none, [(m.code, whole[m.code]) for m in chosen])
     return PlanData(
         name=spec.name,
         sources=tuple(

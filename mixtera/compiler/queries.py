@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from mixtera.compiler.build import build
+from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
 from mixtera.compiler.pipeline import optimised, session
@@ -32,6 +32,10 @@ DIALECTS: Final[Mapping[str, str]] = {
 """Dialects that SQL can be printed in, and their names in Ibis."""
 
 
+def _plans(spec: Spec, catalog: Catalog) -> tuple[SourcePlan, ...]:
+    return build(spec, [catalog.source(source) for source in spec.sources])
+
+
 def expressions(spec: Spec, catalog: Catalog) -> dict[str, ir.Table]:
     """The unbound Ibis expression of every source.
 
@@ -39,7 +43,7 @@ def expressions(spec: Spec, catalog: Catalog) -> dict[str, ir.Table]:
         SpecError: The spec does not fit the data's types.
         CatalogError: A source is not indexed, or was indexed differently.
     """
-    return {plan.source.name: lower(plan.plan) for plan in optimised(build(spec, catalog))}
+    return {plan.source.name: lower(plan.plan) for plan in optimised(_plans(spec, catalog))}
 
 
 def sql(spec: Spec, catalog: Catalog, dialect: str = "duckdb") -> dict[str, str]:
@@ -58,6 +62,6 @@ def sql(spec: Spec, catalog: Catalog, dialect: str = "duckdb") -> dict[str, str]
 
 def analyze(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> dict[str, str]:
     """Run the expression of every source and return the engine's own account of it."""
-    plans = optimised(build(spec, catalog))
+    plans = optimised(_plans(spec, catalog))
     with session(engine, plans) as running:
         return {plan.source.name: running.analyze(lower(plan.plan)) for plan in plans}

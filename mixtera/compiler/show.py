@@ -65,7 +65,9 @@ def _lines(plan: Emit) -> Iterator[str]:
     scan = plan.scan
     named = [f"{name}: {type_}" for name, type_ in scan.columns]
     lacks = f" lacks [{', '.join(name for name, _ in scan.missing)}]" if scan.missing else ""
-    yield ", ".join(["emit file_id", "row", *(("offset", "length") if plan.offsets else ()), "label", *plan.by])
+    marks = [f"{name}: {show(condition)}" for name, condition in plan.marks]
+    bytes_ = ("offset", "length") if plan.offsets else ()
+    yield ", ".join(["emit file_id", "row", *bytes_, "label", *plan.by, *marks])
     yield "  assign"
     yield from _outcome(plan.input.outcome, "    ")
     if plan.filter != Constant(True):

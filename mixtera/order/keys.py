@@ -52,3 +52,32 @@ def keys(key: np.uint64 | UInt64s, indices: npt.NDArray[np.int64]) -> UInt64s:
         [n] uint64.
     """
     return mix(mix(indices.astype(np.uint64)) ^ key)
+
+
+def text_keys(key: np.uint64, offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]) -> UInt64s:
+    """The keys of some texts under a common key, of their bytes eight at a time.
+
+    Args:
+        key: What they have in common.
+        offsets: [n + 1] int64, where each text begins in `data`, and where the last one ends.
+        data: Their bytes.
+
+    Returns:
+        [n] uint64; the same text has the same key wherever it stands.
+    """
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    result = keys(key, lengths)
+    padded = np.concatenate([data, np.zeros(8, np.uint8)])
+    active = np.flatnonzero(lengths > 0)
+    word = 0
+    while len(active):
+        at = starts[active] + 8 * word
+        left = np.minimum(lengths[active] - 8 * word, 8)
+        value = np.zeros(len(active), np.uint64)
+        for byte in range(8):
+            found = padded[at + np.minimum(byte, left)].astype(np.uint64) << np.uint64(8 * byte)
+            value |= np.where(byte < left, found, np.uint64(0))
+        result[active] = mix(result[active] ^ value)
+        word += 1
+        active = active[lengths[active] > 8 * word]
+    return result

@@ -97,6 +97,14 @@ class Fields:
         self._issues.add(node.place, f"{name}: {describe(node)} is not allowed{hint}")
         return None
 
+    def flag(self, name: str) -> bool | None:
+        """True or false."""
+        node = self.node(name)
+        if node is None or (isinstance(node, Scalar) and isinstance(node.value, bool)):
+            return None if node is None else bool(node.value)
+        self._issues.add(node.place, f"{name}: expected true or false, found {describe(node)}")
+        return None
+
     def whole(self, name: str, least: int, most: int) -> int | None:
         """A whole number in [least, most]."""
         node = self.node(name)

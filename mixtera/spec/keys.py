@@ -13,6 +13,7 @@ JsonSchema: TypeAlias = Mapping[str, object]
 ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
+HOLDOUT_PARTS: Final = ("train", "holdout")
 UNITS: Final = ("samples",)
 WEIGHTINGS: Final = ("natural", "uniform")
 RAMPS: Final = ("linear", "cosine")
@@ -97,6 +98,13 @@ _PARTS: Final = (
         "With `components`: their weights over time, ascending; `weight` holds before the first entry.",
     ),
 )
+_SORTED_BY: Final[JsonSchema] = {
+    "anyOf": [
+        TEXT,
+        reference("sort_key"),
+        {"type": "array", "minItems": 1, "items": {"anyOf": [TEXT, reference("sort_key")]}},
+    ]
+}
 _LIMITS: Final = (
     Key("on_exhaust", {"enum": list(ON_EXHAUST)}, "What happens when a component runs out."),
     Key(
@@ -127,6 +135,18 @@ SPEC: Final = Section(
         ),
         Key("mixture", reference("mixture"), "What is mixed, in which proportion."),
         Key("order", reference("order"), "In which order."),
+        Key("holdout", reference("holdout"), "Keeps a part of the samples apart by a hash: a split that never leaks."),
+        Key(
+            "exclude",
+            {
+                "anyOf": [
+                    TEXT,
+                    reference("exclusion"),
+                    {"type": "array", "minItems": 1, "items": {"anyOf": [TEXT, reference("exclusion")]}},
+                ]
+            },
+            "Tables (.parquet, .csv, .jsonl, .arrow) of samples that are not delivered: ids, or values of properties.",
+        ),
         Key("tokens", {}, "Packs samples into token sequences.", later=True),
     ),
 )
@@ -196,6 +216,7 @@ COMPONENT: Final = Section(
         Key("weight", WEIGHT, "Weight among its siblings, on any scale. Required without a schedule."),
         *_LIMITS,
         *_PARTS,
+        Key("order", reference("own_order"), "The order inside the component. Default: that around it."),
     ),
 )
 WEIGHTS: Final = Section(
@@ -257,13 +278,65 @@ ORDER: Final = Section(
         Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
         Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
         Key("chunk_size", COUNT, "Samples that one reader fetches in one go. Default: 16384."),
-        Key("lanes", COUNT, "Chunks that are open at a time over the whole job. Default: 16; 1 without shuffle."),
+        Key(
+            "lanes",
+            COUNT,
+            "Chunks that are open at a time over the whole job. Default: 16; 1 without shuffle or with `by`.",
+        ),
         Key(
             "granule",
             COUNT,
             "Samples taken from a lane before the next; divides chunk_size. Default: the greatest common divisor of "
             "32 and chunk_size.",
         ),
-        Key("by", {}, "A curriculum: the property to sort by.", later=True),
+        Key(
+            "by",
+            _SORTED_BY,
+            "A curriculum: a property or an expression to sort by, ascending, or a list of them. Samples that are "
+            "equal stand in shuffled order, or in file order without shuffle; each epoch is the same.",
+        ),
+    ),
+)
+OWN_ORDER: Final = Section(
+    "the order of a component",
+    (
+        Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: that around it."),
+        Key(
+            "by",
+            {"anyOf": [_SORTED_BY, {"type": "array", "maxItems": 0}]},
+            "A curriculum inside the component, as in `order`; an empty list is none. Default: that around it.",
+        ),
+    ),
+)
+SORT_KEY: Final = Section(
+    "a key of `by`",
+    (
+        Key("value", TEXT, "A property (number, date, timestamp or bool), or a predicate: false before true.", True),
+        Key("descending", {"type": "boolean"}, "Large before small. Default: false."),
+    ),
+)
+HOLDOUT: Final = Section(
+    "holdout",
+    (
+        Key(
+            "fraction",
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            "How much is held out, such as 0.01.",
+            required=True,
+        ),
+        Key("salt", TEXT, "Any text; another one holds out other samples. Default: mixtera."),
+        Key("by", TEXT, "A property whose values are held out whole, such as a document's id or an author."),
+        Key("part", {"enum": list(HOLDOUT_PARTS)}, "Which side is meant: train or holdout. Default: train."),
+    ),
+)
+EXCLUSION: Final = Section(
+    "an exclusion",
+    (
+        Key("path", TEXT, "The table: a path or a URL.", required=True),
+        Key(
+            "columns",
+            {"type": "object", "minProperties": 1, "additionalProperties": TEXT},
+            "Property → column of the table. Default: the columns are named as the properties.",
+        ),
     ),
 )

@@ -28,6 +28,7 @@ from mixtera.spec.model import (
     Values,
     Weights,
 )
+from mixtera.spec.order import read_own_order
 from mixtera.spec.predicates import predicate_of
 from mixtera.spec.schedule import check_start, read_schedule
 
@@ -123,6 +124,7 @@ def _component(node: Node, scheduled: bool, known: Known, issues: Issues) -> Com
         fields.number("max_epochs", zero=False),
         _parts(fields, known, issues),
         fields.place,
+        read_own_order(fields, known, issues),
     )
     weighed = weight is not None or (scheduled and fields.is_absent("weight"))
     usable = name is not None and weighed and (fields.is_absent("where") or predicate is not None)

@@ -109,6 +109,7 @@ class Component:
         max_epochs: How often its samples may be delivered at most; None inherits from the parent.
         parts: The mixture inside it, or None for a leaf.
         place: Where it stands.
+        order: The order inside it; None inherits from the parent.
     """
 
     name: str
@@ -118,6 +119,37 @@ class Component:
     max_epochs: float | None
     parts: Parts | None
     place: Place
+    order: OwnOrder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key of a curriculum.
+
+    Attributes:
+        value: Name of a property, or a predicate: what it is false for comes first.
+        descending: Large before small. Samples without a value come last either way.
+        text: As it is written.
+        place: Where it stands.
+    """
+
+    value: str | Predicate
+    descending: bool
+    text: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class OwnOrder:
+    """The order inside a component, where it differs from the whole mixture's.
+
+    Attributes:
+        shuffle: See `Order`; None inherits.
+        by: Keys of a curriculum; None inherits, an empty tuple is none.
+    """
+
+    shuffle: Literal["global", "none"] | None
+    by: tuple[SortKey, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +224,48 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The order of the stream (DESIGN 2.4). All but `seed` in samples; `granule` divides `chunk_size`."""
+    """The order of the stream (DESIGN 2.4). Sizes in samples; `granule` divides `chunk_size`; `by` is a curriculum."""
 
     seed: int = 0
     shuffle: Literal["global", "none"] = "global"
     chunk_size: int = 16384
     lanes: int = 16
     granule: int = 32
+    by: tuple[SortKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """A part of the samples that is kept apart by a hash, the same whatever the mixture.
+
+    Attributes:
+        fraction: How much is held out, about; between 0 and 1.
+        salt: Another salt holds out other samples.
+        by: Property whose values are held out whole (a document, an author, a repository); None: each sample alone.
+        part: Which side of the split this spec is about.
+        place: Where it stands.
+    """
+
+    fraction: float
+    salt: str
+    by: str | None
+    part: Literal["train", "holdout"]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A list of samples that are not delivered.
+
+    Attributes:
+        path: Path or URL of a table: ids, or values of properties.
+        columns: Property → column of the table; empty: the columns are named as the properties.
+        place: Where it stands.
+    """
+
+    path: str
+    columns: tuple[tuple[str, str], ...]
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +279,8 @@ class Spec:
         mixture: The mixture.
         order: The order.
         file: The file it was read from, as the user gave it.
+        holdout: The split of the samples; None: there is none.
+        exclude: Lists of samples that are not delivered.
     """
 
     name: str
@@ -220,6 +289,8 @@ class Spec:
     mixture: Mixture
     order: Order
     file: str
+    holdout: Holdout | None = None
+    exclude: tuple[Exclusion, ...] = ()
 
     @property
     def property_names(self) -> tuple[str, ...]:

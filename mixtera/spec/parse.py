@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Final, Literal, cast
+from typing import Final
 
 from mixtera.errors import SpecError
 from mixtera.spec import keys
@@ -16,9 +15,11 @@ from mixtera.spec.include import Merged, read_merged
 from mixtera.spec.issues import Issues, TooManyIssues
 from mixtera.spec.known import Known
 from mixtera.spec.mixture import read_mixture
-from mixtera.spec.model import Order, Source, Spec
+from mixtera.spec.model import Source, Spec
+from mixtera.spec.order import read_order
 from mixtera.spec.predicates import predicate_of
 from mixtera.spec.sources import read_sources
+from mixtera.spec.split import read_exclusions, read_holdout
 
 _NEEDED: Final = {"sources": "named sets of files", "mixture": "components with weights, or `by`"}
 
@@ -55,9 +56,10 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     predicate = None if where is None else predicate_of(where, "filter", known, issues)
     node = fields.mapping("mixture")
     mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
-    order = _order(fields, issues)
+    order = read_order(fields, known, issues)
+    holdout, exclude = read_holdout(fields, known, issues), read_exclusions(fields, known, issues)
     name = _name(fields, file, issues)
-    return None if mixture is None else Spec(name, sources, predicate, mixture, order, file)
+    return None if mixture is None else Spec(name, sources, predicate, mixture, order, file, holdout, exclude)
 
 
 def _check_needed(fields: Fields, issues: Issues) -> None:
@@ -81,26 +83,3 @@ def _name(fields: Fields, file: str, issues: Issues) -> str:
     if not re.fullmatch(keys.NAME, name):
         issues.add(fields.value_place("name"), f"name: {name!r} cannot be used: no `/`, no spaces at the ends")
     return name
-
-
-def _order(fields: Fields, issues: Issues) -> Order:
-    node = fields.mapping("order")
-    if node is None:
-        return Order()
-    inner, default = Fields(node, keys.ORDER, issues), Order()
-    chunk_size = inner.whole("chunk_size", 1, keys.LARGEST)
-    granule = inner.whole("granule", 1, keys.LARGEST)
-    size = chunk_size or default.chunk_size
-    if granule is not None and size % granule and (chunk_size or "chunk_size" not in inner):
-        message = f"granule: {granule} does not divide chunk_size {size}; such as {math.gcd(granule, size)} does"
-        issues.add(inner.value_place("granule"), message)
-    seed = inner.whole("seed", 0, keys.LARGEST_SEED)
-    shuffle = cast(Literal["global", "none"], inner.choice("shuffle", keys.SHUFFLES) or default.shuffle)
-    lanes = 1 if shuffle == "none" else default.lanes  # with more, file order holds inside each lane only
-    return Order(
-        default.seed if seed is None else seed,
-        shuffle,
-        size,
-        inner.whole("lanes", 1, keys.LARGEST) or lanes,
-        granule or math.gcd(default.granule, size),
-    )

@@ -76,5 +76,9 @@ def json_schema() -> dict[str, object]:
             "change": _section(keys.CHANGE, **_ONE_START),
             "budget": _section(keys.BUDGET, **_ONE_BUDGET),
             "order": _section(keys.ORDER),
+            "own_order": _section(keys.OWN_ORDER, minProperties=1),
+            "sort_key": _section(keys.SORT_KEY),
+            "holdout": _section(keys.HOLDOUT),
+            "exclusion": _section(keys.EXCLUSION),
         },
     }

@@ -15,7 +15,7 @@ import ibis
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from mixtera.compiler.build import plans
+from mixtera.compiler.build import build
 from mixtera.compiler.leaves import leaves
 from mixtera.compiler.lower import arrow_schema, lower
 from mixtera.compiler.nodes import Emit
@@ -51,7 +51,7 @@ class EngineLaws(ABC):
         with TemporaryDirectory() as directory:
             catalog = MadeCatalog(Path(directory), made)
             indexed = [catalog.source(source) for source in spec.sources]
-            built = plans(spec, indexed)
+            built = build(spec, indexed)
             with closing(self.engine()) as engine, session(engine, built) as running:
                 for source, plan in zip(made, built, strict=True):
                     expected = _expected(spec, made, source)

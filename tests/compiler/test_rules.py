@@ -46,7 +46,8 @@ def case(rule: Rule, text: str, tmp_path: Path) -> str:
 
 def plans(rule: Rule, spec: Spec, tmp_path: Path) -> list[str]:
     lines = []
-    for source in build(spec, catalog_of(tmp_path, (WEB, CODE))):
+    catalog = catalog_of(tmp_path, (WEB, CODE))
+    for source in build(spec, [catalog.source(one) for one in spec.sources]):
         before = rewrite_plan(source.plan, RULES[: RULES.index(rule)])
         after = rewrite_plan(before, (rule,))
         name = source.source.name

@@ -10,7 +10,7 @@ from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE, SCHEDULE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE, HOLDOUT, EXCLUDE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
@@ -37,6 +37,15 @@ def test_the_schedule_is_right(tmp_path: Path) -> None:
         (576_000, None),
         (900_000, 1_000_000),
     ]
+
+
+def test_the_split_and_the_exclusions_are_right(tmp_path: Path) -> None:
+    head = WHOLE.replace("source: meta.pile_set_name", "author: meta.author\n      document_id: meta.id")
+    tail = head[head.index("filter:") : head.index("order:")].replace("source in", "author in")
+    spec = load(write(tmp_path, head[: head.index("filter:")] + tail + HOLDOUT + EXCLUDE))
+    assert spec.holdout is not None
+    assert (spec.holdout.fraction, spec.holdout.by, spec.holdout.part) == (0.01, "document_id", "train")
+    assert [exclusion.columns for exclusion in spec.exclude] == [(), (("author", "name"),)]
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
