@@ -149,6 +149,12 @@ class Plan:
                 f"the plan {begins.name!r} ({begins.plan}), which it continues"
             )
 
+    def state_at(self, position: int) -> dict[str, object]:
+        """The resume state after `position` samples of the run, as a stream that has delivered them returns it."""
+        from mixtera.stream.state import PlanIdentity
+
+        return PlanIdentity.of(self.data, self.digest).state_at(position)
+
     def sample_id(self, source: str, file: str, row: int) -> int:
         """The id of a sample.
 

@@ -109,7 +109,7 @@ def _variation(out: _Canonical, variation: Variation) -> None:
     _left_out(out, variation.excluded)
     _left_out(out, variation.delivered)
     _start(out, variation.start)
-    for keys in (variation.component_keys, variation.segment_keys):
+    for keys in (variation.component_keys, variation.segment_keys, variation.group_keys):
         out.array(np.empty(0, np.int64) if keys is None else keys, "<i8")
 
 

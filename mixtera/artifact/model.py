@@ -12,7 +12,7 @@ The files of a plan directory::
     delivered.*     likewise, what a component's first epoch leaves out; only in a plan that continues another
     sequences.u32   orders of components that are sorted by a property, one after the other
     head.i64        see `mixtera.order.places.Start`
-    segment_keys.i64  see `mixtera.order.permute.Variation`
+    segment_keys.i64, group_keys.i64    see `mixtera.order.permute.Variation`
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
 

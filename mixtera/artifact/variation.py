@@ -51,8 +51,9 @@ def write(directory: Path, variation: Variation) -> Summary | None:
         _write(directory / f"sequences.{'u64' if wide else 'u32'}", joined, "<u8" if wide else "<u4")
     if variation.start is not None:
         _write(directory / "head.i64", variation.start.head, "<i8")
-    if variation.segment_keys is not None:
-        _write(directory / "segment_keys.i64", variation.segment_keys, "<i8")
+    for name, keys in (("segment", variation.segment_keys), ("group", variation.group_keys)):
+        if keys is not None:
+            _write(directory / f"{name}_keys.i64", keys, "<i8")
     return _summary(variation)
 
 
@@ -87,6 +88,7 @@ def read(directory: Path, summary: Summary | None, mapped: Callable[[Path, str],
         start=None if summary.start is None else _start(directory, summary.start, mapped),
         component_keys=None if keys is None else np.array(keys, np.int64),
         segment_keys=_optional(directory / "segment_keys.i64", "<i8", mapped),
+        group_keys=_optional(directory / "group_keys.i64", "<i8", mapped),
     )
 
 

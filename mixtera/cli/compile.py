@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from mixtera.cli.continuing import stop_of
 from mixtera.cli.given import compiled
 from mixtera.cli.output import note, write, write_json
+from mixtera.spec.keys import HOLDOUT_PARTS
+
+if TYPE_CHECKING:
+    from mixtera.plan import Plan
 
 NAME: Final = "compile"
 HELP: Final = "write the plan of a spec and print its digest"
@@ -21,12 +26,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="PLAN", help="directory of the plan; an older plan there is replaced"
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
+    parser.add_argument(
+        "--part", choices=HOLDOUT_PARTS, help="which side of the spec's holdout is meant (default: as the spec says)"
+    )
+    parser.add_argument(
+        "--continue-from",
+        metavar="STATE",
+        help="take over from a run in its middle: a JSON file with a loader's state, or PLAN@POSITION",
+    )
+    parser.add_argument(
+        "--continued", metavar="PLAN", help="the plan of that state (default: looked for at the output and beside it)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, write, and print the digest."""
     begin = time.perf_counter()
-    plan = compiled(arguments.spec, arguments.catalog, arguments.engine).plan
+    stop = stop_of(arguments.continue_from, arguments.continued, arguments.output)
+    plan = compiled(arguments.spec, arguments.catalog, arguments.engine, arguments.part, stop).plan
     plan.save(arguments.output)
     seconds = time.perf_counter() - begin
     data = plan.data
@@ -36,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             {
                 "digest": plan.digest,
                 "plan": arguments.output,
+                "start": plan.start,
                 "positions": data.timeline.total,
                 "samples": len(data.rows),
                 "components": len(data.components),
@@ -46,9 +64,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     write(plan.digest)
     length = "without end" if data.timeline.total is None else f"{data.timeline.total:,} positions"
+    if stop is not None:
+        _note_continuation(arguments, plan)
     note(
         arguments,
         f"{arguments.output}: {length}, {len(data.components):,} components, {len(data.rows):,} samples, "
         f"{size:,} bytes, in {seconds:.1f} s",
     )
     return 0
+
+
+def _note_continuation(arguments: argparse.Namespace, plan: Plan) -> None:
+    """What becomes of the components, on stderr."""
+    found = plan.data.facts["continues"]
+    note(arguments, f"takes over at position {plan.start:,}:")
+    for one in found["components"]:
+        what = one["fate"] if one["fate"] == "goes on" else f"{one['fate']}, without what was delivered"
+        note(arguments, f"  {one['name']}: {what} ({one['delivered']:,} samples of this epoch so far)")
+    if found["gone"]:
+        note(arguments, f"  no more: {', '.join(found['gone'])}")

@@ -11,8 +11,10 @@ from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
     from mixtera.catalog import Catalog
+    from mixtera.compiler import Stop
     from mixtera.plan import Plan
     from mixtera.spec import Spec
+    from mixtera.spec.model import HoldoutPart
 
 _DOCUMENT: Final = "plan.json"
 
@@ -48,8 +50,17 @@ def spec_and_catalog(path: str, catalog: str) -> tuple[Spec, Catalog]:
     return spec, Catalog.open(catalog, create=False)
 
 
-def compiled(path: str, catalog: str, engine: str) -> Compiled:
+def compiled(
+    path: str, catalog: str, engine: str, part: HoldoutPart | None = None, stop: Stop | None = None
+) -> Compiled:
     """Compile a spec.
+
+    Args:
+        path: The spec.
+        catalog: The catalog.
+        engine: Name of the engine.
+        part: Which side of its split; None: as the spec says.
+        stop: The plan that the new one takes over from, and where.
 
     Raises:
         SpecError: The spec is wrong, or does not fit the data.
@@ -58,7 +69,8 @@ def compiled(path: str, catalog: str, engine: str) -> Compiled:
     from mixtera.compiler import compile
 
     spec, opened = spec_and_catalog(path, catalog)
-    return Compiled(spec, opened, compile(spec, opened, engine=engine))
+    spec = spec if part is None else spec.with_part(part)
+    return Compiled(spec, opened, compile(spec, opened, engine=engine, continue_from=stop))
 
 
 def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None) -> Plan:

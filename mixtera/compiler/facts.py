@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
 from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.components import Member
+from mixtera.compiler.continuation import Takeover
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import components
 from mixtera.compiler.show import show
 from mixtera.order.exhaustion import Course
-from mixtera.order.shares import Group, stretches
+from mixtera.order.shares import Group, Stretch, stretches
 from mixtera.spec.model import Grouped, Parts, Spec
 
 
@@ -45,8 +46,17 @@ def facts(
     }
 
 
-def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Member]) -> dict[str, Any]:
-    """What is known of the mixture's course.
+def continues(found: Takeover) -> dict[str, Any]:
+    """What becomes of the components of a plan that takes over from another.
+
+    Returns:
+        continues: `components` (name, fate, delivered, consumed) and the names of those that are `gone`.
+    """
+    return {"continues": {"components": [asdict(one) for one in found.taken], "gone": list(found.gone)}}
+
+
+def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Member], first: int = 0) -> dict[str, Any]:
+    """What is known of the mixture's course, in positions counted from the plan's first.
 
     Returns:
         budget: Samples at most, or None.
@@ -55,10 +65,17 @@ def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Membe
     """
     chosen = [member.name for member in members if member.chosen]
     return {
-        "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples,
+        "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples - first,
         "ended_by": None if found.ended_by is None else chosen[found.ended_by],
-        "stretches": [asdict(stretch) for stretch in stretches(mixture)],
+        "stretches": [asdict(part) for part in _from_first(stretches(mixture), first)],
     }
+
+
+def _from_first(parts: Sequence[Stretch], first: int) -> Iterator[Stretch]:
+    for part in parts:
+        if part.last is None or part.last > first:
+            last = None if part.last is None else part.last - first
+            yield replace(part, first=max(0, part.first - first), last=last)
 
 
 def _source(number: int, plan: SourcePlan, labels: Labels, members: Sequence[Member]) -> dict[str, Any]:
@@ -72,7 +89,9 @@ def _source(number: int, plan: SourcePlan, labels: Labels, members: Sequence[Mem
         "bytes": sum(sizes),
         "rows": rows,
         "dropped": rows - kept,
-        "unassigned": kept - int(counts.sum()),
+        "held_out": int(labels.held_out[number]),
+        "unassigned": kept - int(labels.held_out[number]) - int(labels.whole[number].sum()),
+        "excluded": int(labels.whole[number].sum() - counts.sum()),
         "weightless": int(counts.sum()) - selected,
         "selected": selected,
         "snapshot": plan.indexed.snapshot_id,

@@ -15,7 +15,9 @@ from mixtera.spec.issues import Issues
 from mixtera.spec.model import Budget
 
 
-def check_budget(budget: Budget | None, found: Course, mixture: Group, components: Sequence[PlanComponent]) -> None:
+def check_budget(
+    budget: Budget | None, found: Course, mixture: Group, components: Sequence[PlanComponent], first: int = 0
+) -> None:
     """Refuse a budget that the mixture does not reach because a component has nothing left.
 
     Raises:
@@ -23,20 +25,22 @@ def check_budget(budget: Budget | None, found: Course, mixture: Group, component
     """
     if budget is None or found.ended_by is None:
         return
-    endless = _seats(budget, mixture, [None] * len(components), ["repeat"] * len(components))
+    endless = _seats(budget, mixture, [None] * len(components), ["repeat"] * len(components), first)
     lifted = [None if c == found.ended_by else component.places for c, component in enumerate(components)]
     policies = [component.on_exhaust for component in components]
     limiting = components[found.ended_by]
-    wanted = max(n[found.ended_by] for n in (endless, _seats(budget, mixture, lifted, policies)))
+    wanted = max(n[found.ended_by] for n in (endless, _seats(budget, mixture, lifted, policies, first)))
     short = [c.name for c, n in zip(components, endless, strict=True) if c is not limiting and _lacks(c, n)]
     issues = Issues()
     issues.add(budget.place, _message(budget, found.timeline.total or 0, limiting, wanted, short))
     raise SpecError(issues.found)
 
 
-def _seats(budget: Budget, mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str]) -> Sequence[int]:
-    """Seats of each component over the budget."""
-    timeline = course(mixture, places, on_exhaust, budget.samples).timeline
+def _seats(
+    budget: Budget, mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], first: int
+) -> Sequence[int]:
+    """Seats of each component from a position up to the budget."""
+    timeline = course(mixture, places, on_exhaust, budget.samples, first).timeline
     filled: list[int] = timeline.filled(np.array([budget.samples]))[0].tolist()
     return filled
 

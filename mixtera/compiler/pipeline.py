@@ -15,9 +15,10 @@ import pyarrow as pa
 from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
 from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets
 from mixtera.compiler.components import Member, members
+from mixtera.compiler.continuation import Stop, check_left, take_over
 from mixtera.compiler.entries import select
 from mixtera.compiler.exclusions import Exclusions
-from mixtera.compiler.facts import facts, over_time
+from mixtera.compiler.facts import continues, facts, over_time
 from mixtera.compiler.feasible import check_budget
 from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
@@ -52,13 +53,16 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - begin, 4)
 
 
-def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") -> Plan:
+def compile(
+    spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb", continue_from: Stop | None = None
+) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
     Args:
         spec: The spec.
         catalog: Holds its sources, indexed.
         engine: Name of the engine that runs the expressions, or an engine; the plan is the same with any.
+        continue_from: A plan, and where a run stands in it: the new plan takes over there.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -71,14 +75,14 @@ def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") ->
         StorageError: There is no room for the plan.
     """
     try:
-        return _compiled(spec, catalog, engine)
+        return _compiled(spec, catalog, engine, continue_from)
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(f"cannot write temporary files: {error}; the variable TMPDIR names another place") from error
 
 
-def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
+def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
         indexed = [catalog.source(source) for source in spec.sources]
@@ -95,10 +99,16 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
     with clock.step("components"):
         found, mixture = members(spec, numbered, labels)
         chosen = [member for member in found if member.chosen]
-        ahead = _course(spec.mixture.budget, mixture, [member.component for member in chosen])
-        data = _plan_data(spec, plans, index, labels, chosen, ahead.timeline)
-        data = varied(data, chosen, index, exclusions.rows, sorting)
-    known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found)
+        data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
+        taken = None if stop is None else take_over(stop, data, index)
+        data = data if taken is None else taken.data
+        components = tuple(replace(component, places=_left(component)) for component in data.components)
+        ahead = _course(spec.mixture.budget, mixture, components, data.first)
+        data = replace(data, components=components, timeline=ahead.from_first(data.first))
+        if stop is not None:
+            check_left(stop, data.timeline.total)
+    known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found, data.first)
+    known |= {} if taken is None else continues(taken)
     return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds}))
 
 
@@ -117,8 +127,8 @@ def _plan_data(
     index: FileIndex,
     labels: Labels,
     chosen: Sequence[Member],
-    timeline: Timeline,
 ) -> PlanData:
+    """The plan in plain order and without a timeline."""
     whole = labels.whole.sum(axis=0).tolist()
     selection = select(index.segments, labels.codes, labels.none, [(m.code, whole[m.code]) for m in chosen])
     return PlanData(
@@ -131,7 +141,7 @@ def _plan_data(
         order=OrderParameters(
             spec.order.seed, spec.order.shuffle, spec.order.chunk_size, spec.order.lanes, spec.order.granule
         ),
-        timeline=timeline,
+        timeline=Timeline((), 0),
         files=index.table,
         segments=_segment_table(index, labels),
         entries=selection.entries,
@@ -141,11 +151,16 @@ def _plan_data(
     )
 
 
-def _course(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent]) -> Course:
+def _left(component: PlanComponent) -> int | None:
+    """Places that earlier plans have left of a component."""
+    return None if component.places is None else max(0, component.places - component.consumed)
+
+
+def _course(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int) -> Course:
     places = [component.places for component in components]
     policies = [component.on_exhaust for component in components]
-    found = course(mixture, places, policies, None if budget is None else budget.samples)
-    check_budget(budget, found, mixture, components)
+    found = course(mixture, places, policies, None if budget is None else budget.samples, first)
+    check_budget(budget, found, mixture, components, first)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mixtera.order.timeline import Phase, Timeline
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The whole course of a mixture.
+    """The whole course of a mixture, in positions of the run.
 
     Attributes:
         timeline: Phases and end.
@@ -24,6 +24,12 @@ class Course:
 
     timeline: Timeline
     ended_by: int | None
+
+    def from_first(self, first: int) -> Timeline:
+        """The timeline with positions counted from the first one."""
+        phases = tuple(replace(phase, first=phase.first - first) for phase in self.timeline.phases)
+        total = self.timeline.total
+        return Timeline(phases, None if total is None else total - first)
 
 
 def timeline(weights: Sequence[float], places: Sequence[int | None], on_exhaust: Sequence[str]) -> Timeline:
@@ -41,7 +47,13 @@ def timeline(weights: Sequence[float], places: Sequence[int | None], on_exhaust:
     return course(fixed(weights), places, on_exhaust).timeline
 
 
-def course(mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], limit: int | None = None) -> Course:
+def course(
+    mixture: Group,
+    places: Sequence[int | None],
+    on_exhaust: Sequence[str],
+    limit: int | None = None,
+    begin: int = 0,
+) -> Course:
     """The phases of a mixture, with weights in a tree and over time, over components of limited size.
 
     Args:
@@ -49,10 +61,12 @@ def course(mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[st
         places: How often each component can be chosen; None for no limit.
         on_exhaust: What each does once a seat of it cannot be filled: `redistribute` leaves its share to those beside
             it; anything else ends the stream before that seat. When all of a group are out, the group's own counts.
-        limit: Positions at most.
+        limit: Position of the end at the latest.
+        begin: The first position: where another plan is continued. Weights over time are those of their positions;
+            seats are counted from there.
     """
     left, phases = [True] * len(places), list[Phase]()
-    first, base = 0, (0,) * len(places)
+    first, base = begin, (0,) * len(places)
     while any(left):
         runs_out: int | None = None
         for planned in ahead.run(mixture, first, base, left, limit):
@@ -69,12 +83,12 @@ def course(mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[st
             break
         left[runs_out] = False
         if on_exhaust[runs_out] != "redistribute" or _ends_with_group(mixture, runs_out, left):
-            return _course(phases, first, base, runs_out)
-    return _course(phases, first, base, None)
+            return _course(phases, begin, first, base, runs_out)
+    return _course(phases, begin, first, base, None)
 
 
-def _course(phases: Sequence[Phase], end: int, base: tuple[int, ...], ended_by: int | None) -> Course:
-    empty = Phase(0, (1.0,) * len(base), base)
+def _course(phases: Sequence[Phase], begin: int, end: int, base: tuple[int, ...], ended_by: int | None) -> Course:
+    empty = Phase(begin, (1.0,) * len(base), base)
     return Course(Timeline(tuple(phases) or (empty,), end), ended_by)
 
 

@@ -68,6 +68,7 @@ class Variation:
         start: Where components begin; None: all at their first place.
         component_keys: [K] int64, what the keys of each component are made of; None: its number.
         segment_keys: [S] int64, likewise.
+        group_keys: [S] int64, what the keys of each segment's group are made of; None: the group's number.
     """
 
     in_file_order: frozenset[int] = frozenset()
@@ -77,11 +78,13 @@ class Variation:
     start: Start | None = None
     component_keys: Int64s | None = None
     segment_keys: Int64s | None = None
+    group_keys: Int64s | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether the order is the plain one."""
-        arrays = (self.excluded, self.delivered, self.start, self.component_keys, self.segment_keys)
+        keys_ = (self.component_keys, self.segment_keys, self.group_keys)
+        arrays = (self.excluded, self.delivered, self.start, *keys_)
         return not self.in_file_order and not self.sequences and all(array is None for array in arrays)
 
 
@@ -165,6 +168,16 @@ class Permutation:
             mine = epochs == epoch
             entry[mine], rank[mine] = self._find(int(epoch), component[mine], within[mine])
         return entry, rank
+
+    def find_in(self, component: int, epoch: int, within: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of some places of one epoch of a component, counted from the epoch's first.
+
+        Args:
+            component: The component.
+            epoch: Number of the epoch.
+            within: [n] int64.
+        """
+        return self._find(epoch, np.full(len(within), component), within)
 
     def place_of(self, epoch: int, component: int, entry: int, rank: int) -> int | None:
         """The place of a sample in an epoch: the inverse of `find`; None where it has none."""
@@ -336,8 +349,8 @@ class Permutation:
     def _entries_in(self, epoch: int) -> Int64s:
         """Entries by component, then the rank of their segment in this epoch, or the segment in file order."""
         segments = len(self.entries.group)
-        named = self._variation.segment_keys
-        by_group = keys(key_of(self.seed, _GROUPS, epoch), self.entries.group)
+        named, groups = self._variation.segment_keys, self._variation.group_keys
+        by_group = keys(key_of(self.seed, _GROUPS, epoch), self.entries.group if groups is None else groups)
         by_segment = keys(key_of(self.seed, _SEGMENTS, epoch), np.arange(segments) if named is None else named)
         rank = np.empty(segments, np.int64)
         rank[np.lexsort((by_segment, by_group))] = np.arange(segments)

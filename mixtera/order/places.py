@@ -75,14 +75,14 @@ class Places:
         """
         if self._plain:
             return np.divmod(place, self.sizes[component])
-        counted = self._counted(component, place)
+        counted = self.counted(component, place)
         behind = counted - self.first_sizes[component]
         epoch, within = np.divmod(np.maximum(behind, 0), self.sizes[component])
         first = behind < 0
         return self.start.first_epoch[component] + np.where(first, 0, epoch + 1), np.where(first, counted, within)
 
-    def _counted(self, component: Int64s, place: Int64s) -> Int64s:
-        """Places counted from the beginning of the first epoch."""
+    def counted(self, component: Int64s, place: Int64s) -> Int64s:
+        """[n] places counted from the beginning of the first epoch: what the head jumps over has its number too."""
         size = self.start.head_sizes[component]
         counted = place - size + self.start.cursor[component]
         inside = place < size

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mixtera.contracts.properties import PropertyType
+from mixtera.errors import Issue, SpecError
 from mixtera.spec.predicate import Predicate
 
 OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
 Ramp: TypeAlias = Literal["linear", "cosine"]
+HoldoutPart: TypeAlias = Literal["train", "holdout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +251,7 @@ class Holdout:
     fraction: float
     salt: str
     by: str | None
-    part: Literal["train", "holdout"]
+    part: HoldoutPart
     place: Place
 
 
@@ -291,6 +293,18 @@ class Spec:
     file: str
     holdout: Holdout | None = None
     exclude: tuple[Exclusion, ...] = ()
+
+    def with_part(self, part: HoldoutPart) -> Spec:
+        """The same spec about one side of its split.
+
+        Raises:
+            SpecError: It has no `holdout`.
+        """
+        if self.holdout is None:
+            raise SpecError(
+                [Issue(self.file, 1, 1, f"the part {part!r} is asked for, and the spec has no `holdout`; add one")]
+            )
+        return replace(self, holdout=replace(self.holdout, part=part))
 
     @property
     def property_names(self) -> tuple[str, ...]:

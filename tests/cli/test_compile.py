@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,91 @@ def test_a_wrong_spec_writes_nothing(here: Path, tmp_path: Path, capsys: pytest.
 def test_a_target_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compile", "mixed.yaml"]) == 2
     assert "-o/--output" in capsys.readouterr().err
+
+
+def changed(tmp_path: Path) -> str:
+    """The spec with other weights, in a file of its own."""
+    path = Path("changed.yaml")
+    path.write_text(Path("mixed.yaml").read_text().replace("weight: 50", "weight: 5"))
+    return str(path)
+
+
+def test_a_run_goes_on_with_another_spec(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = mixtera.Plan.open("plan")
+    stream = old.stream(batch_size=16)
+    for _ in range(3):
+        next(stream)
+    state = stream.state_dict()
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    old.save(str(tmp_path / "plans" / "first"))
+    target, spec = str(tmp_path / "plans" / "second"), changed(tmp_path)
+    try:
+        given = ["--continue-from", str(tmp_path / "state.json")]
+        assert main(["compile", spec, "-o", target, *given]) == 0
+        out, err = capsys.readouterr()
+        assert "takes over at position 48:\n  english: goes on (24 samples of this epoch so far)" in err
+        new = mixtera.Plan.open(target)
+        assert (new.start, new.digest) == (48, out.strip())
+        named = [target, *given, "--continued", str(tmp_path / "plans" / "first"), "--json", "--quiet"]
+        assert main(["compile", spec, "-o", *named]) == 0
+        assert json.loads(capsys.readouterr().out)["start"] == 48
+        assert main(["compile", spec, "-o", target, "--continue-from", "plan@48"]) == 0
+        assert capsys.readouterr().out == out
+    finally:
+        Path(spec).unlink()
+    resumed = new.stream(batch_size=16)
+    resumed.load_state_dict(state)
+    before = set(old.samples(0, 48)["sample"].to_pylist())
+    assert not before & {s for batch in resumed for s in batch["sample"].to_pylist()}
+    assert main(["stream", target, "--limit", "2", "--format", "jsonl"]) == 0
+    assert [json.loads(line)["position"] for line in capsys.readouterr().out.splitlines()] == [48, 49]
+    assert main(["stream", target, "--stats"]) == 0
+    assert main(["ledger", target, "--step", "3", "--batch", "16"]) == 0
+    assert capsys.readouterr().out.splitlines()[-16].startswith("48  ")
+    assert main(["ledger", target, "--step", "2", "--batch", "16"]) == 1
+    assert "begins at position 48" in capsys.readouterr().err
+    assert main(["stream", target, "--start", "3"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--continue-from", "nothing.json"], "no such file; give a JSON file with what state_dict\\(\\) returned"),
+        (["--continue-from", "web/a.jsonl"], "not a JSON file with a state"),
+        (["--continue-from", "other.json"], "is neither at .* nor beside it; say where it is with --continued PLAN"),
+        (["--continue-from", "other.json", "--continued", "plan"], "belongs to another plan"),
+        (["--continue-from", "list.json"], "a state is a JSON object"),
+        (["--continue-from", "plan@99999"], "the state's position is 99999"),
+        (["--continue-from", "nowhere@5"], "nowhere does not exist"),
+        (["--continued", "plan"], "--continued names the plan of a state"),
+        (["--part", "holdout"], "the spec has no `holdout`"),
+    ],
+)
+def test_what_cannot_be_continued_is_refused(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], message: str
+) -> None:
+    other = {**mixtera.Plan.open("endless").state_at(5), "plan": "sha256:beef"}
+    for name, value in (("other", other), ("list", [1])):
+        Path(f"{name}.json").write_text(json.dumps(value))
+    try:
+        assert main(["compile", "mixed.yaml", "-o", str(tmp_path / "plan"), *given]) == 1
+    finally:
+        for name in ("other", "list"):
+            Path(f"{name}.json").unlink()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(message, err), err
+    assert not (tmp_path / "plan").exists()
+
+
+def test_both_parts_of_a_split(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path("split.yaml")
+    path.write_text(Path("natural.yaml").read_text() + "holdout: {fraction: 0.2}\n")
+    try:
+        for part in ("train", "holdout"):
+            assert main(["compile", "split.yaml", "-o", str(tmp_path / part), "--part", part]) == 0
+    finally:
+        path.unlink()
+    train, holdout = (mixtera.Plan.open(str(tmp_path / part)) for part in ("train", "holdout"))
+    assert len(train) + len(holdout) == 490
+    assert 50 < len(holdout) < 150

@@ -1,0 +1,438 @@
+"""A plan that takes over from another one in mid-run: what goes on, what begins, and what is left out.
+
+A component whose samples and order are what they were goes on exactly where it stood. Any other component leaves out,
+in its first epoch, what the other plan has delivered in its current one, under whatever name; from the next epoch on it
+delivers everything. Positions go on from where the other plan stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.arrow import to_numpy
+from mixtera.artifact.model import Beginning, PlanData
+from mixtera.artifact.pointers import PointerMap
+from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.scratch import scratch
+from mixtera.compiler.variation import dense_of
+from mixtera.errors import PlanError
+from mixtera.order.leftout import LeftOut
+from mixtera.order.places import Start
+from mixtera.plan import Plan
+from mixtera.stream.state import PlanIdentity
+
+Bools: TypeAlias = npt.NDArray[np.bool_]
+Fate: TypeAlias = Literal["goes on", "changed", "new"]
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What becomes of a component of the new plan.
+
+    Attributes:
+        name: Its full name.
+        fate: `goes on` where it stood; `changed` or `new`: without what was delivered.
+        delivered: Samples of it that the other plan has delivered in the epoch that it was in.
+        consumed: Places of it that are used up, earlier epochs among them.
+    """
+
+    name: str
+    fate: Fate
+    delivered: int
+    consumed: int
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """A plan that takes over: what differs from one that begins at the beginning.
+
+    Attributes:
+        data: The plan; its components' places and its timeline are still those of a beginning.
+        taken: What becomes of its components, in their order.
+        gone: Components of the other plan that the new one does not have.
+    """
+
+    data: PlanData
+    taken: tuple[Taken, ...]
+    gone: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A plan, and the position at which another one takes over.
+
+    Attributes:
+        plan: The plan.
+        position: Position in the run.
+    """
+
+    plan: Plan
+    position: int
+
+    @classmethod
+    def of(cls, plan: Plan, state: Mapping[str, object]) -> Stop:
+        """Where a resume state stands in its plan.
+
+        Raises:
+            StateError: It is not a state, or one of another plan.
+        """
+        return cls(plan, PlanIdentity.of(plan.data, plan.digest).position_of(state))
+
+    @cached_property
+    def map(self) -> PointerMap:
+        """The plan's pointers."""
+        return PointerMap(self.plan.data)
+
+    @cached_property
+    def cursors(self) -> tuple[Cursor, ...]:
+        """Where each component of the plan stands."""
+        lanes, timeline = self.map.lanes, self.plan.data.timeline
+        position = self.position - self.plan.start
+        size = lanes.round_size
+        last = position if position % size == 0 else (position // size + 1) * size
+        filled = timeline.filled(np.array([position, last]))
+        open_ = lanes.range(position, last)
+        order = np.lexsort((open_.place, open_.component))
+        component, place = open_.component[order], open_.place[order]
+        edges = np.searchsorted(component, np.arange(filled.shape[1] + 1))
+        return tuple(
+            Cursor(self.map, number, int(filled[0, number]), place[edges[number] : edges[number + 1]], int(end))
+            for number, end in enumerate(filled[1].tolist())
+        )
+
+
+class Cursor:
+    """Where one component of the other plan stands: the places of it that are not delivered.
+
+    Attributes:
+        given: Seats that it has had in the other plan.
+        head: Places, counted from the first epoch's first, that come before `cursor` and are not delivered, ascending.
+        cursor: The place from which on nothing is delivered, counted likewise.
+    """
+
+    def __init__(self, map_: PointerMap, component: int, given: int, waiting: Int64s, end: int) -> None:
+        """Prepare.
+
+        Args:
+            map_: The other plan's pointers.
+            component: Its number there.
+            given: Seats that it has had.
+            waiting: Places of the round that is not finished that are not delivered, ascending.
+            end: Place after that round.
+        """
+        self._map, self.component, self.given = map_, component, given
+        places = map_.permutation.places
+        head_size = int(places.start.head_sizes[component])
+        waiting = np.concatenate([waiting, np.arange(end, head_size)])
+        self.head = places.counted(np.full(len(waiting), component), waiting)
+        self.cursor = int(places.start.cursor[component]) + max(0, end - head_size)
+
+    @property
+    def first_epoch(self) -> int:
+        """Number of the first epoch of the other plan."""
+        return int(self._map.permutation.places.start.first_epoch[self.component])
+
+    @property
+    def _is_used_up(self) -> bool:
+        places = self._map.data.components[self.component].places
+        return places is not None and self.given >= places
+
+    @cached_property
+    def _epoch_bounds(self) -> tuple[int, int, int]:
+        """The current epoch, counted from the plan's first; its first place, and the place after its last."""
+        places = self._map.permutation.places
+        size, first_size = int(places.sizes[self.component]), int(places.first_sizes[self.component])
+        lowest = int(self.head[0]) if len(self.head) else self.cursor
+        if self._is_used_up:
+            lowest -= 1  # there is no next epoch: the last one stays the current one
+        if lowest < first_size:
+            return 0, 0, first_size
+        later = (lowest - first_size) // size
+        return later + 1, first_size + later * size, first_size + (later + 1) * size
+
+    @property
+    def epoch(self) -> int:
+        """Number of the current epoch: that of the first place that is not delivered."""
+        return self.first_epoch + self._epoch_bounds[0]
+
+    def delivered(self) -> Iterator[tuple[Int64s, Int64s]]:
+        """Entry and rank of everything that is delivered in the current epoch, or already in the next one."""
+        later, first, end = self._epoch_bounds
+        if later == 0:
+            yield from self._left_out_before()
+        yield from self._blocks(self.first_epoch + later, first, first, min(end, self.cursor))
+        yield from self._blocks(self.first_epoch + later + 1, end, end, self.cursor)
+
+    def _blocks(self, epoch: int, base: int, first: int, last: int) -> Iterator[tuple[Int64s, Int64s]]:
+        for low in range(first, last, _BLOCK):
+            counted = np.arange(low, min(low + _BLOCK, last))
+            counted = counted[~np.isin(counted, self.head, assume_unique=True)]
+            yield self._map.permutation.find_in(self.component, epoch, counted - base)
+
+    def _left_out_before(self) -> Iterator[tuple[Int64s, Int64s]]:
+        """What the other plan left out of its first epoch itself, because one before it had delivered it."""
+        variation = self._map.data.variation
+        if variation.delivered is None:
+            return
+        permutation = self._map.permutation
+        edges = self._map.data.component_entries[self.component : self.component + 2]
+        first, last = permutation.sample_first[edges].tolist()
+        for low in range(first, last, _BLOCK):
+            number = np.arange(low, min(low + _BLOCK, last))
+            gone = variation.delivered.holds(number)
+            if variation.excluded is not None:
+                gone &= ~variation.excluded.holds(number)
+            number = number[gone]
+            entry = np.searchsorted(permutation.sample_first, number, side="right") - 1
+            yield entry, number - permutation.sample_first[entry]
+
+
+def take_over(stop: Stop, data: PlanData, index: FileIndex) -> Takeover:
+    """Let a plan take over from another one.
+
+    Args:
+        stop: The other plan, and the position.
+        data: The new plan, as if it began at the beginning.
+        index: Its files.
+    """
+    return _TakingOver(stop, data, index).result()
+
+
+class _TakingOver:
+    def __init__(self, stop: Stop, data: PlanData, index: FileIndex) -> None:
+        self._stop, self._old, self._data, self._index = stop, stop.plan.data, data, index
+        self._files = _same_files(self._old, data)
+        self._segments = _same_segments(self._old, data, self._files)
+        self._new = PointerMap(data)
+        names = [component.name for component in self._old.components]
+        self._before = [names.index(c.name) if c.name in names else None for c in data.components]
+        self._goes_on = [
+            before is not None and self._is_unchanged(before, number) for number, before in enumerate(self._before)
+        ]
+
+    def result(self) -> Takeover:
+        left_out = self._left_out()
+        taken = tuple(self._taken(number, left_out) for number in range(len(self._data.components)))
+        components = tuple(
+            replace(component, consumed=one.consumed)
+            for component, one in zip(self._data.components, taken, strict=True)
+        )
+        counts = to_numpy(self._data.entries.column("count")).astype(np.int64)
+        variation = replace(
+            self._data.variation,
+            delivered=None if left_out is None else LeftOut.of(left_out, counts),
+            start=self._start(),
+            component_keys=self._component_keys(),
+            segment_keys=self._keys(_segment_keys(self._old), self._segments, np.arange(len(self._segments))),
+            group_keys=self._group_keys(),
+        )
+        begins = Beginning(self._stop.position, self._stop.plan.digest, self._stop.plan.name)
+        names = {component.name for component in self._data.components}
+        gone = tuple(component.name for component in self._old.components if component.name not in names)
+        return Takeover(replace(self._data, components=components, variation=variation, begins=begins), taken, gone)
+
+    def _cursor(self, number: int) -> Cursor | None:
+        before = self._before[number]
+        return None if before is None else self._stop.cursors[before]
+
+    def _first_epoch(self, number: int) -> int:
+        cursor = self._cursor(number)
+        if cursor is None:
+            return 0
+        return cursor.first_epoch if self._goes_on[number] else cursor.epoch
+
+    def _taken(self, number: int, left_out: Bools | None) -> Taken:
+        name, cursor = self._data.components[number].name, self._cursor(number)
+        if cursor is not None and self._goes_on[number]:
+            consumed = self._old.components[cursor.component].consumed + cursor.given
+            return Taken(name, "goes on", sum(len(entry) for entry, _ in cursor.delivered()), consumed)
+        gone = 0 if left_out is None else int((left_out & ~self._excluded)[self._numbers(number)].sum())
+        samples = self._data.components[number].samples
+        return Taken(name, "new" if cursor is None else "changed", gone, self._first_epoch(number) * samples + gone)
+
+    def _numbers(self, number: int) -> slice:
+        """The samples of a component, excluded ones too."""
+        edges = self._new.permutation.sample_first[self._data.component_entries[number : number + 2]]
+        return slice(int(edges[0]), int(edges[1]))
+
+    def _old_numbers(self, number: int) -> slice:
+        """The same for the component of the other plan that has its name."""
+        before = self._before[number]
+        assert before is not None
+        edges = self._stop.map.permutation.sample_first[self._old.component_entries[before : before + 2]]
+        return slice(int(edges[0]), int(edges[1]))
+
+    @cached_property
+    def _excluded(self) -> Bools:
+        """[samples] whether each is excluded in all epochs."""
+        return _unpacked(self._data.variation.excluded, len(self._data.rows))
+
+    def _left_out(self) -> Bools | None:
+        """[samples] what the first epoch of each component leaves out; None where it is what all of them do."""
+        result = self._excluded.copy()
+        changed = [number for number, goes_on in enumerate(self._goes_on) if not goes_on]
+        if changed:
+            delivered, dense = self._delivered(), dense_of(self._data, self._index)
+            for number in changed:
+                mine = self._numbers(number)
+                for low in range(mine.start, mine.stop, _BLOCK):
+                    high = min(low + _BLOCK, mine.stop)
+                    result[low:high] |= delivered[dense.rows(low, high)]
+        before = self._old.variation.delivered
+        for number, goes_on in enumerate(self._goes_on):
+            if goes_on and before is not None:
+                theirs = self._old_numbers(number)
+                result[self._numbers(number)] = before.holds(np.arange(theirs.start, theirs.stop))
+        return None if (result == self._excluded).all() else result
+
+    def _delivered(self) -> Bools:
+        """[rows of the new plan's files] whether the other plan has delivered each of them in its current epoch."""
+        result: Bools = scratch(self._index.total_rows, np.bool_)
+        old, first = self._old, self._index.first
+        segment_file = to_numpy(old.segments.column("file")).astype(np.int64)
+        segment_row = to_numpy(old.segments.column("row")).astype(np.int64)
+        entry_segment = to_numpy(old.entries.column("segment")).astype(np.int64)
+        sample_first = self._stop.map.permutation.sample_first
+        for cursor in self._stop.cursors:
+            for entry, rank in cursor.delivered():
+                segment = entry_segment[entry]
+                row = segment_row[segment] + old.rows[sample_first[entry] + rank]
+                file = self._files[segment_file[segment]]
+                known = file >= 0
+                result[first[file[known]] + row[known]] = True
+        return result
+
+    def _start(self) -> Start:
+        cursors = [self._cursor(number) if self._goes_on[number] else None for number in range(len(self._goes_on))]
+        heads = [np.empty(0, np.int64) if cursor is None else cursor.head for cursor in cursors]
+        return Start(
+            np.array([self._first_epoch(number) for number in range(len(cursors))], np.int64),
+            np.array([0 if cursor is None else cursor.cursor for cursor in cursors], np.int64),
+            np.concatenate([np.empty(0, np.int64), *heads]),
+            np.array([len(head) for head in heads], np.int64),
+        )
+
+    def _component_keys(self) -> Int64s:
+        old = self._old.variation.component_keys
+        old = np.arange(len(self._old.components)) if old is None else old
+        same = np.array([-1 if before is None else before for before in self._before], np.int64)
+        return self._keys(old, same, np.arange(len(same)))
+
+    def _group_keys(self) -> Int64s:
+        old = self._old.variation.group_keys
+        old = to_numpy(self._old.segments.column("group")).astype(np.int64) if old is None else old
+        return self._keys(old, self._segments, to_numpy(self._data.segments.column("group")).astype(np.int64))
+
+    def _keys(self, old: Int64s, same: Int64s, new: Int64s) -> Int64s:
+        """The keys of what was there before, and keys that nothing has had for the rest."""
+        fresh = (int(old.max()) + 1 if len(old) else 0) + new
+        return np.where(same >= 0, old[np.maximum(same, 0)], fresh) if len(old) else fresh
+
+    def _is_unchanged(self, before: int, number: int) -> bool:
+        """Whether a component has the samples that it had, in the order that they had."""
+        return (
+            self._same_order(before, number)
+            and self._same_entries(before, number)
+            and self._same_samples(before, number)
+            and self._same_sequence(before, number)
+        )
+
+    def _same_order(self, before: int, number: int) -> bool:
+        one, other = self._old.order, self._data.order
+        if (one.seed, one.shuffle, one.window_segments) != (other.seed, other.shuffle, other.window_segments):
+            return False
+        return (before in self._old.variation.in_file_order) == (number in self._data.variation.in_file_order)
+
+    def _same_entries(self, before: int, number: int) -> bool:
+        old, new = self._old, self._data
+        mine, theirs = _entries(new, number), _entries(old, before)
+        segments, counts = (to_numpy(new.entries.column(name))[mine] for name in ("segment", "count"))
+        old_segments, old_counts = (to_numpy(old.entries.column(name))[theirs] for name in ("segment", "count"))
+        return np.array_equal(self._segments[segments], old_segments) and np.array_equal(counts, old_counts)
+
+    def _same_samples(self, before: int, number: int) -> bool:
+        rows, old_rows = self._numbers(number), self._old_numbers(number)
+        excluded = self._old.variation.excluded
+        numbers = np.arange(old_rows.start, old_rows.stop)
+        gone = np.zeros(len(numbers), np.bool_) if excluded is None else excluded.holds(numbers)
+        return np.array_equal(self._data.rows[rows], self._old.rows[old_rows]) and np.array_equal(
+            self._excluded[rows], gone
+        )
+
+    def _same_sequence(self, before: int, number: int) -> bool:
+        mine, theirs = self._data.variation.sequences.get(number), self._old.variation.sequences.get(before)
+        if mine is None or theirs is None:
+            return mine is None and theirs is None
+        return np.array_equal(mine, theirs)
+
+
+def _entries(data: PlanData, number: int) -> slice:
+    first, last = data.component_entries[number : number + 2].tolist()
+    return slice(first, last)
+
+
+def _unpacked(left_out: LeftOut | None, samples: int) -> Bools:
+    if left_out is None:
+        return np.zeros(samples, np.bool_)
+    return np.unpackbits(left_out.bits, count=samples, bitorder="little").view(np.bool_)
+
+
+def _same_files(old: PlanData, new: PlanData) -> Int64s:
+    """[files of the old plan] the new plan's number of each file that is what it was; −1 for the others."""
+    known = {file: number for number, file in enumerate(_identities(new))}
+    return np.array([known.get(file, -1) for file in _identities(old)], np.int64)
+
+
+def _identities(data: PlanData) -> Sequence[tuple[object, ...]]:
+    names = [source.name for source in data.sources]
+    columns = (data.files.column(name).to_pylist() for name in ("source", "name", "rows", "size", "etag"))
+    return [(names[source], *rest) for source, *rest in zip(*columns, strict=True)]
+
+
+def _same_segments(old: PlanData, new: PlanData, files: Int64s) -> Int64s:
+    """[segments of the new plan] the old plan's number of each segment; −1 for those of files that it lacks.
+
+    A file of the same rows and groups is cut in the same places.
+    """
+    columns = ("file", "row", "rows")
+    old_file, old_row, old_rows = (to_numpy(old.segments.column(name)).astype(np.int64) for name in columns)
+    new_file, new_row, new_rows = (to_numpy(new.segments.column(name)).astype(np.int64) for name in columns)
+    back = np.full(new.files.num_rows, -1, np.int64)
+    known = np.flatnonzero(files >= 0)
+    back[files[known]] = known
+    result = np.full(len(new_file), -1, np.int64)
+    firsts = np.searchsorted(old_file, np.arange(old.files.num_rows + 1))
+    starts = np.searchsorted(new_file, np.arange(new.files.num_rows + 1))
+    for file in np.flatnonzero(back >= 0).tolist():
+        mine, theirs = slice(starts[file], starts[file + 1]), slice(firsts[back[file]], firsts[back[file] + 1])
+        same = np.array_equal(new_row[mine], old_row[theirs]) and np.array_equal(new_rows[mine], old_rows[theirs])
+        if same:
+            result[mine] = np.arange(theirs.start, theirs.stop)
+    return result
+
+
+def _segment_keys(data: PlanData) -> Int64s:
+    keys = data.variation.segment_keys
+    return np.arange(data.segments.num_rows) if keys is None else keys
+
+
+def check_left(stop: Stop, total: int | None) -> None:
+    """Refuse a plan that has nothing to deliver.
+
+    Raises:
+        PlanError: It ends where it takes over.
+    """
+    if total == 0:
+        raise PlanError(
+            f"the new plan ends where it takes over from {stop.plan.name!r}, at position {stop.position:,}: a "
+            "component has nothing left there, or the budget ends there; give it `on_exhaust: repeat` or "
+            "`redistribute`, more data, or a larger budget"
+        )
