@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from mixtera.cli.given import compiled
+from mixtera.cli.options import add_no_lock
 from mixtera.cli.output import note, write, write_json
 
 NAME: Final = "compile"
@@ -21,12 +22,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", required=True, metavar="PLAN", help="directory of the plan; an older plan there is replaced"
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
+    add_no_lock(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, write, and print the digest."""
     begin = time.perf_counter()
-    plan = compiled(arguments.spec, arguments.catalog, arguments.engine).plan
+    plan = compiled(arguments.spec, arguments.catalog, arguments.engine, not arguments.no_lock).plan
     plan.save(arguments.output)
     seconds = time.perf_counter() - begin
     data = plan.data

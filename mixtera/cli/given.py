@@ -48,24 +48,27 @@ def spec_and_catalog(path: str, catalog: str) -> tuple[Spec, Catalog]:
     return spec, Catalog.open(catalog, create=False)
 
 
-def compiled(path: str, catalog: str, engine: str) -> Compiled:
-    """Compile a spec.
+def compiled(path: str, catalog: str, engine: str, locked: bool = True) -> Compiled:
+    """Compile a spec; `locked` holds it against the lock beside it, if there is one.
 
     Raises:
         SpecError: The spec is wrong, or does not fit the data.
         CatalogError: A source is not indexed, or was indexed differently.
+        LockError: It does not compile to what its lock says.
     """
     from mixtera.compiler import compile
+    from mixtera.lockfile import BESIDE
 
     spec, opened = spec_and_catalog(path, catalog)
-    return Compiled(spec, opened, compile(spec, opened, engine=engine))
+    return Compiled(spec, opened, compile(spec, opened, engine=engine, lock=BESIDE if locked else None))
 
 
-def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None) -> Plan:
+def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None, locked: bool = True) -> Plan:
     """The plan that is given, or that of the spec that is given.
 
     Raises:
         PlanError: It is not a plan, or a spec is given and `remap` too.
+        LockError: The spec does not compile to what the lock beside it says.
     """
     from mixtera.plan import Plan
 
@@ -74,4 +77,4 @@ def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | Non
         return Plan.open(directory, remap)
     if remap:
         raise PlanError(f"{path} is a spec, which says itself where its data lies: --remap is for plans")
-    return compiled(path, catalog, engine).plan
+    return compiled(path, catalog, engine, locked).plan

@@ -26,6 +26,7 @@ from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
+from mixtera.lockfile import BESIDE, Beside, Lock, checked, locked
 from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.order.timeline import Timeline
@@ -48,13 +49,16 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - begin, 4)
 
 
-def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") -> Plan:
+def compile(
+    spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb", lock: Lock | Beside | None = BESIDE
+) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
     Args:
         spec: The spec.
         catalog: Holds its sources, indexed.
         engine: Name of the engine that runs the expressions, or an engine; the plan is the same with any.
+        lock: What the plan must be: by default the lock beside the spec, if there is one; None for no lock.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -64,17 +68,22 @@ def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb") ->
         CatalogError: A source is not indexed, or was indexed differently.
         EngineError: The engine failed.
         PlanError: The catalog contradicts itself, or the mixture cannot be ordered.
+        LockError: The plan is not what its lock says, or the lock cannot be read.
         StorageError: There is no room for the plan.
     """
+    held = locked(spec) if lock == BESIDE else lock
     try:
-        return _compiled(spec, catalog, engine)
+        plan = _compiled(spec, catalog, engine, {} if held is None else {"lock": held.digest})
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(f"cannot write temporary files: {error}; the variable TMPDIR names another place") from error
+    if held is not None:
+        checked(held, spec, plan.data, plan.digest, None if lock == BESIDE else "its lock")
+    return plan
 
 
-def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
+def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, more: dict[str, str]) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture)
     with clock.step("plan"):
         plans = optimised(build(spec, catalog))
@@ -87,7 +96,7 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine) -> Plan:
         ahead = _course(spec.mixture.budget, mixture, [member.component for member in found if member.chosen])
         data = _plan_data(spec, plans, index, labels, found, ahead.timeline)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found)
-    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds}))
+    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds} | more))
 
 
 def _temporary(data: PlanData) -> Plan:

@@ -212,6 +212,7 @@ class Spec:
         mixture: The mixture.
         order: The order.
         file: The file it was read from, as the user gave it.
+        lines: The file with what it includes, normalised (`mixtera.spec.lines`): what a later difference names.
     """
 
     name: str
@@ -220,6 +221,7 @@ class Spec:
     mixture: Mixture
     order: Order
     file: str
+    lines: tuple[str, ...] = ()
 
     @property
     def property_names(self) -> tuple[str, ...]:

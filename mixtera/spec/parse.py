@@ -15,6 +15,7 @@ from mixtera.spec.fields import Fields
 from mixtera.spec.include import Merged, read_merged
 from mixtera.spec.issues import Issues, TooManyIssues
 from mixtera.spec.known import Known
+from mixtera.spec.lines import lines
 from mixtera.spec.mixture import read_mixture
 from mixtera.spec.model import Order, Source, Spec
 from mixtera.spec.predicates import predicate_of
@@ -57,7 +58,9 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
     order = _order(fields, issues)
     name = _name(fields, file, issues)
-    return None if mixture is None else Spec(name, sources, predicate, mixture, order, file)
+    if mixture is None or issues.found:
+        return None
+    return Spec(name, sources, predicate, mixture, order, file, lines(merged.root))
 
 
 def _check_needed(fields: Fields, issues: Issues) -> None:
