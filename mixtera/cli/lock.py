@@ -46,9 +46,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     spec, catalog = spec_and_catalog(arguments.spec, arguments.catalog)
     made = lock(spec, catalog, engine=arguments.engine, portable=arguments.portable)
+    if not arguments.portable and _was_portable(path):
+        note(arguments, f"{path} was portable; `--portable` keeps it so")
     made.save(path)
     _report(arguments, made, path)
     return 0
+
+
+def _was_portable(path: str) -> bool:
+    """Whether the lock that will be replaced leaves out times and etags."""
+    from mixtera.errors import LockError
+    from mixtera.lockfile import Lock
+
+    try:
+        return Lock.open(path).is_portable
+    except LockError:
+        return False
 
 
 def _report(arguments: argparse.Namespace, made: Lock, path: str) -> None:

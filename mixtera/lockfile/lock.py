@@ -77,6 +77,12 @@ class Lock:
         """`sha256:…` of the file that `save` writes."""
         return f"sha256:{hashlib.sha256(self._content).hexdigest()}"
 
+    @property
+    def is_portable(self) -> bool:
+        """Whether it leaves out times and etags of files, so that it holds for copies of them too."""
+        files = [file for source in self.body.sources for file in source.files]
+        return bool(files) and all(file.modified is None and file.etag is None for file in files)
+
     def difference(self, other: Lock) -> LockDifference:
         """What is different in another lock: this one is before, the other after."""
         return difference(self.body, other.body)

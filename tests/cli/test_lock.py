@@ -175,8 +175,33 @@ def test_a_catalog_made_elsewhere_holds_the_lock_and_copies_hold_a_portable_one(
     assert run("lock", "--check", "mixed.yaml", "--catalog", "elsewhere")[0] == 0
     assert run("compile", "mixed.yaml", "-o", "plan", "--catalog", "elsewhere")[0] == 0
     assert before != Path("mixed.yaml.lock").read_text()
+    assert Lock.open("mixed.yaml.lock").is_portable
     append({"text": "new", "lang": "en", "year": 2011})
     assert run("lock", "--check", "mixed.yaml", "--catalog", "elsewhere")[0] == 1
+
+
+def test_a_portable_lock_is_not_replaced_by_another_kind_without_a_word(run: Run) -> None:
+    assert "was portable" not in run("lock", "mixed.yaml")[2]
+    assert "was portable" not in run("lock", "mixed.yaml", "--portable")[2]
+    assert "was portable" not in run("lock", "mixed.yaml", "--portable")[2]
+    assert "mixed.yaml.lock was portable; `--portable` keeps it so" in run("lock", "mixed.yaml")[2]
+    assert not Lock.open("mixed.yaml.lock").is_portable
+
+
+def test_the_lock_of_a_spec_that_is_given_by_url(run: Run, fresh: Path) -> None:
+    run("lock", "mixed.yaml")
+    url = f"file://{fresh}/mixed.yaml"
+    assert run("index", url)[0] == 0
+    assert run("compile", url, "-o", "plan")[0] == 0
+    assert mixtera.Plan.open("plan").data.facts["lock"] == Lock.open("mixed.yaml.lock").digest
+    replace_in("mixed.yaml", "seed: 7", "seed: 8")
+    assert run("compile", url, "-o", "plan")[0] == 1
+    Path("mixed.yaml.lock").unlink()
+    assert run("compile", url, "-o", "plan")[0] == 0
+    code, _, err = run("lock", url)
+    assert code == 1
+    assert "name a file of this machine" in err
+    assert run("lock", url, "--file", "mixed.yaml.lock")[0] == 0
 
 
 def test_json(run: Run) -> None:
