@@ -26,7 +26,7 @@ from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
-from mixtera.lockfile import BESIDE, Beside, Lock, checked, locked
+from mixtera.lockfile import BESIDE, Lock, checked, held
 from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.order.timeline import Timeline
@@ -49,16 +49,15 @@ class Clock:
         self.seconds[name] = round(time.perf_counter() - begin, 4)
 
 
-def compile(
-    spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb", lock: Lock | Beside | None = BESIDE
-) -> Plan:
+def compile(spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb", lock: Lock | str | None = BESIDE) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
     Args:
         spec: The spec.
         catalog: Holds its sources, indexed.
         engine: Name of the engine that runs the expressions, or an engine; the plan is the same with any.
-        lock: What the plan must be: by default the lock beside the spec, if there is one; None for no lock.
+        lock: What the plan must be: a lock or the path of one; by default the lock beside the spec, if there is one;
+            None for no lock.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -71,15 +70,15 @@ def compile(
         LockError: The plan is not what its lock says, or the lock cannot be read.
         StorageError: There is no room for the plan.
     """
-    held = locked(spec) if lock == BESIDE else lock
+    wanted, called = held(lock, spec)
     try:
-        plan = _compiled(spec, catalog, engine, {} if held is None else {"lock": held.digest})
+        plan = _compiled(spec, catalog, engine, {} if wanted is None else {"lock": wanted.digest})
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(f"cannot write temporary files: {error}; the variable TMPDIR names another place") from error
-    if held is not None:
-        checked(held, spec, plan.data, plan.digest, None if lock == BESIDE else "its lock")
+    if wanted is not None:
+        checked(wanted, called, spec, plan.data, plan.digest)
     return plan
 
 

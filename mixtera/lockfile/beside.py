@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from mixtera.artifact.model import PlanData
 from mixtera.errors import LockError
@@ -11,8 +11,7 @@ from mixtera.lockfile.show import COPIED, show
 from mixtera.lockfile.text import decode
 from mixtera.spec.model import Spec
 
-Beside: TypeAlias = Literal["beside"]
-BESIDE: Final[Beside] = "beside"
+BESIDE: Final = "beside"
 """Stands for: the lock beside the spec, where there is one."""
 
 
@@ -21,27 +20,35 @@ def lock_path(spec_file: str) -> str:
     return f"{spec_file}.lock"
 
 
-def locked(spec: Spec) -> Lock | None:
-    """The lock beside a spec; None where there is none.
+def held(lock: Lock | str | None, spec: Spec) -> tuple[Lock | None, str]:
+    """The lock that a spec is held against, and what messages call it.
+
+    Args:
+        lock: A lock, the path of one, BESIDE for the one beside the spec if there is one, or None for none.
+        spec: The spec.
 
     Raises:
         LockError: It is not a lock, is damaged, or is of a newer version.
         StorageError: It cannot be read.
     """
+    if not isinstance(lock, str):
+        return lock, "its lock"
+    if lock != BESIDE:
+        return Lock.open(lock), lock
     path = lock_path(spec.file)
     found = read(path)
-    return None if found is None else Lock(decode(found, path))
+    return (None if found is None else Lock(decode(found, path))), path
 
 
-def checked(lock: Lock, spec: Spec, data: PlanData, digest: str, name: str | None = None) -> None:
+def checked(lock: Lock, called: str, spec: Spec, data: PlanData, digest: str) -> None:
     """Hold a plan against a lock.
 
     Args:
         lock: What it should be.
+        called: What messages call the lock.
         spec: The spec that was compiled.
         data: The plan's content.
         digest: The plan's digest.
-        name: What messages call the lock; by default the name of the file beside the spec.
 
     Raises:
         LockError: It moved; the message says in what.
@@ -49,7 +56,6 @@ def checked(lock: Lock, spec: Spec, data: PlanData, digest: str, name: str | Non
     found = lock.difference(Lock.of(data, digest, spec.lines))
     if not found.moved:
         return
-    called = name or lock_path(spec.file)
     hint = f" {COPIED}." if found.only_times else ""
     raise LockError(
         f"{spec.file} does not compile to what {called} says:\n{show(found, called, spec.file)}\n"

@@ -73,6 +73,11 @@ class LockDifference:
     before: tuple[str, ...]
     after: tuple[str, ...]
 
+    def __str__(self) -> str:
+        from mixtera.lockfile.show import show
+
+        return show(self, "before", "after")
+
     @property
     def moved(self) -> bool:
         """Whether a run would see other data or another order. Snapshots and the writing of the spec alone do not."""

@@ -18,7 +18,7 @@ from mixtera.lockfile.text import decode, encode
 from mixtera.registry import storage_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lock:
     """What a spec compiled to: sources and their files, counts, the plan's digest, the lines of the spec.
 
@@ -71,6 +71,9 @@ class Lock:
 
     def __str__(self) -> str:
         return self._content.decode()
+
+    def __repr__(self) -> str:
+        return f"Lock({self.body.name!r}, plan {self.body.plan[:19]}…)"
 
     @cached_property
     def digest(self) -> str:

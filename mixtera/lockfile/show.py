@@ -12,6 +12,9 @@ from mixtera.lockfile.model import LockedFile
 _SHOWN: Final = 12
 """Files of a source and components that the text lists; JSON has all of them."""
 
+_LINES: Final = 100
+"""Lines of the difference of specs that the text has."""
+
 COPIED: Final = (
     "Only times of files differ, as after copying them: `mixtera lock --portable` writes a lock that leaves them out"
 )
@@ -37,7 +40,7 @@ def _lines(found: LockDifference, before: str, after: str) -> Iterator[str]:
             yield from _cut(changes)
     if lines := found.spec_lines(before, after):
         yield "spec"
-        yield from (f"  {line}" for line in lines)
+        yield from _cut(lines, _LINES)
     if found.plan.before != found.plan.after:
         yield f"plan {found.plan.before} → {found.plan.after}"
 
@@ -120,7 +123,7 @@ def _value(what: str, value: Scalar | float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
 
 
-def _cut(lines: list[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:_SHOWN])
-    if len(lines) > _SHOWN:
-        yield f"  … and {len(lines) - _SHOWN:,} more; `--json` has all of them"
+def _cut(lines: list[str], shown: int = _SHOWN) -> Iterator[str]:
+    yield from (f"  {line}" for line in lines[:shown])
+    if len(lines) > shown:
+        yield f"  … and {len(lines) - shown:,} more; `--json` has all of them"

@@ -152,6 +152,11 @@ def test_python_refuses_too_and_can_be_told_not_to(run: Run) -> None:
         mixtera.compile(spec, catalog, lock=mixtera.lock(other, catalog))
     assert mixtera.compile(other, catalog, lock=mixtera.lock(other, catalog)).digest == plan.digest
     assert lock.difference(mixtera.lock(other, catalog)).moved
+    assert mixtera.compile(spec, catalog, lock="mixed.yaml.lock").data.facts["lock"] == lock.digest
+    with pytest.raises(LockError, match=r"does not compile to what \./mixed\.yaml\.lock says"):
+        mixtera.compile(other, catalog, lock="./mixed.yaml.lock")
+    with pytest.raises(LockError, match=r"there is no lock no\.lock"):
+        mixtera.compile(spec, catalog, lock="no.lock")
 
 
 def test_a_catalog_made_elsewhere_holds_the_lock_and_copies_hold_a_portable_one(run: Run) -> None:

@@ -154,6 +154,16 @@ def test_any_two_locks_can_be_compared(one: Any, other: Any) -> None:
     assert str(there)
 
 
+def test_a_budget_and_another_first_position_are_settings() -> None:
+    base = tuple(BASE.timeline.filled(np.array([192]))[0].tolist())
+    weights = BASE.timeline.phases[0].weights
+    later = replace(BASE, timeline=Timeline((Phase(192, weights, base),), 200), facts={"budget": 200})
+    settings = {one.name: (one.before, one.after) for one in compared(BASE, later).report.settings}
+    assert settings["budget"] == (None, 200)
+    assert settings["first position"] == (0, 192)
+    assert ["budget", "none", "200"] in [line.split() for line in str(compared(BASE, later)).splitlines()]
+
+
 def test_many_components_are_cut_in_the_text_only() -> None:
     labels = labels_of(1, 3, 60)
     before, after = (plan_data(labels, [1.0] * 59 + [last]) for last in (1.0, 2.0))

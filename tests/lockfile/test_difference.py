@@ -87,6 +87,8 @@ def test_the_text_names_files_counts_lines_and_digest() -> None:
         components=(component,),
         spec=("version: 1",),
     )
+    assert str(difference(BODY, other)) == show(difference(BODY, other), "before", "after")
+    assert repr(Lock(BODY)) == f"Lock('made', plan {BODY.plan[:19]}…)"
     assert show(difference(BODY, other), "made.yaml.lock", "made.yaml").splitlines() == [
         "source web: 1 added, 1 changed",
         "  ~ a.jsonl  rows 10 → 12, bytes 100 → 1,200",
@@ -113,6 +115,15 @@ def test_many_files_are_counted_and_the_first_are_named() -> None:
     assert lines[-1] == "  … and 88 more; `--json` has all of them"
     assert len(lines) == 14
     assert len(difference(with_files(), with_files(*many)).to_json()["sources"][0]["files"]) == 100
+
+
+def test_a_long_difference_of_lines_is_cut() -> None:
+    one, other = (replace(BODY, spec=tuple(f"{side} {i}" for i in range(500))) for side in "ab")
+    lines = show(difference(one, other), "a", "b").splitlines()
+    assert lines[0] == "spec"
+    assert lines[-1] == "  … and 903 more; `--json` has all of them"
+    assert len(lines) == 102
+    assert len(difference(one, other).to_json()["spec"]) == 1003
 
 
 def test_the_digest_is_that_of_the_text() -> None:
