@@ -18,7 +18,7 @@ from mixtera.order.seats import Int64s
 from mixtera.plan import Plan
 
 FIRST_BLOCK: Final = 1 << 12
-LARGEST_BLOCK: Final = 1 << 20
+LARGEST_BLOCK: Final = 1 << 18
 """Positions of a block: bounds the memory."""
 MOST_POSITIONS: Final = 1 << 26
 """Positions that are compared unless another bound is given."""

@@ -15,7 +15,7 @@ from mixtera.comparison.files import AllFiles
 from mixtera.comparison.model import Flow, Samples
 from mixtera.order.seats import Int64s
 
-BLOCK_ROWS: Final = 1 << 21
+BLOCK_ROWS: Final = 1 << 19
 MOST_SEGMENT_ROWS: Final = 1 << 16
 _FEW_PAIRS: Final = 1 << 22
 """Pairs of components that are counted in a table; more are sorted."""
