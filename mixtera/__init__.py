@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mixtera.catalog import Catalog, IndexReport
-    from mixtera.compiler import compile
+    from mixtera.compiler import compile, lock
     from mixtera.errors import (
         CatalogError,
         EngineError,
         Issue,
+        LockError,
         MixteraError,
         PlanError,
         PluginError,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
         StateError,
         StorageError,
     )
-    from mixtera.explanation import Explanation
-    from mixtera.explanation.explain import explain
+    from mixtera.explanation.explain import Explanation, explain
+    from mixtera.lockfile import Lock
     from mixtera.plan import Plan
     from mixtera.spec import Spec, load
     from mixtera.stream import Stream
@@ -35,9 +36,11 @@ _HOMES: Final = {
     "Catalog": "mixtera.catalog",
     "IndexReport": "mixtera.catalog",
     "compile": "mixtera.compiler",
+    "lock": "mixtera.compiler",
     "CatalogError": "mixtera.errors",
     "EngineError": "mixtera.errors",
     "Issue": "mixtera.errors",
+    "LockError": "mixtera.errors",
     "MixteraError": "mixtera.errors",
     "PlanError": "mixtera.errors",
     "PluginError": "mixtera.errors",
@@ -47,6 +50,7 @@ _HOMES: Final = {
     "StorageError": "mixtera.errors",
     "Explanation": "mixtera.explanation",
     "explain": "mixtera.explanation",
+    "Lock": "mixtera.lockfile",
     "Plan": "mixtera.plan",
     "Spec": "mixtera.spec",
     "load": "mixtera.spec",
@@ -60,6 +64,8 @@ __all__ = [
     "Explanation",
     "IndexReport",
     "Issue",
+    "Lock",
+    "LockError",
     "MixteraError",
     "Plan",
     "PlanError",
@@ -73,6 +79,7 @@ __all__ = [
     "compile",
     "explain",
     "load",
+    "lock",
 ]
 
 

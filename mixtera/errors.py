@@ -7,6 +7,7 @@
     ├── SampleError      (ValueError)      a record cannot be read: malformed, content missing, wrong type
     ├── CatalogError     (RuntimeError)    not indexed, indexed differently, not writable
     ├── PlanError        (ValueError)      a plan cannot be compiled, opened or read
+    │   └── LockError                      what a spec compiles to has moved since it was locked; a lock cannot be read
     ├── StateError       (ValueError)      a resume state of another plan, or not a state at all
     ├── StorageError     (OSError)         a file is missing, changed, unreadable; a disk is full
     ├── EngineError      (RuntimeError)    the query engine failed
@@ -18,7 +19,7 @@ returns for it: 1 when the input is wrong, 3 when something outside failed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -67,6 +68,19 @@ class CatalogError(MixteraError, RuntimeError):
 
 class PlanError(MixteraError, ValueError):
     """A plan cannot be compiled, opened or read."""
+
+
+class LockError(PlanError):
+    """A spec does not compile to what its lock says, or a lock cannot be read.
+
+    Attributes:
+        difference: What moved, as `mixtera.lockfile.difference.LockDifference.to_json` has it; empty where the lock
+            cannot be read.
+    """
+
+    def __init__(self, message: str, difference: Mapping[str, object] | None = None) -> None:
+        self.difference = dict(difference or {})
+        super().__init__(message)
 
 
 class StateError(MixteraError, ValueError):

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.continuing import stop_of
-from mixtera.cli.given import compiled
+from mixtera.cli.given import Options, compiled
+from mixtera.cli.options import add_no_lock
 from mixtera.cli.output import note, write, write_json
 from mixtera.spec.keys import HOLDOUT_PARTS
 
@@ -37,13 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--continued", metavar="PLAN", help="the plan of that state (default: looked for at the output and beside it)"
     )
+    add_no_lock(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, write, and print the digest."""
     begin = time.perf_counter()
     stop = stop_of(arguments.continue_from, arguments.continued, arguments.output)
-    plan = compiled(arguments.spec, arguments.catalog, arguments.engine, arguments.part, stop).plan
+    options = Options(arguments.part, stop, not arguments.no_lock)
+    plan = compiled(arguments.spec, arguments.catalog, arguments.engine, options).plan
     plan.save(arguments.output)
     seconds = time.perf_counter() - begin
     data = plan.data

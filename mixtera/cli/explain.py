@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from mixtera.cli.given import compiled, plan_directory, spec_and_catalog
+from mixtera.cli.given import Compiled, Options, compiled, plan_directory, spec_and_catalog
 from mixtera.cli.numbers import whole_number
 from mixtera.cli.output import complain, write, write_json
-from mixtera.errors import PlanError
+from mixtera.errors import LockError, PlanError
 
 if TYPE_CHECKING:
     from mixtera.explanation import Explanation
@@ -63,10 +63,19 @@ def _explained(arguments: argparse.Namespace) -> tuple[Explanation, dict[str, st
         return explain(Plan.open(directory), readers=arguments.readers), {}
     from mixtera.compiler import analyze, overlap
 
-    found = compiled(arguments.given, arguments.catalog, arguments.engine)
+    found, moved = _compiled(arguments)
     pairs = overlap(found.spec, found.catalog, arguments.engine)
-    explanation = explain(found.plan, readers=arguments.readers, overlap=pairs)
+    explanation = explain(found.plan, readers=arguments.readers, overlap=pairs, moved=moved)
     return explanation, analyze(found.spec, found.catalog, arguments.engine) if arguments.analyze else {}
+
+
+def _compiled(arguments: argparse.Namespace) -> tuple[Compiled, str | None]:
+    """The spec, compiled; and what is wrong with its lock, which is shown and not refused."""
+    try:
+        return compiled(arguments.given, arguments.catalog, arguments.engine), None
+    except LockError as error:
+        found = compiled(arguments.given, arguments.catalog, arguments.engine, Options(locked=False))
+        return found, str(error).partition(":\n")[0]
 
 
 def _write_sql(arguments: argparse.Namespace, as_json: bool) -> None:

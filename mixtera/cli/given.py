@@ -50,34 +50,54 @@ def spec_and_catalog(path: str, catalog: str) -> tuple[Spec, Catalog]:
     return spec, Catalog.open(catalog, create=False)
 
 
-def compiled(
-    path: str, catalog: str, engine: str, part: HoldoutPart | None = None, stop: Stop | None = None
-) -> Compiled:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a spec is compiled.
+
+    Attributes:
+        part: Which side of its split; None: as the spec says.
+        stop: The plan that the new one takes over from, and where.
+        locked: Whether it is held against the lock beside it, if there is one.
+    """
+
+    part: HoldoutPart | None = None
+    stop: Stop | None = None
+    locked: bool = True
+
+
+DEFAULTS: Final = Options()
+
+
+def compiled(path: str, catalog: str, engine: str, options: Options = DEFAULTS) -> Compiled:
     """Compile a spec.
 
     Args:
         path: The spec.
         catalog: The catalog.
         engine: Name of the engine.
-        part: Which side of its split; None: as the spec says.
-        stop: The plan that the new one takes over from, and where.
+        options: How.
 
     Raises:
         SpecError: The spec is wrong, or does not fit the data.
         CatalogError: A source is not indexed, or was indexed differently.
+        LockError: It does not compile to what its lock says.
     """
     from mixtera.compiler import compile
+    from mixtera.lockfile import BESIDE
 
     spec, opened = spec_and_catalog(path, catalog)
-    spec = spec if part is None else spec.with_part(part)
-    return Compiled(spec, opened, compile(spec, opened, engine=engine, continue_from=stop))
+    spec = spec if options.part is None else spec.with_part(options.part)
+    lock = BESIDE if options.locked else None
+    plan = compile(spec, opened, engine=engine, continue_from=options.stop, lock=lock)
+    return Compiled(spec, opened, plan)
 
 
-def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None) -> Plan:
+def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None, locked: bool = True) -> Plan:
     """The plan that is given, or that of the spec that is given.
 
     Raises:
         PlanError: It is not a plan, or a spec is given and `remap` too.
+        LockError: The spec does not compile to what the lock beside it says.
     """
     from mixtera.plan import Plan
 
@@ -86,4 +106,4 @@ def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | Non
         return Plan.open(directory, remap)
     if remap:
         raise PlanError(f"{path} is a spec, which says itself where its data lies: --remap is for plans")
-    return compiled(path, catalog, engine).plan
+    return compiled(path, catalog, engine, Options(locked=locked)).plan

@@ -53,6 +53,8 @@ COMMANDS: Final = (
     Command("index", "bring the catalog up to date with the files of a spec", "mixtera.cli.index"),
     Command("explain", "show what a spec or a plan will do", "mixtera.cli.explain"),
     Command("compile", "write the plan of a spec and print its digest", "mixtera.cli.compile"),
+    Command("lock", "write down what a spec compiles to, or tell what has moved since", "mixtera.cli.lock"),
+    Command("diff", "tell what changes from one spec, plan or lock to another", "mixtera.cli.diff"),
     Command("stream", "print samples of a spec or a plan, in their order", "mixtera.cli.stream"),
     Command("ledger", "tell which documents a step saw, and when a document is seen", "mixtera.cli.ledger"),
     Command("catalog", "look into the catalog", "mixtera.cli.catalog"),

@@ -22,6 +22,13 @@ def add_common(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
         option.default = argparse.SUPPRESS
 
 
+def add_no_lock(parser: argparse.ArgumentParser) -> None:
+    """Add `--no-lock`, for commands that compile what they then run."""
+    parser.add_argument(
+        "--no-lock", action="store_true", help="compile a spec even if it does not compile to what SPEC.lock says"
+    )
+
+
 def _add(group: argparse._ArgumentGroup) -> list[argparse.Action]:
     return [
         group.add_argument(

@@ -7,7 +7,6 @@ delivers everything. Positions go on from where the other plan stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -19,18 +18,16 @@ from mixtera.arrow import to_numpy
 from mixtera.artifact.model import Beginning, PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.matching import same_files, same_segments
 from mixtera.compiler.scratch import scratch
+from mixtera.compiler.stop import BLOCK, Cursor, Stop
 from mixtera.compiler.variation import dense_of
 from mixtera.errors import PlanError
 from mixtera.order.leftout import LeftOut
 from mixtera.order.places import Start
-from mixtera.plan import Plan
-from mixtera.stream.state import PlanIdentity
 
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Fate: TypeAlias = Literal["goes on", "changed", "new"]
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,136 +62,6 @@ class Takeover:
     gone: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Stop:
-    """A plan, and the position at which another one takes over.
-
-    Attributes:
-        plan: The plan.
-        position: Position in the run.
-    """
-
-    plan: Plan
-    position: int
-
-    @classmethod
-    def of(cls, plan: Plan, state: Mapping[str, object]) -> Stop:
-        """Where a resume state stands in its plan.
-
-        Raises:
-            StateError: It is not a state, or one of another plan.
-        """
-        return cls(plan, PlanIdentity.of(plan.data, plan.digest).position_of(state))
-
-    @cached_property
-    def map(self) -> PointerMap:
-        """The plan's pointers."""
-        return PointerMap(self.plan.data)
-
-    @cached_property
-    def cursors(self) -> tuple[Cursor, ...]:
-        """Where each component of the plan stands."""
-        lanes, timeline = self.map.lanes, self.plan.data.timeline
-        position = self.position - self.plan.start
-        size = lanes.round_size
-        last = position if position % size == 0 else (position // size + 1) * size
-        filled = timeline.filled(np.array([position, last]))
-        open_ = lanes.range(position, last)
-        order = np.lexsort((open_.place, open_.component))
-        component, place = open_.component[order], open_.place[order]
-        edges = np.searchsorted(component, np.arange(filled.shape[1] + 1))
-        return tuple(
-            Cursor(self.map, number, int(filled[0, number]), place[edges[number] : edges[number + 1]], int(end))
-            for number, end in enumerate(filled[1].tolist())
-        )
-
-
-class Cursor:
-    """Where one component of the other plan stands: the places of it that are not delivered.
-
-    Attributes:
-        given: Seats that it has had in the other plan.
-        head: Places, counted from the first epoch's first, that come before `cursor` and are not delivered, ascending.
-        cursor: The place from which on nothing is delivered, counted likewise.
-    """
-
-    def __init__(self, map_: PointerMap, component: int, given: int, waiting: Int64s, end: int) -> None:
-        """Prepare.
-
-        Args:
-            map_: The other plan's pointers.
-            component: Its number there.
-            given: Seats that it has had.
-            waiting: Places of the round that is not finished that are not delivered, ascending.
-            end: Place after that round.
-        """
-        self._map, self.component, self.given = map_, component, given
-        places = map_.permutation.places
-        head_size = int(places.start.head_sizes[component])
-        waiting = np.concatenate([waiting, np.arange(end, head_size)])
-        self.head = places.counted(np.full(len(waiting), component), waiting)
-        self.cursor = int(places.start.cursor[component]) + max(0, end - head_size)
-
-    @property
-    def first_epoch(self) -> int:
-        """Number of the first epoch of the other plan."""
-        return int(self._map.permutation.places.start.first_epoch[self.component])
-
-    @property
-    def _is_used_up(self) -> bool:
-        places = self._map.data.components[self.component].places
-        return places is not None and self.given >= places
-
-    @cached_property
-    def _epoch_bounds(self) -> tuple[int, int, int]:
-        """The current epoch, counted from the plan's first; its first place, and the place after its last."""
-        places = self._map.permutation.places
-        size, first_size = int(places.sizes[self.component]), int(places.first_sizes[self.component])
-        lowest = int(self.head[0]) if len(self.head) else self.cursor
-        if self._is_used_up:
-            lowest -= 1  # there is no next epoch: the last one stays the current one
-        if lowest < first_size:
-            return 0, 0, first_size
-        later = (lowest - first_size) // size
-        return later + 1, first_size + later * size, first_size + (later + 1) * size
-
-    @property
-    def epoch(self) -> int:
-        """Number of the current epoch: that of the first place that is not delivered."""
-        return self.first_epoch + self._epoch_bounds[0]
-
-    def delivered(self) -> Iterator[tuple[Int64s, Int64s]]:
-        """Entry and rank of everything that is delivered in the current epoch, or already in the next one."""
-        later, first, end = self._epoch_bounds
-        if later == 0:
-            yield from self._left_out_before()
-        yield from self._blocks(self.first_epoch + later, first, first, min(end, self.cursor))
-        yield from self._blocks(self.first_epoch + later + 1, end, end, self.cursor)
-
-    def _blocks(self, epoch: int, base: int, first: int, last: int) -> Iterator[tuple[Int64s, Int64s]]:
-        for low in range(first, last, _BLOCK):
-            counted = np.arange(low, min(low + _BLOCK, last))
-            counted = counted[~np.isin(counted, self.head, assume_unique=True)]
-            yield self._map.permutation.find_in(self.component, epoch, counted - base)
-
-    def _left_out_before(self) -> Iterator[tuple[Int64s, Int64s]]:
-        """What the other plan left out of its first epoch itself, because one before it had delivered it."""
-        variation = self._map.data.variation
-        if variation.delivered is None:
-            return
-        permutation = self._map.permutation
-        edges = self._map.data.component_entries[self.component : self.component + 2]
-        first, last = permutation.sample_first[edges].tolist()
-        for low in range(first, last, _BLOCK):
-            number = np.arange(low, min(low + _BLOCK, last))
-            gone = variation.delivered.holds(number)
-            if variation.excluded is not None:
-                gone &= ~variation.excluded.holds(number)
-            number = number[gone]
-            entry = np.searchsorted(permutation.sample_first, number, side="right") - 1
-            yield entry, number - permutation.sample_first[entry]
-
-
 def take_over(stop: Stop, data: PlanData, index: FileIndex) -> Takeover:
     """Let a plan take over from another one.
 
@@ -209,8 +76,8 @@ def take_over(stop: Stop, data: PlanData, index: FileIndex) -> Takeover:
 class _TakingOver:
     def __init__(self, stop: Stop, data: PlanData, index: FileIndex) -> None:
         self._stop, self._old, self._data, self._index = stop, stop.plan.data, data, index
-        self._files = _same_files(self._old, data)
-        self._segments = _same_segments(self._old, data, self._files)
+        self._files = same_files(self._old, data)
+        self._segments = same_segments(self._old, data, self._files)
         self._new = PointerMap(data)
         names = [component.name for component in self._old.components]
         self._before = [names.index(c.name) if c.name in names else None for c in data.components]
@@ -283,8 +150,8 @@ class _TakingOver:
             delivered, dense = self._delivered(), dense_of(self._data, self._index)
             for number in changed:
                 mine = self._numbers(number)
-                for low in range(mine.start, mine.stop, _BLOCK):
-                    high = min(low + _BLOCK, mine.stop)
+                for low in range(mine.start, mine.stop, BLOCK):
+                    high = min(low + BLOCK, mine.stop)
                     result[low:high] |= delivered[dense.rows(low, high)]
         before = self._old.variation.delivered
         for number, goes_on in enumerate(self._goes_on):
@@ -383,40 +250,6 @@ def _unpacked(left_out: LeftOut | None, samples: int) -> Bools:
     if left_out is None:
         return np.zeros(samples, np.bool_)
     return np.unpackbits(left_out.bits, count=samples, bitorder="little").view(np.bool_)
-
-
-def _same_files(old: PlanData, new: PlanData) -> Int64s:
-    """[files of the old plan] the new plan's number of each file that is what it was; −1 for the others."""
-    known = {file: number for number, file in enumerate(_identities(new))}
-    return np.array([known.get(file, -1) for file in _identities(old)], np.int64)
-
-
-def _identities(data: PlanData) -> Sequence[tuple[object, ...]]:
-    names = [source.name for source in data.sources]
-    columns = (data.files.column(name).to_pylist() for name in ("source", "name", "rows", "size", "etag"))
-    return [(names[source], *rest) for source, *rest in zip(*columns, strict=True)]
-
-
-def _same_segments(old: PlanData, new: PlanData, files: Int64s) -> Int64s:
-    """[segments of the new plan] the old plan's number of each segment; −1 for those of files that it lacks.
-
-    A file of the same rows and groups is cut in the same places.
-    """
-    columns = ("file", "row", "rows")
-    old_file, old_row, old_rows = (to_numpy(old.segments.column(name)).astype(np.int64) for name in columns)
-    new_file, new_row, new_rows = (to_numpy(new.segments.column(name)).astype(np.int64) for name in columns)
-    back = np.full(new.files.num_rows, -1, np.int64)
-    known = np.flatnonzero(files >= 0)
-    back[files[known]] = known
-    result = np.full(len(new_file), -1, np.int64)
-    firsts = np.searchsorted(old_file, np.arange(old.files.num_rows + 1))
-    starts = np.searchsorted(new_file, np.arange(new.files.num_rows + 1))
-    for file in np.flatnonzero(back >= 0).tolist():
-        mine, theirs = slice(starts[file], starts[file + 1]), slice(firsts[back[file]], firsts[back[file] + 1])
-        same = np.array_equal(new_row[mine], old_row[theirs]) and np.array_equal(new_rows[mine], old_rows[theirs])
-        if same:
-            result[mine] = np.arange(theirs.start, theirs.stop)
-    return result
 
 
 def _segment_keys(data: PlanData) -> Int64s:

@@ -205,7 +205,7 @@ def _matcher(
             continue
         try:
             values.append((name, table.column(column).combine_chunks().cast(ARROW_TYPES[kind])))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except pa.ArrowException:
             found = table.column(column).type
             issues.add(
                 exclusion.place, f"exclude: the column {column!r} of {exclusion.path} is {found}, {name} is {kind}"

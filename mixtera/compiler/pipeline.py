@@ -15,7 +15,7 @@ import pyarrow as pa
 from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
 from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets
 from mixtera.compiler.components import Member, members
-from mixtera.compiler.continuation import Stop, check_left, take_over
+from mixtera.compiler.continuation import check_left, take_over
 from mixtera.compiler.entries import select
 from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.facts import continues, facts, over_time
@@ -28,9 +28,11 @@ from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
+from mixtera.compiler.stop import Stop
 from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
+from mixtera.lockfile import BESIDE, Lock, checked, held
 from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.order.timeline import Timeline
@@ -54,7 +56,12 @@ class Clock:
 
 
 def compile(
-    spec: Spec, catalog: Catalog, *, engine: str | Engine = "duckdb", continue_from: Stop | None = None
+    spec: Spec,
+    catalog: Catalog,
+    *,
+    engine: str | Engine = "duckdb",
+    continue_from: Stop | None = None,
+    lock: Lock | str | None = BESIDE,
 ) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
@@ -63,6 +70,9 @@ def compile(
         catalog: Holds its sources, indexed.
         engine: Name of the engine that runs the expressions, or an engine; the plan is the same with any.
         continue_from: A plan, and where a run stands in it: the new plan takes over there.
+        lock: What the plan must be: a lock or the path of one; by default the lock beside the spec, if there is one;
+            None for no lock. Of a plan that takes over, and of the other part of a split, only the files must be those
+            of the lock.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -72,17 +82,23 @@ def compile(
         CatalogError: A source is not indexed, or was indexed differently.
         EngineError: The engine failed.
         PlanError: The catalog contradicts itself, or the mixture cannot be ordered.
+        LockError: The plan is not what its lock says, or the lock cannot be read.
         StorageError: There is no room for the plan.
     """
+    wanted, called = held(lock, spec)
     try:
-        return _compiled(spec, catalog, engine, continue_from)
+        more = {} if wanted is None else {"lock": wanted.digest}
+        plan = _compiled(spec, catalog, engine, continue_from, more)
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(f"cannot write temporary files: {error}; the variable TMPDIR names another place") from error
+    if wanted is not None:
+        checked(wanted, called, spec, plan.data, plan.digest, whole=continue_from is None and not spec.part_given)
+    return plan
 
 
-def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None) -> Plan:
+def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str]) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
         indexed = [catalog.source(source) for source in spec.sources]
@@ -109,7 +125,7 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
             check_left(stop, data.timeline.total)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found, data.first)
     known |= {} if taken is None else continues(taken)
-    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds}))
+    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds} | more))
 
 
 def _temporary(data: PlanData) -> Plan:

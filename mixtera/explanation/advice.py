@@ -23,6 +23,15 @@ BETTER: Final = 1.05
 """Other lanes are worth a word when they read so many times less."""
 
 
+def lock_moved(reason: str) -> Advice:
+    """The lock of the spec does not hold, so that compiling it for a run is refused."""
+    return Advice(
+        "lock-moved",
+        reason,
+        "`mixtera lock --check SPEC` shows the difference, `mixtera lock SPEC` writes a new lock",
+    )
+
+
 def ends_early(report: Report) -> Iterator[Advice]:
     """A component that ran out ends the stream while much is left."""
     unseen, every = report.end.unseen, report.plan.samples

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from mixtera.errors import PlanError
+from mixtera.explanation.advice import lock_moved
 from mixtera.explanation.build import report
 from mixtera.explanation.model import Overlap, Report
 from mixtera.explanation.text import text
@@ -45,13 +46,16 @@ class Explanation:
         return values
 
 
-def explain(plan: Plan, *, readers: int | None = None, overlap: Sequence[Claimed] | None = None) -> Explanation:
+def explain(
+    plan: Plan, *, readers: int | None = None, overlap: Sequence[Claimed] | None = None, moved: str | None = None
+) -> Explanation:
     """Explain a plan: mixture, epochs, end, reading, memory, and warnings that name the fix. Reads no sample.
 
     Args:
         plan: The plan.
         readers: Readers (ranks × workers) that the training will have: how much more they read than one.
         overlap: What `mixtera.compiler.overlap(spec, catalog)` found; a plan alone does not know it.
+        moved: Why the lock of its spec does not hold, where it does not: the first warning.
 
     Raises:
         PlanError: `readers` is not positive.
@@ -59,4 +63,5 @@ def explain(plan: Plan, *, readers: int | None = None, overlap: Sequence[Claimed
     if readers is not None and readers < 1:
         raise PlanError(f"readers is {readers}; it must be at least 1 (ranks × workers of a rank)")
     pairs = None if overlap is None else tuple(Overlap(pair.first, pair.second, pair.samples) for pair in overlap)
-    return Explanation(report(plan.data, plan.digest, readers, pairs))
+    found = report(plan.data, plan.digest, readers, pairs)
+    return Explanation(found if moved is None else replace(found, warnings=(lock_moved(moved), *found.warnings)))

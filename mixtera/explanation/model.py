@@ -22,12 +22,14 @@ class PlanSummary:
         digest: The plan's digest.
         positions: Length of the stream, None when it has no end.
         samples: Samples that belong to a component, each counted once.
+        lock: Digest of the lock that it was compiled under; None where there was none.
     """
 
     name: str
     digest: str
     positions: int | None
     samples: int
+    lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ _EPOCHS: Final = 3
 
 
 def plan_summary(data: PlanData, digest: str) -> PlanSummary:
-    """Name, digest and length."""
-    return PlanSummary(data.name, digest, data.timeline.total, len(data.rows))
+    """Name, digest, length, and the lock that it was compiled under."""
+    lock = data.facts.get("lock")
+    known = lock if isinstance(lock, str) else None
+    return PlanSummary(data.name, digest, data.timeline.total, len(data.rows), known)
 
 
 def sources_of(data: PlanData, facts: Facts) -> tuple[SourceSummary, ...]:

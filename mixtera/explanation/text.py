@@ -30,6 +30,8 @@ def _head(report: Report) -> Iterator[str]:
     length = "without end" if plan.positions is None else f"{count(plan.positions)} positions"
     yield f"Plan {plan.name}: {length} over {count(plan.samples)} samples"
     yield f"{_INDENT}{plan.digest}"
+    if plan.lock is not None:
+        yield f"{_INDENT}as locked: {plan.lock}"
 
 
 def _sources(report: Report) -> Iterator[str]:

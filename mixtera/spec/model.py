@@ -283,6 +283,8 @@ class Spec:
         file: The file it was read from, as the user gave it.
         holdout: The split of the samples; None: there is none.
         exclude: Lists of samples that are not delivered.
+        lines: The file with what it includes, normalised (`mixtera.spec.lines`): what a later difference names.
+        part_given: Whether `with_part` has chosen the side of the split, and not the file.
     """
 
     name: str
@@ -293,6 +295,8 @@ class Spec:
     file: str
     holdout: Holdout | None = None
     exclude: tuple[Exclusion, ...] = ()
+    lines: tuple[str, ...] = ()
+    part_given: bool = False
 
     def with_part(self, part: HoldoutPart) -> Spec:
         """The same spec about one side of its split.
@@ -304,7 +308,8 @@ class Spec:
             raise SpecError(
                 [Issue(self.file, 1, 1, f"the part {part!r} is asked for, and the spec has no `holdout`; add one")]
             )
-        return replace(self, holdout=replace(self.holdout, part=part))
+        given = part != self.holdout.part
+        return replace(self, holdout=replace(self.holdout, part=part), part_given=given or self.part_given)
 
     @property
     def property_names(self) -> tuple[str, ...]:

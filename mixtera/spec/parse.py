@@ -14,6 +14,7 @@ from mixtera.spec.fields import Fields
 from mixtera.spec.include import Merged, read_merged
 from mixtera.spec.issues import Issues, TooManyIssues
 from mixtera.spec.known import Known
+from mixtera.spec.lines import lines
 from mixtera.spec.mixture import read_mixture
 from mixtera.spec.model import Source, Spec
 from mixtera.spec.order import read_order
@@ -59,7 +60,9 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     order = read_order(fields, known, issues)
     holdout, exclude = read_holdout(fields, known, issues), read_exclusions(fields, known, issues)
     name = _name(fields, file, issues)
-    return None if mixture is None else Spec(name, sources, predicate, mixture, order, file, holdout, exclude)
+    if mixture is None or issues.found:
+        return None
+    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, lines(merged.root))
 
 
 def _check_needed(fields: Fields, issues: Issues) -> None:

@@ -17,6 +17,8 @@ PUBLIC = [
     "Explanation",
     "IndexReport",
     "Issue",
+    "Lock",
+    "LockError",
     "MixteraError",
     "Plan",
     "PlanError",
@@ -30,6 +32,7 @@ PUBLIC = [
     "compile",
     "explain",
     "load",
+    "lock",
 ]
 HEAVY = ("torch", "jax", "duckdb", "pandas", "pyiceberg", "ibis", "sqlalchemy", "rich", "pyarrow", "numpy", "yaml")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixtera
+from mixtera.cli.main import main
 
 SOURCES = """
 sources:
@@ -66,3 +69,29 @@ def here(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(indexed)
     monkeypatch.delenv("MIXTERA_CATALOG", raising=False)
     return indexed
+
+
+Run = Callable[..., tuple[int, str, str]]
+"""Calls a command: its words → exit code, stdout, stderr."""
+
+
+@pytest.fixture
+def fresh(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the corpus with its catalog of its own, as the current directory; times of files are kept."""
+    root = tmp_path / "fresh"
+    shutil.copytree(indexed, root, ignore=shutil.ignore_patterns("plan", "endless"))
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MIXTERA_CATALOG", raising=False)
+    assert main(["index", "mixed.yaml", "--quiet"]) == 0  # the paths are others
+    return root
+
+
+@pytest.fixture
+def run(fresh: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call

@@ -14,7 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from mixtera.compiler import compile
-from mixtera.compiler.continuation import Stop
+from mixtera.compiler.stop import Stop
 from mixtera.errors import PlanError, StateError
 from mixtera.plan import Plan
 from mixtera.testing.catalog import MadeCatalog, MadeFile, MadeSource

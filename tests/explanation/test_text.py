@@ -93,7 +93,8 @@ def test_json_values_are_those_of_the_text(tmp_path: object) -> None:
     values = json.loads(json.dumps(found.to_json()))
     assert values == found.to_json()
     assert values["mixtera_explanation"] == EXPLANATION_VERSION
-    assert values["plan"] == {"name": "synthetic", "digest": plan.digest, "positions": 405, "samples": 9740}
+    summary = {"name": "synthetic", "digest": plan.digest, "positions": 405, "samples": 9740, "lock": None}
+    assert values["plan"] == summary
     assert values["reading"]["many"]["readers"] == 5
     assert [warning["code"] for warning in values["warnings"]] == ["ends-early", "lanes"]
     for part in values["mixture"]:
@@ -105,7 +106,7 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
     values = explain(plan_of(with_facts(SHARED), tmp_path)).to_json()
     assert {key: sorted(value) if isinstance(value, dict) else None for key, value in values.items()} == {
         "mixtera_explanation": None,
-        "plan": ["digest", "name", "positions", "samples"],
+        "plan": ["digest", "lock", "name", "positions", "samples"],
         "sources": None,
         "selection": ["chosen", "filter", "kept", "left_over", "rows", "weightless"],
         "by": None,

@@ -1,0 +1,76 @@
+"""What a lock says, as small values. Counts are samples, positions or rows; sizes are bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from mixtera.artifact.model import OrderParameters, PlanComponent
+
+LOCK_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFile:
+    """A file of a source.
+
+    Attributes:
+        name: Its path below the fixed part of its pattern: the same wherever the data lies.
+        size: Bytes.
+        rows: Rows.
+        modified: Time of the last change, in UTC; None where the lock does not pin it.
+        etag: The storage's mark of the content; None where there is none, or the lock does not pin it.
+    """
+
+    name: str
+    size: int
+    rows: int
+    modified: str | None
+    etag: str | None
+
+    def is_same(self, other: LockedFile) -> bool:
+        """Whether both describe the same content: size, rows, and what both know of etag or else of the time."""
+        if (self.size, self.rows) != (other.size, other.rows):
+            return False
+        if self.etag is not None and other.etag is not None:
+            return self.etag == other.etag
+        return self.modified is None or other.modified is None or self.modified == other.modified
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSource:
+    """A source: its format, its files sorted by name, and the snapshot of the catalog they were read from."""
+
+    name: str
+    format: str
+    snapshot: int | None
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockBody:
+    """Everything that a lock says.
+
+    Attributes:
+        made_by: Version of Mixtera that wrote it.
+        order_version: Version of the order.
+        plan: Digest of the plan.
+        name: Name of the spec.
+        positions: Length of the stream, None without end.
+        samples: Samples in the mixture.
+        order: What the order depends on beside the samples.
+        components: Leaves of the mixture, in the order of the spec.
+        sources: In the order of the spec.
+        spec: The normalised lines of the spec.
+    """
+
+    made_by: str
+    order_version: int
+    plan: str
+    name: str
+    positions: int | None
+    samples: int
+    order: OrderParameters
+    components: tuple[PlanComponent, ...]
+    sources: tuple[LockedSource, ...]
+    spec: tuple[str, ...]
