@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "import"
 HELP: Final = "write a spec for the data description of another system"
-_KINDS: Final = ("energon", "megatron", "olmo-core", "hf-card", "croissant")
+KINDS: Final = ("energon", "megatron", "olmo-core", "hf-card", "croissant")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the description: a file; or the words of a Megatron blend: weight prefix weight prefix …",
     )
-    parser.add_argument("--from", dest="kind", choices=_KINDS, help="what it is (default: told from its content)")
+    parser.add_argument("--from", dest="kind", choices=KINDS, help="what it is (default: told from its content)")
     parser.add_argument("-o", "--output", metavar="SPEC", help="the spec to write (default: stdout); never overwritten")
     parser.add_argument("--split", default="train", help="the part to import (default: train)")
     parser.add_argument(
@@ -42,6 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the description, write the spec, list what it does not say."""
+    if problem := _misused(arguments):
+        complain(f"mixtera import: {problem}")
+        return 2
     output = None if arguments.output is None else Path(arguments.output)
     if output is not None and output.exists():
         raise _there_already(output)
@@ -62,19 +65,32 @@ def run(arguments: argparse.Namespace) -> int:
 def _imported(arguments: argparse.Namespace, folder: Path) -> Imported:
     from mixtera.importers import read, read_blend
 
-    words: list[str] = arguments.input
-    alone = words[0] if len(words) == 1 else ""
-    is_file = bool(alone) and (Path(alone).exists() or not any(c.isspace() for c in alone))
-    if is_file or arguments.kind not in (None, "megatron"):
+    if _names_a_file(arguments.input):
         return read(
-            words[0],
+            arguments.input[0],
             arguments.kind,
             split=arguments.split,
             configs=arguments.config,
             content=arguments.content,
             folder=folder,
         )
-    return read_blend(words, content=arguments.content, folder=folder)
+    return read_blend(arguments.input, content=arguments.content, folder=folder)
+
+
+def _names_a_file(words: list[str]) -> bool:
+    """Whether the words are one file, and not those of a Megatron blend."""
+    return len(words) == 1 and (Path(words[0]).exists() or not any(c.isspace() for c in words[0]))
+
+
+def _misused(arguments: argparse.Namespace) -> str | None:
+    """What is wrong with the way it is called, or None."""
+    if _names_a_file(arguments.input):
+        return None
+    if arguments.kind not in (None, "megatron"):
+        return f"{arguments.kind} is imported from one file; several words are a Megatron blend"
+    if arguments.split != "train" or arguments.config:
+        return "the words of a Megatron blend have no splits and no configurations: leave --split and --config out"
+    return None
 
 
 def _create(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from mixtera.errors import SpecError
 from mixtera.importers.croissant import read_croissant
@@ -16,21 +17,18 @@ from mixtera.importers.findings import Findings, refuse_secrets
 from mixtera.importers.hf_card import read_hf_card
 from mixtera.importers.kinds import KINDS as KINDS
 from mixtera.importers.kinds import Kind, as_kind, kind_of_text
-from mixtera.importers.megatron import read_megatron, read_words, words_of
+from mixtera.importers.megatron import COMMAND_LINE, read_megatron, read_words, words_of
 from mixtera.importers.model import Draft, Imported, Untranslated
 from mixtera.importers.olmo_core import read_olmo_core
 from mixtera.importers.options import Installed, Options
 from mixtera.importers.reading import header_of, is_json, nodes_of, text_of_file
 from mixtera.importers.writer import spec_text
 from mixtera.spec.document import Mapping, Text, describe
-from mixtera.spec.issues import TooManyIssues
+from mixtera.spec.issues import Issues, TooManyIssues
 from mixtera.spec.model import Place
-from mixtera.spec.reading import MAX_BYTES
+from mixtera.spec.reading import MAX_BYTES, MAX_NODES, parse_text
 
 __all__ = ["KINDS", "Imported", "Installed", "Untranslated", "read", "read_blend"]
-
-WORDS = "blend"
-"""What remarks on the words of a command line call their file."""
 
 
 def read(
@@ -69,8 +67,8 @@ def read(
     with suppress(TooManyIssues):
         text = text_of_file(file, findings)
         chosen = chosen or (None if text is None else kind_of_text(text, findings))
-        draft = _draft(text, chosen, options, findings) if text is not None and chosen is not None else None
-        result = _written(draft, chosen, file, findings)
+        if text is not None and chosen is not None and _fit(text, chosen, options, findings):
+            result = _written(_draft(text, chosen, options, findings), chosen, file, findings)
     return _checked(result, findings)
 
 
@@ -96,13 +94,11 @@ def read_blend(
     options = Options("train", (), content, os.fspath(folder), installed or Installed.here())
     result = None
     with suppress(TooManyIssues):
-        scalars = words_of(Text(WORDS, " ".join(words)))
+        scalars = words_of(Text(COMMAND_LINE, " ".join(words)))
         for scalar in scalars:
             refuse_secrets(scalar, findings)
-        if not scalars:
-            findings.wrong(Place(WORDS, 1, 1), "no words: a blend is `weight prefix weight prefix …`")
-        draft = None if findings.issues.found else read_words(scalars, "", options, findings)
-        result = _written(draft, "megatron", WORDS, findings)
+        draft = None if findings.issues.found else read_words(scalars, None, options, findings)
+        result = _written(draft, "megatron", COMMAND_LINE, findings)
     return _checked(result, findings)
 
 
@@ -111,7 +107,7 @@ def _draft(text: Text, kind: Kind, options: Options, findings: Findings) -> Draf
         words = words_of(text)
         for word in words:
             refuse_secrets(word, findings)
-        return None if findings.issues.found else read_words(words, os.path.basename(text.file), options, findings)  # noqa: PTH119
+        return None if findings.issues.found else read_words(words, Path(text.file), options, findings)
     root = nodes_of((header_of(text) or text) if kind == "hf-card" else text, findings)
     if root is None:
         return None
@@ -131,21 +127,32 @@ def _draft(text: Text, kind: Kind, options: Options, findings: Findings) -> Draf
             return read_croissant(root, text.file, options, findings)
 
 
-def _written(draft: Draft | None, kind: Kind | None, file: str, findings: Findings) -> Imported | None:
-    if draft is None or kind is None or findings.issues.found:
+def _fit(text: Text, kind: Kind, options: Options, findings: Findings) -> bool:
+    """Whether the input has what the options ask for: splits and configurations are never ignored."""
+    place = Place(text.file, 1, 1)
+    if options.configs and kind != "hf-card":
+        findings.wrong(place, f"configurations are those of dataset cards, and this is {kind}: leave `--config` out")
+    if options.split != "train" and (kind == "olmo-core" or (kind == "megatron" and not is_json(text))):
+        findings.wrong(place, f"this has no splits ({kind}): leave `--split` out")
+    return not findings.issues.found
+
+
+def _written(draft: Draft | None, kind: Kind, file: str, findings: Findings) -> Imported | None:
+    if draft is None or findings.issues.found:
         return None
     home = os.path.dirname(file)  # noqa: PTH120
     remarks = [str(_shown(remark, home)) for remark in findings.listed]
     text = spec_text(draft, remarks)
-    if len(text.encode()) > MAX_BYTES:
-        findings.wrong(Place(file, 1, 1), f"the spec would be larger than {MAX_BYTES >> 20} MiB: import it in parts")
+    if len(text.encode()) > MAX_BYTES or parse_text(Text(file, text), Issues()) is None:
+        limits = f"{MAX_BYTES >> 20} MiB and {MAX_NODES:,} values"
+        findings.wrong(Place(file, 1, 1), f"the spec would be larger than a spec may be ({limits}): import it in parts")
         return None
     return Imported(kind, text, findings.listed)
 
 
 def _shown(remark: Untranslated, home: str) -> Untranslated:
     """A remark with its file relative to the input's folder: a spec names no place of one machine."""
-    if remark.file == WORDS:
+    if remark.file == COMMAND_LINE:
         return remark
     return Untranslated(os.path.relpath(remark.file, home or "."), remark.line, remark.message)
 

@@ -20,19 +20,18 @@ def expanded(pattern: str) -> list[str]:
     while not done:
         opened = [_once(name) for name in names]
         done = all(len(one) == 1 and one[0] == name for one, name in zip(opened, names, strict=True))
-        names = [name for one in opened for name in one]
+        names = list(dict.fromkeys(name for one in opened for name in one))
         if len(names) > MOST:
             raise ValueError(f"braces make more than {MOST:,} file names")
     return names
 
 
 def _once(name: str) -> list[str]:
-    """The names with the last innermost pair of braces opened."""
-    found = list(_INNERMOST.finditer(name))
-    if not found:
+    """The names with the first innermost pair of braces opened."""
+    found = _INNERMOST.search(name)
+    if found is None:
         return [name]
-    last = found[-1]
-    return [name[: last.start()] + choice + name[last.end() :] for choice in _choices(last)]
+    return [name[: found.start()] + choice + name[found.end() :] for choice in _choices(found)]
 
 
 def _choices(found: re.Match[str]) -> Iterator[str]:

@@ -118,6 +118,7 @@ class _Reader:
             self._findings.wrong(node.place, f"expected a dataset such as {{path: …}}, found {describe(node)}")
             return None
         keys = Keys(node, "a dataset", self._findings)
+        keys.needs_values("path", "weight", "repetitions")
         value = self._value(keys, around)
         for key, reason in _OF_NO_SPEC.items():
             if key != "shuffle_over_epochs_multiplier" or _is_not_one(keys.node(key)):

@@ -15,7 +15,6 @@ from mixtera.importers.braces import expanded
 from mixtera.importers.findings import Findings, Keys
 from mixtera.importers.reading import nodes_of_file
 from mixtera.spec.document import Mapping, Scalar
-from mixtera.spec.paths import resolve
 
 _META: Final = ".nv-meta"
 _FIELD: Final = re.compile(r"[A-Za-z0-9_.-]+(\[[A-Za-z0-9_-]+\])*")
@@ -53,7 +52,7 @@ def dataset_of(reference: Reference, findings: Findings) -> Dataset:
     path = reference.path.text.rstrip("/")
     if path.lower().endswith((".jsonl", ".ndjson")):
         return Dataset((path,), "jsonl", _indexed_samples(reference), ())
-    folder = Path(resolve(path, reference.path.source.file)) if "://" not in path else None
+    folder = _beside(reference.path, path) if "://" not in path else None
     if folder is None or not (folder / _META).is_dir():
         where = f"{path}/{_META}/{reference.split_config or 'split.yaml'}"
         message = f"which files are the part {reference.split_part!r} is said in {where}, which is not at hand: all are"
@@ -66,11 +65,16 @@ def dataset_of(reference: Reference, findings: Findings) -> Dataset:
     )
 
 
+def _beside(scalar: Scalar, path: str) -> Path:
+    """A path that is written in a file, seen from here."""
+    return Path(scalar.source.file).parent / path
+
+
 def _indexed_samples(reference: Reference) -> int | None:
     """From the index beside a JSONL file: an offset of 8 bytes for each record, and one for the end."""
     if "://" in reference.path.text:
         return None
-    index = Path(resolve(reference.path.text, reference.path.source.file) + ".idx")
+    index = _beside(reference.path, f"{reference.path.text}.idx")
     return max(0, index.stat().st_size // 8 - 1) if index.is_file() else None
 
 

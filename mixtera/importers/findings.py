@@ -57,6 +57,12 @@ class Keys:
         empty = entry is not None and isinstance(entry.value, Scalar) and entry.value.value is None
         return None if empty else entry
 
+    def needs_values(self, *names: str) -> None:
+        """Report those of some keys that are there without a value."""
+        for name in names:
+            if name in self._entries and self.entry(name) is None:
+                self.findings.wrong(self.key_place(name), f"{name!r} has no value; give one or remove the key")
+
     def node(self, name: str) -> Node | None:
         """The value of a key."""
         entry = self.entry(name)

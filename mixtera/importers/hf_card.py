@@ -72,6 +72,7 @@ def _config(node: Node, findings: Findings) -> _Config | None:
         findings.wrong(node.place, message)
         return None
     keys = Keys(node, "a configuration", findings)
+    keys.needs_values("config_name")
     name, folder = keys.scalar("config_name"), keys.text("data_dir") or ""
     files = _files(keys, findings)
     default = keys.node("default")

@@ -21,9 +21,11 @@ from mixtera.importers.naming import Names, component_name, last_part
 from mixtera.importers.options import Options
 from mixtera.importers.sources import Sources
 from mixtera.spec.document import Mapping, Node, Scalar, Sequence, Text, describe, shorten
-from mixtera.spec.model import OnExhaust
+from mixtera.spec.model import OnExhaust, Place
 
 SPLITS: Final = {"train": "train", "valid": "valid", "validation": "valid", "val": "valid", "test": "test"}
+COMMAND_LINE: Final = "blend"
+"""What messages call the file of words that came from a command line."""
 _OPTION: Final = re.compile(r"--(train-|valid-|test-)?data-(path|args-path)=?")
 _NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 _TOKENIZED: Final = "megatron"
@@ -49,12 +51,15 @@ def words_of(text: Text) -> list[Scalar]:
     return [word for word in words if word.text not in ("\\", "") and not _OPTION.fullmatch(word.text)]
 
 
-def read_words(words: list[Scalar], name: str, options: Options, findings: Findings) -> Draft | None:
-    """The draft of a list of words; None where an issue says why there is none."""
+def read_words(words: list[Scalar], file: Path | None, options: Options, findings: Findings) -> Draft | None:
+    """The draft of the words of a file or of a command line; None where an issue says why there is none."""
+    place = Place(COMMAND_LINE if file is None else str(file), 1, 1)
     if not words:
+        findings.wrong(place, "no words: a blend is `weight prefix weight prefix …`")
         return None
-    source = f"{name}: Megatron blend" if name else "the command line: Megatron blend"
-    return _draft(words, name or "blend", f"Imported by `mixtera import` from {source}.", options, findings)
+    source = "the command line" if file is None else file.name
+    title = f"Imported by `mixtera import` from {source}: Megatron blend."
+    return _draft(words, "blend" if file is None else file.stem, title, options, findings)
 
 
 def read_megatron(root: Node, file: str, options: Options, findings: Findings) -> Draft | None:
@@ -89,7 +94,7 @@ def read_megatron(root: Node, file: str, options: Options, findings: Findings) -
 
 def _listed(node: Node, findings: Findings) -> list[Scalar]:
     """The words of a JSON value: a text of words, a list of them, or a list of [weight, prefix]."""
-    if isinstance(node, Scalar) and isinstance(node.value, str):
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value.strip():
         return [Scalar(w, w, "'", node.source, node.start, node.stop) for w in node.value.split()]
     words: list[Scalar] = []
     for item in node.items if isinstance(node, Sequence) else ():
@@ -107,7 +112,7 @@ def _listed(node: Node, findings: Findings) -> list[Scalar]:
 
 def _draft(words: list[Scalar], name: str, title: str, options: Options, findings: Findings) -> Draft | None:
     weighted = len(words) % 2 == 0
-    blend = _pairs(words, findings) if weighted else [_Weighted(word, 1.0) for word in words]
+    blend = _pairs(words, findings) if weighted else _prefixes(words, findings)
     if findings.issues.found or not blend:
         return None
     if weighted and not any(item.weight for item in blend):
@@ -140,6 +145,14 @@ _TOKENS: Final = (
     "documents of the datasets differ in length, divide each weight by the mean length"
 )
 _UNIT: Final = "The weights are Megatron's, which are shares of tokens; here they are shares of samples."
+
+
+def _prefixes(words: list[Scalar], findings: Findings) -> list[_Weighted]:
+    for word in words:
+        if _NUMBER.fullmatch(word.text):
+            message = f"{word.text} looks like a weight, but {len(words)} words are no pairs of weight and prefix"
+            findings.wrong(word.place, message)
+    return [_Weighted(word, 1.0) for word in words]
 
 
 def _pairs(words: list[Scalar], findings: Findings) -> list[_Weighted]:

@@ -105,11 +105,12 @@ def _component(node: Node, sources: Sources, names: Names, findings: Findings) -
         findings.wrong(node.place, f"expected a source with source_name and paths, found {describe(node)}")
         return None
     keys = Keys(node, "a source", findings)
+    keys.needs_values("source_name", "target_ratio", "paths")
     name, ratio, paths = keys.scalar("source_name"), keys.number("target_ratio"), keys.texts("paths")
     for key in ("source_name", "target_ratio", "paths"):
         if key not in keys:
             findings.wrong(keys.place, f"a source needs the key {key!r}")
-    if not paths and "paths" in keys:
+    if not paths and keys.node("paths") is not None:
         findings.wrong(keys.key_place("paths"), "paths: the list is empty")
     max_epochs = _max_epochs(keys, findings)
     keys.rest()

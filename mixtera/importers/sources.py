@@ -128,17 +128,20 @@ class Sources:
 def _with_own_types(sources: tuple[DraftSource, ...]) -> tuple[DraftSource, ...]:
     """A property has one type and one spelling in all sources: one of another type is named after its source."""
     known: dict[str, tuple[str, str | None]] = {}
-    return tuple(replace(s, properties=tuple(_own(p, s.name, known) for p in s.properties)) for s in sources)
+    return tuple(replace(source, properties=_own_types(source, known)) for source in sources)
 
 
-def _own(item: DraftProperty, source: str, known: dict[str, tuple[str, str | None]]) -> DraftProperty:
-    longer = property_name(f"{source}_{item.name}")
-    numbered = (f"{longer}_{number}" for number in count(2))
-    for name in chain((item.name, longer), numbered):
-        spelling, kind = known.setdefault(name.casefold(), (name, item.type))
-        if kind == item.type:
-            return replace(item, name=spelling)
-    raise AssertionError("there is always another number")
+def _own_types(source: DraftSource, known: dict[str, tuple[str, str | None]]) -> tuple[DraftProperty, ...]:
+    """The properties of a source. `known` has the spelling and the type of each name in the sources before."""
+    found: dict[str, DraftProperty] = {}
+    for item in source.properties:
+        longer = property_name(f"{source.name}_{item.name}")
+        for name in chain((item.name, longer), (f"{longer}_{number}" for number in count(2))):
+            spelling, kind = known.setdefault(name.casefold(), (name, item.type))
+            if kind == item.type and spelling not in found:
+                found[spelling] = replace(item, name=spelling)
+                break
+    return tuple(found.values())
 
 
 def _text_of(content: dict[str, str]) -> str:
