@@ -97,6 +97,8 @@ def _column(name: str, field: Mapping, source: Mapping, findings: Findings) -> C
         elif match is not None:
             steps.append(match["path"])
             listed = listed or match["all"] is not None
+    if column is not None and "." in column.text:
+        problem = "has a dot in its column's name, which is that of a path here"
     if _has_other_transforms(transforms):
         problem = "is changed on the way (`transform`)"
     repeated = [value_of(field, key) for key in ("repeated", "isArray")]

@@ -32,7 +32,8 @@ Mode: TypeAlias = Literal["single", "blend", "epochized"]
 
 _MODES: Final[dict[str, Mode]] = {"blend": "blend", "blend_epochized": "epochized", "datasets": "blend"}
 _MOST_REFERENCES: Final = 10_000
-_MOST_NESTED: Final = 30
+_MOST_NESTED: Final = 20
+"""Blends in blends, in one file or through others: a spec has at most 50 levels, of which each takes two."""
 _OF_NO_SPEC: Final = {
     "subset": "a part of a dataset by position is not in the language: all of it is taken",
     "subflavors": "samples carry no tags; `component` of a batch tells them apart",
@@ -87,6 +88,7 @@ class _Reader:
         self._findings = findings
         self._read: dict[str, Mapping | None] = {}
         self._references = 0
+        self._depth = 0
 
     def metadataset(
         self, root: Mapping, split: str, file: str, chain: tuple[str, ...], *, top: bool = False
@@ -177,8 +179,13 @@ class _Reader:
             found = "an empty list" if isinstance(node, Sequence) else "nothing" if node is None else describe(node)
             self._findings.wrong(keys.key_place(key), f"{key}: expected a list of datasets, found {found}")
             return None
+        if self._depth == _MOST_NESTED:
+            self._findings.wrong(node.place, f"blends nested more than {_MOST_NESTED} deep: a spec can hold no more")
+            return None
         mode = _MODES[key]
+        self._depth += 1
         found_parts = [self._part(item, split, f"{name}-{n}", chain, mode) for n, item in enumerate(node.items, 1)]
+        self._depth -= 1
         parts = tuple(part for part in found_parts if part is not None)
         if len(parts) < len(found_parts):
             return None
@@ -208,8 +215,10 @@ class _Reader:
         home = path.source.file
         file = path.text if "://" in path.text else str(Path(home).parent / path.text)
         real = file if "://" in file else str(Path(file).resolve())
-        if real in chain or len(chain) > _MOST_NESTED:
-            problem = "names itself" if real in chain else f"is nested more than {_MOST_NESTED} deep"
+        if real in chain or len(chain) > 2 * _MOST_NESTED:
+            problem = (
+                "names itself" if real in chain else f"is one of more than {2 * _MOST_NESTED} that name each other"
+            )
             self._findings.wrong(path.place, f"the metadataset {path.text!r} {problem}; remove one of the references")
             return None
         if real not in self._read:

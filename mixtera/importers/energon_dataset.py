@@ -88,7 +88,7 @@ def _shards(meta: Path, reference: Reference, findings: Findings) -> tuple[str, 
     if root is None:
         return ()
     keys = Keys(root, "the split file", findings)
-    excluded = _names(keys, "exclude")
+    excluded = dict.fromkeys(_names(keys, "exclude"))
     parts = keys.mapping("split_parts")
     keys.rest()
     if parts is None:

@@ -35,11 +35,14 @@ def columns_of(node: Node, prefix: str, findings: Findings) -> list[Column]:
         findings.wrong(node.place, "a feature needs the key 'name'")
         return []
     path = f"{prefix}{name}"
+    if "." in name:
+        findings.untranslated(node.place, f"the feature {path!r} has a dot in its name, which is that of a path here")
+        return []
     struct = keys.node("struct")
     if isinstance(struct, Sequence):
         return [column for item in struct.items for column in columns_of(item, f"{path}.", findings)]
     kind = _type(keys)
-    if kind is None or not all(part.strip() for part in path.split(".")):
+    if kind is None or not name.strip():
         message = f"the feature {path!r} ({shown(node)}) can be no property"
         findings.untranslated(node.place, message)
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Iterator
 from itertools import chain, count
 from typing import Final
 
@@ -18,10 +19,12 @@ class Names:
     def __init__(self, separator: str = "-") -> None:
         self._separator = separator
         self._taken: set[str] = set()
+        self._numbers: dict[str, Iterator[int]] = {}
 
     def new(self, name: str) -> str:
         """The name, or `name-2`, `name-3` … where it is taken; case does not tell names apart."""
-        numbered = chain([name], (f"{name}{self._separator}{number}" for number in count(2)))
+        numbers = self._numbers.setdefault(name.casefold(), count(2))  # goes on where it was: many may have one name
+        numbered = chain([name], (f"{name}{self._separator}{number}" for number in numbers))
         free = next(candidate for candidate in numbered if candidate.casefold() not in self._taken)
         self._taken.add(free.casefold())
         return free

@@ -10,6 +10,7 @@ import pytest
 from mixtera.cli.main import main
 from mixtera.errors import SpecError
 from mixtera.importers import Installed, read, read_blend
+from mixtera.spec import load
 
 INSTALLED = Installed(("jsonl", "parquet"), ("file",))
 HEAD = "__module__: megatron.energon\n__class__: MetadatasetV2\nsplits:\n  train:\n"
@@ -73,11 +74,30 @@ def test_metadatasets_that_name_each_other(tmp_path: Path) -> None:
     assert message == "z.yaml:5:20: the metadataset './x.yaml' names itself; remove one of the references"
 
 
+def test_metadatasets_nested_too_deep(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"m{number}.yaml").write_text(f"{HEAD}    blend: [{{path: m{number + 1}.yaml}}]\n")
+    (tmp_path / "m30.yaml").write_text(f"{HEAD}    path: a.jsonl\n")
+    message = wrong(tmp_path / "x.yaml", f"{HEAD}    path: m0.yaml\n")
+    assert message == "m20.yaml:5:12: blends nested more than 20 deep: a spec can hold no more"
+    result = read(tmp_path / "m10.yaml", installed=INSTALLED)
+    assert result.spec_text.count("- name:") == 20
+    (tmp_path / "spec.yaml").write_text(result.spec_text)
+    assert load(tmp_path / "spec.yaml").sources
+
+
+def test_a_long_chain_of_metadatasets(tmp_path: Path) -> None:
+    for number in range(500):
+        (tmp_path / f"m{number}.yaml").write_text(f"{HEAD}    path: m{number + 1}.yaml\n")
+    message = wrong(tmp_path / "x.yaml", f"{HEAD}    path: m0.yaml\n")
+    assert message.startswith("m39.yaml:5:11: the metadataset 'm40.yaml' is one of more than 40 that name each other")
+
+
 def test_metadatasets_that_multiply(tmp_path: Path) -> None:
-    for number in range(20):
+    for number in range(16):
         twice = ", ".join(f"{{path: m{number + 1}.yaml}}" for _ in range(2))
         (tmp_path / f"m{number}.yaml").write_text(f"{HEAD}    blend: [{twice}]\n")
-    (tmp_path / "m20.yaml").write_text(f"{HEAD}    path: a.jsonl\n")
+    (tmp_path / "m16.yaml").write_text(f"{HEAD}    path: a.jsonl\n")
     assert "more than 10,000 datasets" in wrong(tmp_path / "x.yaml", f"{HEAD}    path: m0.yaml\n")
 
 

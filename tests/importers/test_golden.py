@@ -43,6 +43,7 @@ TABLE = [
     Case("hf-card-configs", "README.md", "hf-card"),
     Case("hf-card-default", "README.md", "hf-card"),
     Case("croissant", "metadata.json", "croissant"),
+    Case("croissant-old", "metadata.json", "croissant"),
     Case("croissant-hub", "croissant.json", "croissant", "validation"),
 ]
 
