@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -39,11 +40,19 @@ class _Config:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class _Info:
+    """What `dataset_info` says of a configuration: its columns, and the number of samples of each split."""
+
+    columns: tuple[Column, ...]
+    samples: dict[str, int]
+
+
 def read_hf_card(root: Mapping, file: str, options: Options, findings: Findings) -> Draft | None:
     """The draft of a dataset card; None where an issue says why there is none."""
     keys = Keys(root, "the card", findings)
     configs = [c for item in keys.items("configs") if (c := _config(item, findings)) is not None]
-    features = _features(keys, findings)
+    infos = _infos(keys, findings)
     if not configs and not findings.issues.found:
         message = "the card has no `configs` with `data_files`, so the Hub finds the files by their names; write them"
         findings.wrong(keys.key_place("configs"), f"{message} down, or let `mixtera init` look at the files")
@@ -53,7 +62,7 @@ def read_hf_card(root: Mapping, file: str, options: Options, findings: Findings)
     chosen = _chosen(configs, options, findings)
     sources = Sources(options, findings)
     for config in chosen:
-        _add(config, features, sources, options, findings)
+        _add(config, _info_of(config, infos), sources, options, findings)
     if not sources.all and not findings.issues.found:
         known = dict.fromkeys(split for config in chosen for split in config.files)
         message = f"there is no split {options.split!r}; splits: {', '.join(known)}; choose with `--split`"
@@ -115,20 +124,31 @@ def _files(keys: Keys, findings: Findings) -> dict[str, tuple[Scalar, ...]]:
     return files
 
 
-def _features(keys: Keys, findings: Findings) -> dict[str | None, tuple[Column, ...]]:
-    """Columns by configuration; None is for all that have none of their own."""
-    found: dict[str | None, tuple[Column, ...]] = {}
+def _infos(keys: Keys, findings: Findings) -> dict[str | None, _Info]:
+    """What is said by configuration; None is for all of which nothing is said of their own."""
+    found: dict[str | None, _Info] = {}
     for item in keys.items("dataset_info"):
         if not isinstance(item, Mapping):
             findings.wrong(item.place, f"dataset_info: expected a mapping, found {describe(item)}")
             continue
         info = Keys(item, "dataset_info", findings)
         columns = [c for feature in info.items("features") for c in columns_of(feature, "", findings)]
-        found[info.text("config_name")] = tuple(columns)
-        for name in ("splits", "download_size", "dataset_size"):
-            info.entry(name)  # sizes, which indexing counts
+        found[info.text("config_name")] = _Info(tuple(columns), _samples(info.items("splits")))
+        for name in ("download_size", "dataset_size"):
+            info.entry(name)  # bytes, which indexing counts
         info.rest()
     return found
+
+
+def _samples(splits: Iterable[Node]) -> dict[str, int]:
+    """The number of samples of each split that has one."""
+    entries = [{e.key.text: e.value for e in split.entries} for split in splits if isinstance(split, Mapping)]
+    named = [(entry.get("name"), entry.get("num_examples")) for entry in entries]
+    return {
+        name.text: count.value
+        for name, count in named
+        if isinstance(name, Scalar) and isinstance(count, Scalar) and type(count.value) is int
+    }
 
 
 def _chosen(configs: list[_Config], options: Options, findings: Findings) -> list[_Config]:
@@ -159,7 +179,7 @@ def _chosen(configs: list[_Config], options: Options, findings: Findings) -> lis
 
 def _add(
     config: _Config,
-    features: dict[str | None, tuple[Column, ...]],
+    info: _Info,
     sources: Sources,
     options: Options,
     findings: Findings,
@@ -177,8 +197,7 @@ def _add(
     if len(formats) > 1:
         findings.wrong(config.place, f"{name}: the files have several formats ({', '.join(formats)})")
         return
-    columns = features.get(name) or features.get(None) or (next(iter(features.values())) if len(features) == 1 else ())
-    chosen = choose(columns, options.content)
+    chosen = choose(info.columns, options.content)
     if chosen is not None and not chosen.certain:
         others = ", ".join(path for path in chosen.texts if path != chosen.content)
         message = f"{name}: training may read {others} instead of {chosen.content}, which `content:` is a guess of"
@@ -190,7 +209,13 @@ def _add(
         config.place,
         content=[("text", chosen.content)] if chosen is not None else (),
         properties=chosen.properties if chosen is not None else (),
+        comments=[f"{info.samples[options.split]:,} samples, says the card."] if options.split in info.samples else (),
     )
+
+
+def _info_of(config: _Config, infos: dict[str | None, _Info]) -> _Info:
+    only = next(iter(infos.values())) if len(infos) == 1 else _Info((), {})
+    return infos.get(config.name.text) or infos.get(None) or only
 
 
 def _format(pattern: Scalar, folder: str, findings: Findings) -> str:
