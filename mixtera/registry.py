@@ -75,6 +75,11 @@ def _schemes() -> dict[str, str]:
     return {scheme: name for name in names("storage") for scheme in _load("storage", name).schemes}
 
 
+def schemes() -> tuple[str, ...]:
+    """URL schemes that the installed storages know, sorted; `file` is that of a plain path."""
+    return tuple(sorted(_schemes()))
+
+
 @cache
 def _storage(name: str) -> Storage:
     return cast(Storage, _load("storage", name)())
@@ -88,7 +93,7 @@ def storage_of(url: str) -> Storage:
     """
     scheme = urlsplit(url).scheme if "://" in url else "file"
     if scheme not in _schemes():
-        known = ", ".join(sorted(_schemes()))
+        known = ", ".join(schemes())
         raise PluginError(
             f"no installed storage knows {scheme}:// of {url}; known: {known}; a plugin of the entry point group "
             "mixtera.storage can bring it"

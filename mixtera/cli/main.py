@@ -49,6 +49,7 @@ class Command:
 COMMANDS: Final = (
     Command("demo", "the whole way on a real corpus made from files of this machine", "mixtera.cli.demo"),
     Command("init", "write a commented first spec for some data files", "mixtera.cli.init"),
+    Command("import", "write a spec for the data description of another system", "mixtera.cli.import_"),
     Command("check", "validate specs and report every problem of them", "mixtera.cli.check"),
     Command("index", "bring the catalog up to date with the files of a spec", "mixtera.cli.index"),
     Command("explain", "show what a spec or a plan will do", "mixtera.cli.explain"),

@@ -26,13 +26,23 @@ def problem_of(path: str) -> str | None:
 def _url_problem(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        password = parts.password
+        secret = has_credentials(url)
     except ValueError as error:
         return f"not a URL: {error}"
-    if password is not None or any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(parts.query)):
+    if secret:
         where = f"{parts.scheme}://…{parts.path[:60]}"
         return f"the URL {where} holds credentials: specs hold no secrets; give them to the storage's own configuration"
     return _variable_problem(url)
+
+
+def has_credentials(url: str) -> bool:
+    """Whether a URL holds a password or a signature.
+
+    Raises:
+        ValueError: It is no URL.
+    """
+    parts = urlsplit(url)
+    return parts.password is not None or any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(parts.query))
 
 
 def _variable_problem(path: str) -> str | None:

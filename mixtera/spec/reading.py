@@ -1,5 +1,7 @@
 """Reads a spec file into nodes: UTF-8, one YAML document, bounded in size and depth, each key once.
 
+The same reading serves the files that `mixtera import` reads (`read_text`, `parse_text`).
+
 Plain scalars follow YAML 1.2: only `true` and `false` are bools (`no` is a text), numbers have one meaning (`010`,
 `1_000` and `1:30` are texts), and dates stay texts.
 """
@@ -32,6 +34,7 @@ _WORDS: Final[dict[str, ScalarValue]] = {
 }
 _UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_DIGITS: Final = 400
+_SPEC: Final = "a spec"
 
 
 class _Stop(Exception):  # noqa: N818 - ends the reading of one file; its issue is already reported
@@ -46,22 +49,44 @@ def read(file: str, issues: Issues, named_at: Place | None = None) -> Node | Non
         issues: Takes the issues.
         named_at: Where another file names this one: the place of the issue that it cannot be opened.
     """
+    text = read_text(file, issues, named_at)
+    return None if text is None else parse_text(text, issues)
+
+
+def read_text(file: str, issues: Issues, named_at: Place | None = None, what: str = _SPEC) -> Text | None:
+    """The text of a file of at most `MAX_BYTES` in UTF-8; None where an issue says why there is none.
+
+    Args:
+        file: Path or URL.
+        issues: Takes the issues.
+        named_at: Where another file names this one: the place of the issue that it cannot be opened.
+        what: What messages call such a file.
+    """
     try:
-        text = _decode(file, _read_bytes(file, issues, named_at or Place(file, 1, 1)), issues)
-        _check_events(text, issues)
+        return _decode(file, _read_bytes(file, issues, named_at or Place(file, 1, 1), what), issues)
+    except _Stop:
+        return None
+
+
+def parse_text(text: Text, issues: Issues, what: str = _SPEC) -> Node | None:
+    """The nodes of a text that is one YAML document; None where an issue makes the rest unreadable."""
+    try:
+        _check_characters(text, issues)
+        _check_events(text, issues, what)
         root = yaml.compose(text.content, Loader=_Loader)
         if root is None:
-            issues.add(Place(file, 1, 1), "the file is empty; the smallest spec has version, sources and mixture")
+            hint = "; the smallest spec has version, sources and mixture" if what == _SPEC else ""
+            issues.add(Place(text.file, 1, 1), f"the file is empty{hint}")
             return None
         return _Converter(text, issues).convert(root, 0)
     except yaml.YAMLError as error:
-        issues.add(*_syntax_issue(text, error))
+        issues.add(*_syntax_issue(text, error, what))
     except _Stop:
         pass
     return None
 
 
-def _read_bytes(file: str, issues: Issues, place: Place) -> bytes:
+def _read_bytes(file: str, issues: Issues, place: Place, what: str) -> bytes:
     try:
         if "://" in file:
             with storage_of(file).open(file) as remote:
@@ -77,7 +102,7 @@ def _read_bytes(file: str, issues: Issues, place: Place) -> bytes:
     else:
         if len(data) <= MAX_BYTES:
             return data
-        message = f"{file} is larger than {MAX_BYTES >> 20} MiB: is it a data file? a spec is a small YAML file"
+        message = f"{file} is larger than {MAX_BYTES >> 20} MiB: is it a data file? {what} is a small YAML file"
     issues.add(place, message)
     raise _Stop
 
@@ -90,13 +115,16 @@ def _decode(file: str, data: bytes, issues: Issues) -> Text:
         place = before.place(len(before.content))
         issues.add(place, f"the byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8 text")
         raise _Stop from error
-    if bad := _UNPRINTABLE.search(text.content):
-        issues.add(text.place(bad.start()), f"the character U+{ord(bad[0]):04X} is not allowed in YAML; remove it")
-        raise _Stop
     return text
 
 
-def _check_events(text: Text, issues: Issues) -> None:
+def _check_characters(text: Text, issues: Issues) -> None:
+    if bad := _UNPRINTABLE.search(text.content):
+        issues.add(text.place(bad.start()), f"the character U+{ord(bad[0]):04X} is not allowed in YAML; remove it")
+        raise _Stop
+
+
+def _check_events(text: Text, issues: Issues, what: str) -> None:
     """Bound depth and number of values before anything recursive looks at the file."""
     depth = 0
     for count, event in enumerate(yaml.parse(text.content, Loader=_Loader)):
@@ -111,17 +139,17 @@ def _check_events(text: Text, issues: Issues) -> None:
         else:
             continue
         mark = event.start_mark
-        issues.add(text.place(mark.index if mark else 0), f"{problem}: this is not a spec")
+        issues.add(text.place(mark.index if mark else 0), f"{problem}: this is not {what}")
         raise _Stop
 
 
-def _syntax_issue(text: Text, error: yaml.YAMLError) -> tuple[Place, str]:
+def _syntax_issue(text: Text, error: yaml.YAMLError, what: str) -> tuple[Place, str]:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return Place(text.file, 1, 1), f"not YAML: {error}"
     index = min(error.problem_mark.index, len(text.content))
     problem = error.problem or "syntax error"
     if "another document" in problem:
-        return text.place(index), "not YAML of a spec: a second document begins here; a spec is one"
+        return text.place(index), f"not YAML of {what}: a second document begins here; {what} is one"
     if error.context_mark is not None and error.context and error.context_mark.index != index:
         begun = text.place(error.context_mark.index)
         problem += f" {error.context} that starts at {begun.line}:{begun.column}"
