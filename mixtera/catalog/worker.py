@@ -1,7 +1,7 @@
-"""The worker process: reads bundles from stdin, one JSON line each, and answers with JSON lines on stdout.
+"""The worker process: reads bundles from a pipe, one JSON line each, and answers with JSON lines on another.
 
-A plain child process with pipes, not `multiprocessing`: it never imports the user's script again, nothing but JSON
-crosses the border, and it ends with its parent, because its pipes do.
+It never imports the user's script again, nothing but JSON crosses the border, and it ends with its parent, because its
+pipes do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -74,14 +74,19 @@ class _Reporter:
 
 
 def main() -> None:
-    """Serve the parent process until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    """Serve the parent process on stdin and stdout until it closes the pipe."""
     output = os.dup(1)
     os.dup2(2, 1)  # whatever a plugin prints must not get between the answers
+    serve(sys.stdin.buffer, output)
+
+
+def serve(requests: BinaryIO, output: int) -> None:
+    """Answer requests, a line each, until there are no more or nobody reads the answers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     reporter = _Reporter(output)
     try:
         reporter.send(Answer())
-        for line in sys.stdin.buffer:
+        for line in requests:
             reporter.send(_answer(line, reporter))
     except BrokenPipeError:
         os._exit(1)
