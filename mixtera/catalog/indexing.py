@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -73,7 +74,8 @@ def _update(
     leftovers = staging.leftovers(facts, {file.name: file for file in changes.to_scan}, ids)
     run = staging.start(facts)
     to_scan = numbered_files(changes.to_scan, ids)
-    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, tables.prepare)
+    prepare = partial(tables.prepare, source.name)
+    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, prepare)
     _check_bad(source, before, changes, findings)
     outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run)
     staging.clean(commit(tables, outcome))
