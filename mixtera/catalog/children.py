@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import warnings
 from contextlib import suppress
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
 from mixtera.catalog.worker import serve
@@ -57,8 +56,12 @@ def start_child() -> Child:
 
 
 def may_fork() -> bool:
-    """Whether a fork of this process is a whole one: no other Python thread, and no library that forbids it."""
-    return sys.platform == "linux" and threading.active_count() == 1 and NOT_FORKED.isdisjoint(sys.modules)
+    """Whether a fork of this process is a whole one: no other Python thread, and no library that forbids it.
+
+    Daemons of `multiprocessing` may not fork.
+    """
+    alone = threading.active_count() == 1 and not current_process().daemon
+    return sys.platform == "linux" and alone and NOT_FORKED.isdisjoint(sys.modules)
 
 
 def close_pipes(child: Child) -> None:
@@ -72,6 +75,8 @@ class Interpreter:
     """A new interpreter, which imports what it needs and never the user's script."""
 
     def __init__(self) -> None:
+        import subprocess  # takes a while, and is seldom needed
+
         environment = {**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment

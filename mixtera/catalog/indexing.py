@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from mixtera.catalog.bad import check_bad
 from mixtera.catalog.columns import sample_columns
-from mixtera.catalog.commit import Outcome, commit, files_kept
 from mixtera.catalog.definition import define
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
@@ -77,11 +76,15 @@ def _update(
     prepare = partial(tables.prepare, source.name)
     findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, prepare)
     _check_bad(source, before, changes, findings)
+    from mixtera.catalog.commit import Outcome, commit
+
     outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run)
     staging.clean(commit(tables, outcome))
 
 
 def _check_bad(source: Source, before: State | None, changes: Changes, findings: Findings) -> None:
+    from mixtera.catalog.commit import files_kept
+
     kept = files_kept(before, changes)
     bad = findings.bad + _sum(kept, "skipped") + _sum(kept, "quarantined")
     whole = findings.files == len(changes.to_scan)

@@ -20,10 +20,8 @@ import msgspec
 
 from mixtera.catalog.columns import Column, numbered
 from mixtera.catalog.database import Database
-from mixtera.catalog.datafile import data_facts
 from mixtera.catalog.location import Location
 from mixtera.catalog.names import directory_name, source_name
-from mixtera.catalog.newtable import write_table_metadata
 from mixtera.errors import CatalogError, StorageError
 
 if TYPE_CHECKING:
@@ -67,10 +65,13 @@ class Tables:
         return TableStore(self._database, CatalogIO(self._location))
 
     def prepare(self, source: str) -> None:
-        """Import what changing the tables of a source needs, while there is time for it; making them needs nothing."""
+        """Import what a commit to the tables of a source needs, while there is time for it."""
+        import mixtera.catalog.commit
+        import mixtera.catalog.newtable
+
         if self._database.location(directory_name(source), "samples") is not None:
             import mixtera.catalog.schemas
-            import mixtera.catalog.store  # noqa: F401 - both are imported again where they are used
+            import mixtera.catalog.store  # noqa: F401
 
     def sources(self) -> list[str]:
         """Names of the sources that have tables, sorted."""
@@ -132,6 +133,9 @@ class Tables:
         Raises:
             StorageError: The metadata cannot be written, or there is such a table; nothing was changed.
         """
+        from mixtera.catalog.datafile import data_facts
+        from mixtera.catalog.newtable import write_table_metadata
+
         space = directory_name(source)
         uri = f"{self._location.recorded}/warehouse/{space}/{role}"
         with _commits(self.root):
@@ -186,6 +190,7 @@ class Tables:
         Raises:
             StorageError: The metadata cannot be written; the table is as it was.
         """
+        from mixtera.catalog.datafile import data_facts
         from mixtera.catalog.store import data_file
 
         wanted = {self._location.uri(path): path for path in paths}

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import msgspec
@@ -23,24 +22,21 @@ ADVANCE_SECONDS: Final = 0.1
 """How often a worker says how far it is; the write also fails, and so ends it, once the parent is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """Bytes and rows read since the last one."""
 
     bytes: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A MixteraError: the name of its class, and its message."""
 
     kind: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One line from a worker: exactly one of the fields is set; none at all means that it is ready."""
 
     progress: Progress | None = None

@@ -67,7 +67,7 @@ def start(request: pytest.FixtureRequest) -> Start:
 
 
 MAY_FORK = """
-import sys, threading
+import multiprocessing, sys, threading
 from mixtera.catalog.children import may_fork
 
 over = threading.Event()
@@ -77,14 +77,17 @@ thread.start()
 print(may_fork())
 over.set()
 thread.join()
-print(may_fork())
+print(may_fork(), flush=True)
+daemon = multiprocessing.get_context("fork").Process(target=lambda: print(may_fork(), flush=True), daemon=True)
+daemon.start()
+daemon.join()
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
-def test_a_process_forks_while_it_has_one_thread() -> None:
+def test_a_process_forks_while_it_has_one_thread_and_is_no_daemon() -> None:
     done = subprocess.run([sys.executable, "-c", MAY_FORK], capture_output=True, text=True)
-    assert done.stdout.split() == ["True", "False", "True"], done.stderr
+    assert done.stdout.split() == ["True", "False", "True", "False"], done.stderr
 
 
 @pytest.mark.parametrize("library", sorted(NOT_FORKED))
