@@ -5,6 +5,7 @@ A fork can scan at once; a new interpreter first imports numpy and pyarrow, for 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -133,6 +134,7 @@ def _serve_forked(requests: int, answers: int, of_parent: tuple[int, int]) -> No
     """What the fork does: with the parent's ends of the pipes closed, it sees the end of the parent."""
     for end in of_parent:
         os.close(end)
+    gc.freeze()  # what the parent has made is never freed here, and looking at it would copy its pages
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     sys.stdout = sys.stderr
     os.dup2(2, 1)
