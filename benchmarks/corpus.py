@@ -136,6 +136,16 @@ def _write_parquet(directory: Path, domains: npt.NDArray[np.int64], pool: str, s
         pq.write_table(table, directory / f"part-{part:02d}.parquet", row_group_size=group_rows)
 
 
+def repeated(files: list[Path], directory: Path, times: int) -> Path:
+    """A directory in which each file is there several times, as a link."""
+    directory.mkdir(exist_ok=True)
+    for file, number in itertools.product(files, range(times)):
+        link = directory / f"{file.stem}-{number}{file.suffix}"
+        if not link.exists():
+            link.symlink_to(file.resolve())
+    return directory
+
+
 def generate_synthetic(directory: Path, rows: int) -> Path:
     """Files that only name a number of rows: the format of `benchmarks/plugin` makes a catalog of them, no payload."""
     target = directory / f"synthetic-{rows}"

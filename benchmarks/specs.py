@@ -32,17 +32,27 @@ def _write(path: Path, source: dict[str, object], *, natural: bool = False) -> P
     return path
 
 
+NESTED = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
+"""Properties of the JSONL corpora."""
+
+
+def write_jsonl_spec(directory: Path, files: Path) -> Path:
+    """Write the spec of a directory of JSONL files, under its name."""
+    return _write(
+        directory / f"{files.name}.yaml", {"path": f"{files}/*.jsonl", "content": "text", "properties": NESTED}
+    )
+
+
 def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
     """Write the specs `interleaved`, `runs`, `parquet`, `parquet-large` and `synthetic` to a directory.
 
     `interleaved-natural` and `parquet-natural` are the same with natural weights: their components pass through the
     files side by side, so a row group is decoded for all of them at once.
     """
-    nested = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
     flat = {"domain": "domain", "language": "language", "year": {"path": "year", "type": "int64"}}
     root = corpus.directory.resolve()
     for name in ("interleaved", "runs"):
-        source = {"path": f"{root}/{name}/*.jsonl", "content": "text", "properties": nested}
+        source = {"path": f"{root}/{name}/*.jsonl", "content": "text", "properties": NESTED}
         _write(directory / f"{name}.yaml", source)
         if name == "interleaved":
             _write(directory / f"{name}-natural.yaml", source, natural=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mixtera.catalog.columns import Column
 from mixtera.catalog.model import Policy
@@ -19,16 +20,14 @@ SHOWN_BAD_SAMPLES: Final = 5
 """Bad records that an error message shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class NumberedFile:
+class NumberedFile(msgspec.Struct, frozen=True):
     """A file to scan and the id it has in the catalog."""
 
     info: FileInfo
     file_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """A piece of work for one process; it crosses the process border as JSON.
 
     Attributes:
@@ -59,8 +58,7 @@ class Bundle:
         return sum(file.info.size for file in self.files)
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedFile:
+class ScannedFile(msgspec.Struct, frozen=True):
     """What the scan of a file found; `bad` records are not among its `samples`."""
 
     info: FileInfo
@@ -72,8 +70,7 @@ class ScannedFile:
     content_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class BadRecord:
+class BadRecord(msgspec.Struct, frozen=True):
     """A record that cannot be used, and its file's name."""
 
     file: str
@@ -85,8 +82,7 @@ class BadRecord:
         return f"{self.file}:{self.sample.row + 1}" if self.sample.offset >= 0 else f"{self.file}#{self.sample.row}"
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned:
+class Scanned(msgspec.Struct, frozen=True):
     """The result of a bundle.
 
     Attributes:

@@ -20,7 +20,7 @@ from mixtera.catalog.writing import ParquetFile, write_table
 from mixtera.formats.arrays import property_array
 
 if TYPE_CHECKING:
-    from mixtera.catalog.tables import Tables
+    from mixtera.catalog.tables import Role, Tables
 
 MOST_SMALL_FILES: Final = 16
 """When a snapshot would keep so many Parquet files with less than a row group each, they are merged into one."""
@@ -69,9 +69,8 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     with tables.together():
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
-        table = tables.load_or_new(outcome.source, "files")
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
-        tables.replace(table.transaction(), table, [path], summary)
+        _replace(tables, outcome.source, "files", FILE_COLUMNS, [path], summary)
     return [*data, *bad, path]
 
 
@@ -167,15 +166,17 @@ def _sorted_batches(paths: Sequence[Path], names: Sequence[str]) -> Iterator[pa.
 
 
 def _commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> int:
+    table = tables.load(outcome.source, "samples")
+    if table is None:
+        return tables.create(outcome.source, "samples", outcome.columns, data, {})
     from mixtera.catalog.schemas import evolved
 
-    table = tables.load_or_new(outcome.source, "samples", outcome.columns)
     before = outcome.before
     if before is not None and not outcome.staged and tables.data_paths(table, before.snapshot_id) == sorted(data):
         return before.snapshot_id
     transaction, columns = evolved(table, outcome.columns)
     assert columns == outcome.columns  # the Parquet files carry the field ids of the table
-    return tables.replace(transaction, table, data, {})
+    return tables.replace(transaction, table, columns, data, {})
 
 
 def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | None]:
@@ -189,5 +190,14 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     path = outcome.run / "bad.parquet"
     written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
     paths = [path] if written else []
-    table = tables.load_or_new(outcome.source, "bad")
-    return paths, tables.replace(table.transaction(), table, paths, {})
+    return paths, _replace(tables, outcome.source, "bad", BAD_COLUMNS, paths, {})
+
+
+def _replace(
+    tables: Tables, source: str, role: Role, columns: Sequence[Column], paths: Sequence[Path], summary: dict[str, str]
+) -> int:
+    """Make a table of fixed columns consist of some Parquet files; made where there is none."""
+    table = tables.load(source, role)
+    if table is None:
+        return tables.create(source, role, columns, paths, summary)
+    return tables.replace(table.transaction(), table, columns, paths, summary)

@@ -5,26 +5,57 @@ pyiceberg can do it too, but in a module that imports pandas and every file syst
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.parquet as pq
-from pyiceberg.conversions import to_bytes
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
-from pyiceberg.schema import Schema
-from pyiceberg.typedef import Record
-from pyiceberg.types import ListType, PrimitiveType, StringType
-from pyiceberg.utils.truncate import truncate_upper_bound_text_string
+
+from mixtera.catalog.columns import Column
 
 BOUND_CHARACTERS: Final = 16
 """Bounds of strings are cut to so many characters."""
 
+_PACKED: Final[Mapping[str, Callable[[Any], bytes]]] = {
+    "int64": struct.Struct("<q").pack,
+    "float64": struct.Struct("<d").pack,
+    "bool": struct.Struct("?").pack,
+    "date": struct.Struct("<i").pack,
+    "timestamp": struct.Struct("<q").pack,
+}
+"""Iceberg's bytes for a bound, from what Parquet keeps of it: days and microseconds since 1970 are numbers there."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What a manifest says of a Parquet file; the mappings are by field id.
+
+    Attributes:
+        uri: Its place, as recorded.
+        rows: Its rows.
+        size: Its bytes.
+        column_sizes: Compressed bytes.
+        value_counts: Values, null ones among them.
+        null_counts: Null values.
+        lower_bounds: Nothing is smaller.
+        upper_bounds: Nothing is larger.
+    """
+
+    uri: str
+    rows: int
+    size: int
+    column_sizes: Mapping[int, int]
+    value_counts: Mapping[int, int]
+    null_counts: Mapping[int, int]
+    lower_bounds: Mapping[int, bytes]
+    upper_bounds: Mapping[int, bytes]
+
 
 @dataclass
 class _Facts:
-    """What the footer says of one column, over all row groups; bounds are None until a value was seen."""
+    """What the footer says of one column, over all row groups; bounds are known if each group with values has them."""
 
     size: int = 0
     values: int = 0
@@ -42,75 +73,78 @@ class _Facts:
             return
         self.nulls += statistics.null_count
         if statistics.has_min_max:
-            self.smallest.append(statistics.min)
-            self.largest.append(statistics.max)
+            self.smallest.append(statistics.min_raw)
+            self.largest.append(statistics.max_raw)
         self.bounded = self.bounded and (statistics.has_min_max or statistics.null_count == column.num_values)
 
 
-def data_file(path: Path, uri: str, schema: Schema) -> DataFile:
+def data_facts(path: Path, uri: str, columns: Sequence[Column]) -> DataFacts:
     """Describe a Parquet file of an unpartitioned table.
 
     Args:
         path: Where it lies.
         uri: What to record as its place.
-        schema: The table's schema; the file has exactly its columns.
+        columns: The table's columns with their field ids; the file has exactly these.
 
     Raises:
         OSError: It cannot be read.
     """
     footer = pq.read_metadata(path)
-    types = dict(_columns(schema))
-    facts = {field_id: _Facts() for field_id, _ in types.values()}
+    ids = dict(_ids(columns))
+    facts = {field_id: _Facts() for field_id in ids.values()}
     for group in range(footer.num_row_groups):
+        row_group = footer.row_group(group)
         for position in range(footer.num_columns):
-            column = footer.row_group(group).column(position)
-            facts[types[column.path_in_schema][0]].add(column)
-    bounded = {
-        field_id: (type_, facts[field_id])
-        for field_id, type_ in types.values()
-        if type_ is not None and facts[field_id].bounded and facts[field_id].smallest
-    }
-    return DataFile.from_args(
-        content=DataFileContent.DATA,
-        file_path=uri,
-        file_format=FileFormat.PARQUET,
-        partition=Record(),
-        record_count=footer.num_rows,
-        file_size_in_bytes=path.stat().st_size,
-        column_sizes={field_id: found.size for field_id, found in facts.items()},
-        value_counts={field_id: found.values for field_id, found in facts.items()},
-        null_value_counts={field_id: found.nulls for field_id, found in facts.items()},
-        nan_value_counts={},
-        lower_bounds={field_id: _lower(type_, found) for field_id, (type_, found) in bounded.items()},
-        upper_bounds={
-            field_id: upper
-            for field_id, (type_, found) in bounded.items()
-            if (upper := _upper(type_, found)) is not None
-        },
-        key_metadata=None,
-        split_offsets=None,
-        equality_ids=None,
-        sort_order_id=None,
-        spec_id=0,
+            column = row_group.column(position)
+            facts[ids[column.path_in_schema]].add(column)
+    bounded = [
+        (column.field_id, column.type, facts[column.field_id])
+        for column in columns
+        if column.element_id < 0 and facts[column.field_id].bounded and facts[column.field_id].smallest
+    ]
+    uppers = ((field_id, upper_bound(type_, max(found.largest))) for field_id, type_, found in bounded)
+    return DataFacts(
+        uri,
+        footer.num_rows,
+        path.stat().st_size,
+        {field_id: found.size for field_id, found in facts.items()},
+        {field_id: found.values for field_id, found in facts.items()},
+        {field_id: found.nulls for field_id, found in facts.items()},
+        {field_id: lower_bound(type_, min(found.smallest)) for field_id, type_, found in bounded},
+        {field_id: upper for field_id, upper in uppers if upper is not None},
     )
 
 
-def _columns(schema: Schema) -> Iterator[tuple[str, tuple[int, PrimitiveType | None]]]:
-    """Path in Parquet → field id, and the type where bounds are written: not for elements of lists."""
-    for column in schema.fields:
-        if isinstance(column.field_type, ListType):
-            yield f"{column.name}.list.element", (column.field_type.element_id, None)
-        elif isinstance(column.field_type, PrimitiveType):
-            yield column.name, (column.field_id, column.field_type)
+def _ids(columns: Sequence[Column]) -> Iterator[tuple[str, int]]:
+    """Path in Parquet → field id; of a list, those of its elements."""
+    for column in columns:
+        if column.element_id < 0:
+            yield column.name, column.field_id
+        else:
+            yield f"{column.name}.list.element", column.element_id
 
 
-def _lower(type_: PrimitiveType, found: _Facts) -> bytes:
-    smallest = min(found.smallest)
-    return to_bytes(type_, smallest[:BOUND_CHARACTERS] if isinstance(type_, StringType) else smallest)
+def lower_bound(type_: str, smallest: Any) -> bytes:  # noqa: ANN401 - as Parquet has it
+    """Iceberg's bytes of a lower bound."""
+    if type_ == "string":
+        return str(smallest, "utf-8")[:BOUND_CHARACTERS].encode()
+    return _PACKED[type_](smallest)
 
 
-def _upper(type_: PrimitiveType, found: _Facts) -> bytes | None:
-    largest = max(found.largest)
-    if isinstance(type_, StringType):
-        largest = truncate_upper_bound_text_string(largest, BOUND_CHARACTERS)
-    return None if largest is None else to_bytes(type_, largest)
+def upper_bound(type_: str, largest: Any) -> bytes | None:  # noqa: ANN401 - as Parquet has it
+    """Iceberg's bytes of an upper bound; None where a long string of the last characters of Unicode has none."""
+    if type_ != "string":
+        return _PACKED[type_](largest)
+    text = str(largest, "utf-8")
+    return text.encode() if len(text) <= BOUND_CHARACTERS else _after(text[:BOUND_CHARACTERS])
+
+
+def _after(text: str) -> bytes | None:
+    """The smallest string of at most this length that is greater than all that begin like this."""
+    for length in range(len(text), 0, -1):
+        following = ord(text[length - 1]) + 1
+        if 0xD800 <= following < 0xE000:  # surrogates, which are no characters
+            following = 0xE000
+        if following <= 0x10FFFF:
+            return (text[: length - 1] + chr(following)).encode()
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,7 +11,6 @@ import pyarrow.compute as pc
 
 from mixtera.catalog.bad import check_bad
 from mixtera.catalog.columns import sample_columns
-from mixtera.catalog.commit import Outcome, commit, files_kept
 from mixtera.catalog.definition import define
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
@@ -73,13 +73,18 @@ def _update(
     leftovers = staging.leftovers(facts, {file.name: file for file in changes.to_scan}, ids)
     run = staging.start(facts)
     to_scan = numbered_files(changes.to_scan, ids)
-    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, tables.prepare)
+    prepare = partial(tables.prepare, source.name)
+    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, prepare)
     _check_bad(source, before, changes, findings)
+    from mixtera.catalog.commit import Outcome, commit
+
     outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run)
     staging.clean(commit(tables, outcome))
 
 
 def _check_bad(source: Source, before: State | None, changes: Changes, findings: Findings) -> None:
+    from mixtera.catalog.commit import files_kept
+
     kept = files_kept(before, changes)
     bad = findings.bad + _sum(kept, "skipped") + _sum(kept, "quarantined")
     whole = findings.files == len(changes.to_scan)

@@ -7,13 +7,11 @@ slower than with one process.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final, TypeAlias
 
@@ -21,6 +19,7 @@ import msgspec
 
 from mixtera import errors
 from mixtera.catalog.bundles import Bundle, Scanned
+from mixtera.catalog.children import Child, close_pipes, start_child
 from mixtera.catalog.scan import Advance, scan_bundle
 from mixtera.catalog.worker import Answer, Failure
 from mixtera.errors import MixteraError, StorageError
@@ -28,21 +27,15 @@ from mixtera.errors import MixteraError, StorageError
 Finished: TypeAlias = Callable[[Bundle, Scanned], bool]
 
 BYTES_PER_WORKER: Final = 64 << 20
-"""A child process is worth its start (about 0.3 s) for so many bytes."""
-_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Without it numpy starts a thread on every processor that it will not need: 0.1 s of each of them."""
-_START: Final = "from mixtera.catalog.worker import main; main()"
+"""A child process is worth its start for so many bytes: a new interpreter takes about 0.3 s."""
 
 
 class WorkerProcess:
     """A child process that scans bundles, one at a time. Use it as a context manager."""
 
-    def __init__(self) -> None:
-        environment = {**_ONE_THREAD, **os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    def __init__(self, start: Callable[[], Child] = start_child) -> None:
         self.ready = self.killed = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
+        self._child = start()
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -51,21 +44,18 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        self._child.wait()
+        close_pipes(self._child)
 
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self._child.pid
 
     def kill(self) -> None:
         """End the process, perhaps from another thread; whoever waits for its answer gets an error."""
         self.killed = True
-        self._process.kill()
+        self._child.kill()
 
     def wait_until_ready(self) -> None:
         """Return when it can take a bundle."""
@@ -92,22 +82,20 @@ class WorkerProcess:
                 return answer.result
 
     def _write(self, line: bytes, doing: str) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line)
-            self._process.stdin.flush()
+            self._child.requests.write(line)
+            self._child.requests.flush()
         except BrokenPipeError:
             raise self._died(doing) from None
 
     def _read(self, doing: str) -> Answer:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._child.answers.readline()
         if not line.endswith(b"\n"):
             raise self._died(doing)
         return msgspec.json.decode(line, type=Answer)
 
     def _died(self, doing: str) -> StorageError:
-        code = self._process.wait()
+        code = self._child.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return StorageError(
             f"a worker process {how} while it {doing}; nothing was changed. If memory ran out, use fewer --workers"

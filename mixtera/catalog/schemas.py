@@ -19,7 +19,7 @@ from pyiceberg.types import (
     TimestamptzType,
 )
 
-from mixtera.catalog.columns import Column, numbered
+from mixtera.catalog.columns import Column
 from mixtera.contracts.properties import PropertyType
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def _with_id(column: Column, field: NestedField) -> Column:
     return with_fields(column, field_id=field.field_id, element_id=element_id)
 
 
-def _iceberg(type_: PropertyType, element_id: int = 0) -> IcebergType:
+def _iceberg(type_: PropertyType) -> IcebergType:
     if type_.startswith("list<"):
-        return ListType(element_id=element_id, element=_TYPES[type_[5:-1]], element_required=False)
+        return ListType(element_id=0, element=_TYPES[type_[5:-1]], element_required=False)
     return _TYPES[type_]
 
 
@@ -78,13 +78,3 @@ def _name_of(type_: IcebergType) -> str:
     if isinstance(type_, ListType):
         return f"list<{_name_of(type_.element_type)}>"
     return next(name for name, known in _TYPES.items() if known == type_)
-
-
-def schema_of(columns: Sequence[Column]) -> Schema:
-    """The schema of a new table with these columns."""
-    return Schema(*(_field(column) for column in numbered(columns)))
-
-
-def _field(column: Column) -> NestedField:
-    type_ = _iceberg(column.type, column.element_id)
-    return NestedField(column.field_id, column.name, type_, required=column.required)

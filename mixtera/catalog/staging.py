@@ -27,8 +27,7 @@ RUN: Final = "run.json"
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True):
     """What a run's bundles were made for; a bundle is of use only to a run with the same."""
 
     definition: Definition

@@ -5,31 +5,28 @@ pyiceberg's own SQL catalog does the same through SQLAlchemy, which costs every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from pyiceberg.io import FileIO
-from pyiceberg.schema import Schema
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.serializers import FromInputFile, ToOutputFile
 from pyiceberg.table import CommitTableResponse, Table
 from pyiceberg.table.locations import load_location_provider
-from pyiceberg.table.metadata import TableMetadata, new_table_metadata
-from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
+from pyiceberg.typedef import Record
 
 from mixtera.catalog.database import Database
+from mixtera.catalog.datafile import DataFacts
 from mixtera.errors import StorageError
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
-_NOWHERE = ""
-"""Where the metadata of a table lie that was not committed yet."""
-
 
 class TableStore:
-    """The part of pyiceberg's catalog interface that its tables call."""
+    """The part of pyiceberg's catalog interface that its tables call; new tables are made in `catalog/newtable.py`."""
 
     def __init__(self, database: Database, io: FileIO) -> None:
         self._database = database
@@ -40,23 +37,8 @@ class TableStore:
         location = self._database.location(namespace, name)
         if location is None:
             return None
-        return self._table((namespace, name), FromInputFile.table_metadata(self._io.new_input(location)), location)
-
-    def new(self, namespace: str, name: str, schema: Schema, location: str, properties: Mapping[str, str]) -> Table:
-        """A table that exists only once it is committed to."""
-        from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
-
-        metadata = new_table_metadata(
-            schema=schema,
-            partition_spec=UNPARTITIONED_PARTITION_SPEC,
-            sort_order=UNSORTED_SORT_ORDER,
-            location=location,
-            properties=dict(properties),
-        )
-        return self._table((namespace, name), metadata, _NOWHERE)
-
-    def _table(self, identifier: tuple[str, str], metadata: TableMetadata, location: str) -> Table:
-        return Table(identifier, metadata, location, self._io, cast("Catalog", self))
+        metadata = FromInputFile.table_metadata(self._io.new_input(location))
+        return Table((namespace, name), metadata, location, self._io, cast("Catalog", self))
 
     def commit_table(
         self, table: Table, requirements: tuple[TableRequirement, ...], updates: tuple[TableUpdate, ...]
@@ -68,7 +50,7 @@ class TableStore:
         Raises:
             StorageError: Somebody else has changed the table.
         """
-        before = table.metadata_location or None
+        before = table.metadata_location
         metadata = update_table_metadata(table.metadata, updates, metadata_location=before)
         provider = load_location_provider(metadata.location, metadata.properties)
         after = provider.new_table_metadata_file_location(_version(before))
@@ -89,10 +71,33 @@ class TableStore:
                 io.delete(location)
 
 
+def data_file(facts: DataFacts) -> DataFile:
+    """Describe a Parquet file of an unpartitioned table to pyiceberg."""
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=facts.uri,
+        file_format=FileFormat.PARQUET,
+        partition=Record(),
+        record_count=facts.rows,
+        file_size_in_bytes=facts.size,
+        column_sizes=dict(facts.column_sizes),
+        value_counts=dict(facts.value_counts),
+        null_value_counts=dict(facts.null_counts),
+        nan_value_counts={},
+        lower_bounds=dict(facts.lower_bounds),
+        upper_bounds=dict(facts.upper_bounds),
+        key_metadata=None,
+        split_offsets=None,
+        equality_ids=None,
+        sort_order_id=None,
+        spec_id=0,
+    )
+
+
 def _logged(metadata: TableMetadata) -> set[str]:
     return {entry.metadata_file for entry in metadata.metadata_log}
 
 
-def _version(location: str | None) -> int:
+def _version(location: str) -> int:
     """Number of the metadata file after this one; its name begins with its number."""
-    return 0 if location is None else int(location.rsplit("/", 1)[-1].split("-", 1)[0]) + 1
+    return int(location.rsplit("/", 1)[-1].split("-", 1)[0]) + 1

@@ -3,8 +3,8 @@
 A state of a source is one snapshot of its files table, whose summary names the snapshots of the other two that
 belong to it, and the definition. It is committed last, so a run that dies between the commits leaves the old state.
 
-pyiceberg takes 0.3 s to import; that is done when a table is first read or written, so that indexing can start its
-other processes before.
+pyiceberg takes 0.3 s to import. A table is made, and its state read, without it; what a table that exists needs it for
+is done while other processes scan.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, Column, numbered
+from mixtera.catalog.columns import Column, numbered
 from mixtera.catalog.database import Database
 from mixtera.catalog.location import Location
 from mixtera.catalog.names import directory_name, source_name
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from mixtera.catalog.store import TableStore
 
 Role: TypeAlias = Literal["samples", "files", "bad"]
-
-_TABLE_PROPERTIES: Final = {
-    "format-version": "2",
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": "10",
-}
-_FIXED_COLUMNS: Final[Mapping[Role, Sequence[Column]]] = {"files": FILE_COLUMNS, "bad": BAD_COLUMNS}
 
 
 class _Snapshot(msgspec.Struct):
@@ -71,11 +64,14 @@ class Tables:
 
         return TableStore(self._database, CatalogIO(self._location))
 
-    def prepare(self) -> None:
-        """Import what reading and writing tables needs, while there is time for it."""
-        import mixtera.catalog.datafile
-        import mixtera.catalog.schemas
-        import mixtera.catalog.store  # noqa: F401 - all three are imported again where they are used
+    def prepare(self, source: str) -> None:
+        """Import what a commit to the tables of a source needs, while there is time for it."""
+        import mixtera.catalog.commit
+        import mixtera.catalog.newtable
+
+        if self._database.location(directory_name(source), "samples") is not None:
+            import mixtera.catalog.schemas
+            import mixtera.catalog.store  # noqa: F401
 
     def sources(self) -> list[str]:
         """Names of the sources that have tables, sorted."""
@@ -119,17 +115,35 @@ class Tables:
 
         return evolved(table, columns)[1]
 
-    def load_or_new(self, source: str, role: Role, columns: Sequence[Column] | None = None) -> Table:
-        """The table of a source; a new one, which exists once it is committed to, where there is none."""
-        table = self.load(source, role)
-        if table is not None:
-            return table
-        from mixtera.catalog.schemas import schema_of
+    def create(
+        self, source: str, role: Role, columns: Sequence[Column], paths: Iterable[Path], properties: Mapping[str, str]
+    ) -> int:
+        """Make a table that consists of some Parquet files.
+
+        Args:
+            source: The source.
+            role: Which of its tables.
+            columns: The table's columns with their field ids.
+            paths: The files; they have exactly these columns.
+            properties: Written into the snapshot's summary.
+
+        Returns:
+            Id of its first snapshot.
+
+        Raises:
+            StorageError: The metadata cannot be written, or there is such a table; nothing was changed.
+        """
+        from mixtera.catalog.datafile import data_facts
+        from mixtera.catalog.newtable import write_table_metadata
 
         space = directory_name(source)
-        schema = schema_of(columns or _FIXED_COLUMNS[role])
         uri = f"{self._location.recorded}/warehouse/{space}/{role}"
-        return self._store.new(space, role, schema, uri, _TABLE_PROPERTIES)
+        with _commits(self.root):
+            files = [data_facts(path, self._location.uri(path), columns) for path in sorted(paths)]
+            snapshot_id, metadata = write_table_metadata(self._location, uri, columns, files, properties)
+            if not self._database.move(space, role, None, metadata):
+                raise StorageError(f"{uri} was made by another program meanwhile; run the command again")
+        return snapshot_id
 
     def drop(self, source: str) -> None:
         """Forget the tables of a source; their files stay."""
@@ -154,13 +168,19 @@ class Tables:
             yield
 
     def replace(
-        self, transaction: Transaction, table: Table, paths: Iterable[Path], properties: Mapping[str, str]
+        self,
+        transaction: Transaction,
+        table: Table,
+        columns: Sequence[Column],
+        paths: Iterable[Path],
+        properties: Mapping[str, str],
     ) -> int:
         """Make a table consist of some Parquet files and nothing else, in one snapshot.
 
         Args:
             transaction: Open transaction of the table, with its schema as the new files have it.
             table: The table.
+            columns: Its columns with their field ids.
             paths: All Parquet files it is to have; those that it has already are kept as they are.
             properties: Written into the snapshot's summary.
 
@@ -170,17 +190,17 @@ class Tables:
         Raises:
             StorageError: The metadata cannot be written; the table is as it was.
         """
-        from mixtera.catalog.datafile import data_file
+        from mixtera.catalog.datafile import data_facts
+        from mixtera.catalog.store import data_file
 
         wanted = {self._location.uri(path): path for path in paths}
         current = {file.file_path: file for file in data_files(table, table.current_snapshot())}
-        schema = transaction.table_metadata.schema()
         with _commits(self.root):
             producer = transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite()
             for location in sorted(current.keys() - wanted.keys()):
                 producer.delete_data_file(current[location])
             for location in sorted(wanted.keys() - current.keys()):
-                producer.append_data_file(data_file(wanted[location], location, schema))
+                producer.append_data_file(data_file(data_facts(wanted[location], location, columns)))
             producer.commit()
             transaction.commit_transaction()
         return producer.snapshot_id

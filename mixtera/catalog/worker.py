@@ -1,7 +1,7 @@
-"""The worker process: reads bundles from stdin, one JSON line each, and answers with JSON lines on stdout.
+"""The worker process: reads bundles from a pipe, one JSON line each, and answers with JSON lines on another.
 
-A plain child process with pipes, not `multiprocessing`: it never imports the user's script again, nothing but JSON
-crosses the border, and it ends with its parent, because its pipes do.
+It never imports the user's script again, nothing but JSON crosses the border, and it ends with its parent, because its
+pipes do.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
@@ -23,24 +22,21 @@ ADVANCE_SECONDS: Final = 0.1
 """How often a worker says how far it is; the write also fails, and so ends it, once the parent is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True):
     """Bytes and rows read since the last one."""
 
     bytes: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """A MixteraError: the name of its class, and its message."""
 
     kind: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """One line from a worker: exactly one of the fields is set; none at all means that it is ready."""
 
     progress: Progress | None = None
@@ -74,14 +70,19 @@ class _Reporter:
 
 
 def main() -> None:
-    """Serve the parent process until it closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    """Serve the parent process on stdin and stdout until it closes the pipe."""
     output = os.dup(1)
     os.dup2(2, 1)  # whatever a plugin prints must not get between the answers
+    serve(sys.stdin.buffer, output)
+
+
+def serve(requests: BinaryIO, output: int) -> None:
+    """Answer requests, a line each, until there are no more or nobody reads the answers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     reporter = _Reporter(output)
     try:
         reporter.send(Answer())
-        for line in sys.stdin.buffer:
+        for line in requests:
             reporter.send(_answer(line, reporter))
     except BrokenPipeError:
         os._exit(1)

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pyarrow.parquet as pq
@@ -13,6 +15,7 @@ import pytest
 import zstandard
 
 from mixtera.catalog.bundles import Bundle, NumberedFile, Scanned
+from mixtera.catalog.children import NOT_FORKED, Child, Forked, Interpreter, may_fork
 from mixtera.catalog.columns import numbered, sample_columns
 from mixtera.catalog.pool import WorkerProcess, Workers
 from mixtera.catalog.scan import scan_bundle
@@ -26,10 +29,12 @@ PROPERTIES = (PropertyColumn("year", "meta.year", "int64"), PropertyColumn("tags
 COLUMNS = numbered(sample_columns({column.name: column.type for column in PROPERTIES}))
 
 DYING_PARENT = """
-import os
+import os, sys
+from mixtera.catalog import children
 from mixtera.catalog.pool import WorkerProcess
 
-worker = WorkerProcess()
+worker = WorkerProcess(getattr(children, sys.argv[1]))
+other = WorkerProcess(getattr(children, sys.argv[1]))
 worker.wait_until_ready()
 print(worker.pid, flush=True)
 os.kill(os.getpid(), 9)
@@ -52,10 +57,63 @@ def files(tmp_path: Path) -> list[Path]:
     return [write_lines(tmp_path / f"{number}.jsonl", range(50 * number, 50 * number + 40)) for number in range(3)]
 
 
-def test_a_worker_process_writes_what_this_process_would(tmp_path: Path, files: list[Path]) -> None:
+Start = Callable[[], Child]
+
+
+@pytest.fixture(params=[Forked, Interpreter], ids=["forked", "interpreter"])
+def start(request: pytest.FixtureRequest) -> Start:
+    """Both ways to start a child; this process has one thread."""
+    return cast(Start, request.param)
+
+
+MAY_FORK = """
+import multiprocessing, sys, threading
+from mixtera.catalog.children import may_fork
+
+over = threading.Event()
+thread = threading.Thread(target=over.wait)
+print(may_fork())
+thread.start()
+print(may_fork())
+over.set()
+thread.join()
+print(may_fork(), flush=True)
+daemon = multiprocessing.get_context("fork").Process(target=lambda: print(may_fork(), flush=True), daemon=True)
+daemon.start()
+daemon.join()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks")
+def test_a_process_forks_while_it_has_one_thread_and_is_no_daemon() -> None:
+    done = subprocess.run([sys.executable, "-c", MAY_FORK], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False", "True", "False"], done.stderr
+
+
+@pytest.mark.parametrize("library", sorted(NOT_FORKED))
+def test_a_process_that_uses_some_libraries_is_not_forked(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, sys)
+    assert not may_fork()
+
+
+def test_what_a_child_prints_goes_to_stderr_and_nothing_is_printed_twice() -> None:
+    code = (
+        "import sys\n"
+        "from mixtera.catalog.children import Forked\n"
+        "print('once', end='')\n"
+        "child = Forked()\n"
+        "child.answers.readline()\n"
+        "child.requests.close()\n"
+        "sys.exit(child.wait())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "once", "")
+
+
+def test_a_worker_process_writes_what_this_process_would(tmp_path: Path, files: list[Path], start: Start) -> None:
     here = scan_bundle(bundle(tmp_path / "here", "0", files), ignore)
     progress: list[tuple[int, int]] = []
-    with WorkerProcess() as worker:
+    with WorkerProcess(start) as worker:
         worker.wait_until_ready()
         there = worker.scan(bundle(tmp_path / "there", "0", files), lambda *step: progress.append(step))
         again = worker.scan(bundle(tmp_path / "there", "1", files[:1]), ignore)
@@ -66,25 +124,26 @@ def test_a_worker_process_writes_what_this_process_would(tmp_path: Path, files: 
     assert pq.read_table(tmp_path / "there" / "0.parquet").equals(pq.read_table(tmp_path / "here" / "0.parquet"))
 
 
-def test_an_error_in_a_worker_arrives_as_what_it_was(tmp_path: Path, files: list[Path]) -> None:
+def test_an_error_in_a_worker_arrives_as_what_it_was(tmp_path: Path, files: list[Path], start: Start) -> None:
     work = bundle(tmp_path / "there", "0", files)
     files[0].unlink()
-    with WorkerProcess() as worker:
+    with WorkerProcess(start) as worker:
         worker.wait_until_ready()
         with pytest.raises(StorageError, match=r"0\.jsonl"):
             worker.scan(work, ignore)
 
 
-def test_a_worker_that_is_killed_is_an_error_that_says_so(tmp_path: Path, files: list[Path]) -> None:
-    with WorkerProcess() as worker:
+def test_a_worker_that_is_killed_is_an_error_that_says_so(tmp_path: Path, files: list[Path], start: Start) -> None:
+    with WorkerProcess(start) as worker:
         worker.wait_until_ready()
         os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(StorageError, match=r"a worker process was killed by signal 9 while .* fewer --workers"):
             worker.scan(bundle(tmp_path / "there", "0", files), ignore)
 
 
-def test_a_worker_ends_when_its_parent_is_killed() -> None:
-    pid = int(subprocess.run([sys.executable, "-c", DYING_PARENT], stdout=subprocess.PIPE).stdout)
+@pytest.mark.parametrize("kind", ["Forked", "Interpreter"])
+def test_a_worker_ends_when_its_parent_is_killed(kind: str) -> None:
+    pid = int(subprocess.run([sys.executable, "-c", DYING_PARENT, kind], stdout=subprocess.PIPE).stdout)
     deadline = time.monotonic() + 20
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -42,12 +42,17 @@ class LocalStorage:
         return _info(path, path.rsplit("/", 1)[-1])
 
     def open(self, url: str) -> BinaryIO:
-        """Open a file, unbuffered: callers read in large pieces."""
-        path = self.stat(url).url
+        """Open a file, unbuffered: callers read in large pieces. No metadata is asked for unless it fails."""
+        path = local_path(url)
         try:
-            return Path(path).open("rb", buffering=0)
+            file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - pathlib's has no opener
         except OSError as error:
+            self.stat(url)
             _refuse(path, error)
+        if not modes.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise _irregular(path)
+        return file
 
     def random_access(self, url: str) -> RangedFile:
         """Open a file for reading in ranges, through a memory map."""
@@ -68,7 +73,8 @@ def _matching(pattern: str) -> list[FileInfo]:
         return [_info(path, path.rsplit("/", 1)[-1])]
     base = _fixed_part(path)
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - pathlib's glob follows no links below `**`
-    files = [_info(match, match.removeprefix(base)) for match in matches if not _is_no_file(match)]
+    facts = [(match, _facts(match)) for match in matches]
+    files = [_described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
     if not files:
         _refuse_empty(pattern, base, matches)
     return files
@@ -81,20 +87,37 @@ def _fixed_part(path: str) -> str:
     return "/".join(parts[:wild]) + "/"
 
 
-def _is_no_file(path: str) -> bool:
-    """Directories, sockets and pipes are no files; a broken link is one, and is refused later by its name."""
-    return Path(path).exists() and not Path(path).is_file()
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting: a pipe has perhaps nobody at its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _is_file(facts: os.stat_result) -> bool:
+    """Directories, sockets and pipes are no files."""
+    return modes.S_ISREG(facts.st_mode)
+
+
+def _facts(path: str) -> os.stat_result:
+    try:
+        return os.stat(path)  # noqa: PTH116 - called once per file of a large glob
+    except OSError as error:
+        _refuse(path, error)
+
+
+def _irregular(path: str) -> StorageError:
+    return StorageError(f"{path} is not a regular file")
 
 
 def _info(path: str, name: str) -> FileInfo:
-    try:
-        facts = os.stat(path)  # noqa: PTH116 - called once per file of a large glob
-    except OSError as error:
-        _refuse(path, error)
+    facts = _facts(path)
     if modes.S_ISDIR(facts.st_mode):
         raise StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
-    if not modes.S_ISREG(facts.st_mode):
-        raise StorageError(f"{path} is not a regular file")
+    if not _is_file(facts):
+        raise _irregular(path)
+    return _described(path, name, facts)
+
+
+def _described(path: str, name: str, facts: os.stat_result) -> FileInfo:
     return FileInfo(url=path, name=name, size=facts.st_size, modified_ns=facts.st_mtime_ns)
 
 

@@ -30,12 +30,19 @@ def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str])
     guesses = {name: Guess(name, path) for name, path in paths.items()}
     keys = {name: split_path(path) for name, path in paths.items()}
     firsts = {path[0]: f"f{i}" for i, path in enumerate(keys.values())}
+    wanted = [(guess, firsts[keys[name][0]], keys[name][1:]) for name, guess in guesses.items()]
+    last: dict[Guess, type] = {}
     decoder = _decoder(firsts)
     for file in spread(files):
         for row, record in _head(storage, file, decoder):
-            place = f"{file.url}, line {row + 1}"
-            for name, guess in guesses.items():
-                _look(guess, _value(getattr(record, firsts[keys[name][0]]), keys[name][1:]), place)
+            for guess, first, rest in wanted:
+                value = _value(getattr(record, first), rest)
+                kind = type(value)
+                if kind is last.get(guess) or value is None:
+                    continue  # it says nothing new
+                _look(guess, value, f"{file.url}, line {row + 1}")
+                if kind in _SCALARS:
+                    last[guess] = kind
     return {name: guess.result() for name, guess in guesses.items()}
 
 
@@ -53,18 +60,13 @@ def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int
             head += more
     whole = len(head) < _HEAD_BYTES or head.rfind(b"\n") < 0
     lines = head.removeprefix(BYTE_ORDER_MARK).split(b"\n")
-    return [
-        (row, value)
-        for row, line in enumerate((lines if whole else lines[:-1])[:_HEAD_RECORDS])
-        for value in _decoded(line, decoder)
-    ]
-
-
-def _decoded(line: bytes, decoder: _Decoder) -> list[msgspec.Struct]:
-    try:
-        return [decoder.decode(line)] if line.strip() else []
-    except DECODE_ERRORS:
-        return []
+    records: list[tuple[int, msgspec.Struct]] = []
+    for row, line in enumerate((lines if whole else lines[:-1])[:_HEAD_RECORDS]):
+        try:
+            records.append((row, decoder.decode(line)))
+        except DECODE_ERRORS:
+            continue
+    return records
 
 
 def _value(record: object, keys: tuple[str, ...]) -> object:
@@ -76,8 +78,6 @@ def _value(record: object, keys: tuple[str, ...]) -> object:
 
 
 def _look(guess: Guess, value: object, place: str) -> None:
-    if value is None:
-        return
     if isinstance(value, list):
         _look_at_list(guess, value, place)
     elif type(value) in _SCALARS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any, BinaryIO, Final
 
@@ -40,6 +41,10 @@ WHOLE_BYTES: Final = 64 << 20
 """A compressed file larger than this when decompressed is reported as one group that is read as a whole."""
 
 
+_layout = lru_cache(layout)
+"""Files of a source have the same layout; making it takes longer than scanning a small file."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """The good records of some consecutive lines, column by column, and the bad ones."""
@@ -65,7 +70,7 @@ class JsonlScan:
         self._file = file
         self._content = content
         self._properties = properties
-        self._layout: Layout = layout(content, properties)
+        self._layout: Layout = _layout(tuple(content), tuple(properties))
         self._schema = pa.schema([*INDEX_FIELDS, *(pa.field(p.name, ARROW_TYPES[p.type]) for p in properties)])
         self._rows = 0
         self._content_bytes = 0
