@@ -11,9 +11,12 @@ from typing import Final
 
 from mixtera.compiler.groups import Key, key_text
 from mixtera.compiler.leaves import Around, Leaf, around
+from mixtera.order.bounds import bounded
 from mixtera.order.shares import Group, Point
+from mixtera.spec.bounds import check_group_bounds
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import (
+    Bounds,
     Component,
     Grouped,
     Listed,
@@ -73,7 +76,8 @@ class _Walk:
         """The weights of some parts; `budget` is the samples that they get together."""
         if isinstance(parts, Grouped):
             return self._grouped(parts, outer, budget)
-        points = _points(parts)
+        bounds = [component.bounds for component in parts.components]
+        points = tuple(_within(point, bounds) for point in _points(parts))
         share = None if len(points) > 1 else _normalised(points[0].weights)
         found: list[Group | int] = []
         for number, component in enumerate(parts.components):
@@ -94,8 +98,11 @@ class _Walk:
         if weights and not any(weights):
             message = "the weights sum to zero: nothing can be chosen; give one of them a weight above 0"
             self.issues.add(parts.place, message)
+        point = Point(0, tuple(weights))
+        if check_group_bounds(parts.bounds, sum(map(bool, weights)), parts.place, self.issues):
+            point = _within(point, [parts.bounds] * len(weights))
         numbers = tuple(self._add(leaf, "/".join((*leaf.path, name)), code) for name, code in found)
-        return Group(numbers, (Point(0, tuple(weights)),), outer.at_last)
+        return Group(numbers, (point,), outer.at_last)
 
     def _add(self, leaf: Leaf, name: str, code: int) -> int:
         self.parts.append(Part(leaf, name, code))
@@ -108,6 +115,14 @@ def _points(parts: Listed) -> tuple[Point, ...]:
     if changes and changes[0].at == 0 and changes[0].ramp is None:
         return tuple(changes)
     return (Point(0, tuple(weight or 0.0 for weight in own)), *changes)
+
+
+def _within(point: Point, bounds: Sequence[Bounds]) -> Point:
+    """The point with weights whose shares keep their bounds."""
+    if all(bound == Bounds() for bound in bounds):
+        return point
+    weights = bounded(point.weights, [bound.floor for bound in bounds], [bound.ceiling for bound in bounds])
+    return point if weights == point.weights else replace(point, weights=weights, asked=point.weights)
 
 
 def _normalised(weights: Sequence[float]) -> list[float]:
@@ -143,8 +158,16 @@ def _pruned(group: Group, numbers: Mapping[int, int]) -> Group:
             kept += [(place, inner)] if inner.parts else []
         elif part in numbers:
             kept.append((place, numbers[part]))
-    points = (replace(p, weights=tuple(p.weights[place] for place, _ in kept)) for p in group.points)
-    return replace(group, parts=tuple(part for _, part in kept), points=tuple(points))
+    places = [place for place, _ in kept]
+    points = tuple(
+        replace(p, weights=_at(p.weights, places), asked=None if p.asked is None else _at(p.asked, places))
+        for p in group.points
+    )
+    return replace(group, parts=tuple(part for _, part in kept), points=points)
+
+
+def _at(weights: Sequence[float], places: Sequence[int]) -> tuple[float, ...]:
+    return tuple(weights[place] for place in places)
 
 
 def group_weights(

@@ -98,6 +98,14 @@ Weights: TypeAlias = Natural | Uniform | Values | Temperature | UniMax
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """The least and the largest share among siblings, from 0 to 1; None for no bound."""
+
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One named part of a mixture.
 
@@ -109,6 +117,7 @@ class Component:
         max_epochs: How often its samples may be delivered at most; None inherits from the parent.
         parts: The mixture inside it, or None for a leaf.
         place: Where it stands.
+        bounds: Bounds of its share among its siblings, at every position.
     """
 
     name: str
@@ -118,6 +127,7 @@ class Component:
     max_epochs: float | None
     parts: Parts | None
     place: Place
+    bounds: Bounds = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +164,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """One component per value of some properties."""
+    """One component per value of some properties; `bounds` hold for the share of every one."""
 
     by: tuple[str, ...]
     weights: Weights
     place: Place
+    bounds: Bounds = Bounds()
 
 
 Parts: TypeAlias = Listed | Grouped
