@@ -8,8 +8,8 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.bounds import bounded_shares
+from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.components import Member
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Labels

@@ -15,7 +15,9 @@ def read_bounds(fields: Fields, issues: Issues) -> Bounds:
     """The bounds in a section; none where they are wrong."""
     floor, ceiling = (_share(fields, name, issues) for name in ("floor", "ceiling"))
     if floor is not None and ceiling is not None and floor > ceiling:
-        message = f"floor {floor:g} is above ceiling {ceiling:g}: no share is both; lower the floor or raise the ceiling"
+        message = (
+            f"floor {floor:g} is above ceiling {ceiling:g}: no share is both; lower the floor or raise the ceiling"
+        )
         issues.add(fields.key_place("floor"), message)
         return Bounds()
     return Bounds(floor, ceiling)
@@ -62,7 +64,9 @@ def _check_point(
     """Report what cannot be kept with some weights: floors of weight 0, and ceilings that leave a part to nobody."""
     for component, weight, place in zip(components, weights, places, strict=True):
         if component.bounds.floor and not weight:
-            message = f"{component.name!r} has the floor {component.bounds.floor:g} and the weight 0, which is none at all"
+            message = (
+                f"{component.name!r} has the floor {component.bounds.floor:g} and the weight 0, which is none at all"
+            )
             issues.add(place, f"{message}; give it a weight above 0, or remove the floor")
     weighted = [component for component, weight in zip(components, weights, strict=True) if weight]
     ceilings = [1.0 if c.bounds.ceiling is None else c.bounds.ceiling for c in weighted]
@@ -83,10 +87,14 @@ def check_group_bounds(bounds: Bounds, groups: int, place: Place, issues: Issues
     """
     if bounds.floor and _sum([bounds.floor]) * groups > 1:
         most = _rounded(Fraction(1, groups), down=True)
-        message = f"by: {groups:,} groups with the floor {bounds.floor:g} each come to more than 1; it can be {most} at most"
+        message = (
+            f"by: {groups:,} groups with the floor {bounds.floor:g} each come to more than 1; it can be {most} at most"
+        )
     elif groups and bounds.ceiling is not None and _sum([bounds.ceiling]) * groups < 1:
         least = _rounded(Fraction(1, groups), down=False)
-        message = f"by: {groups:,} groups with the ceiling {bounds.ceiling:g} each come to less than 1: nobody may have the"
+        message = (
+            f"by: {groups:,} groups with the ceiling {bounds.ceiling:g} each come to less than 1: nobody may have the"
+        )
         message = f"{message} rest; it must be {least} at least"
     else:
         return True

@@ -197,7 +197,8 @@ MIXTURE: Final = Section(
         Key("dynamic", {}, "Weights that follow the training.", later=True),
     ),
     elsewhere=dict.fromkeys(
-        ("floor", "ceiling"), "it goes to a component, or for every group of `by` into `weights: {floor: …, ceiling: …}`"
+        ("floor", "ceiling"),
+        "it goes to a component, or for every group of `by` into `weights: {floor: …, ceiling: …}`",
     ),
 )
 COMPONENT: Final = Section(

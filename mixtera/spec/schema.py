@@ -45,9 +45,7 @@ _ONE_BUDGET: Final[JsonSchema] = {
     "not": {"required": ["samples", "batch"]},
 }
 _ONE_KIND: Final[JsonSchema] = {
-    "allOf": [
-        {"not": {"required": list(pair)}} for pair in combinations(("values", "temperature", "unimax"), 2)
-    ]
+    "allOf": [{"not": {"required": list(pair)}} for pair in combinations(("values", "temperature", "unimax"), 2)]
 }
 _ONE_START: Final[JsonSchema] = {
     "oneOf": [{"required": ["at"]}, {"required": ["step"]}],

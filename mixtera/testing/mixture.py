@@ -56,13 +56,13 @@ def _shares(
         below = (*path, name)
         inner = _parts_of(parts, name)
         if inner is None:
-            given = [("/".join(below), 1.0)] if "/".join(below) in left else []
+            found = [("/".join(below), 1.0)] if "/".join(below) in left else []
         else:
-            given = list(_shares(inner, below, sizes, position, left, None if budget is None else budget * weight))
-        inside.append(given if weight else [])
-    whole = math.fsum(weight for weight, below in zip(asked.values(), inside, strict=True) if below)
-    for weight, below in zip(asked.values(), inside, strict=True):
-        yield from ((name, weight / whole * share) for name, share in below)
+            found = list(_shares(inner, below, sizes, position, left, None if budget is None else budget * weight))
+        inside.append(found if weight else [])
+    whole = math.fsum(weight for weight, given in zip(asked.values(), inside, strict=True) if given)
+    for weight, given in zip(asked.values(), inside, strict=True):
+        yield from ((name, weight / whole * share) for name, share in given)
 
 
 def _parts_of(parts: Parts, name: str) -> Parts | None:

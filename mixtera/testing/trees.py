@@ -60,7 +60,7 @@ def _parts(
     draw: st.DrawFn, column: str, values: tuple[int, ...], depth: int, length: int, budget: bool, scheduled: bool
 ) -> Section:
     """What divides some values: `by` with weights, or `components`, perhaps with a schedule."""
-    if depth < _DEPTH and draw(st.booleans()) or len(values) == 1:
+    if (depth < _DEPTH and draw(st.booleans())) or len(values) == 1:
         return {"by": column, "weights": draw(_group_weights(values, budget and not scheduled))}
     count = draw(st.integers(2, min(5, len(values))))
     cuts = sorted(draw(st.sets(st.integers(1, len(values) - 1), min_size=count - 1, max_size=count - 1)))
