@@ -56,7 +56,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 MIXTURES = mixture_sections("cell", sorted(CELLS), SAMPLES)
 SHAPES = st.tuples(st.integers(1, 20), st.integers(1, 5), st.sampled_from([1, 2, 4]))
 TOPOLOGIES = st.tuples(st.integers(1, 4), st.integers(1, 40))
-EXAMPLES = max(30, settings().max_examples // 4 if settings().max_examples > 100 else 0)
+EXAMPLES = 30 if settings().max_examples <= 100 else settings().max_examples  # more with `make soak`
 UNLUCKY = ("unimax: ", "groups with the ceiling")
 """Refusals of what cannot be known before the sizes are."""
 

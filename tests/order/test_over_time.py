@@ -17,7 +17,7 @@ from mixtera.order.shares import Group, Point, Ramp, fixed, progress, shares, st
 from tests.order import oracle
 
 RAMPS: tuple[Ramp, ...] = ("linear", "cosine")
-BOUND = 6
+BOUND = 4
 """Samples that any prefix may be away from the integral of the shares."""
 
 
