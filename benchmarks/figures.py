@@ -11,12 +11,14 @@ import json
 import resource
 import time
 from pathlib import Path
+from random import Random
 
 import mixtera
 
 ARROW_BATCH = 256
 TORCH_BATCH = 32
 POINTER_PIECE = 1 << 17
+GLOBAL_BATCH = 512
 
 
 def _peak_rss_bytes() -> int:
@@ -63,6 +65,36 @@ def first_pointer(plan: str, position: int) -> dict[str, float]:
     opened = mixtera.Plan.open(plan)
     begin = time.perf_counter()
     opened.samples(position, position + 1)
+    return {"seconds": time.perf_counter() - begin}
+
+
+def random_pointers(plan: str, positions: int, samples: int, last: int) -> dict[str, float]:
+    """Pointers of some samples at random positions, in a plan that is open."""
+    opened = mixtera.Plan.open(plan)
+    opened.samples(0, 1)
+    random = Random(7)
+    starts = [random.randrange(last) for _ in range(positions)]
+    begin = time.perf_counter()
+    for start in starts:
+        opened.samples(start, start + samples)
+    return {"seconds": time.perf_counter() - begin, "samples": positions * samples}
+
+
+def ledger_of_step(plan: str, position: int) -> dict[str, float]:
+    """Open a plan, and name the documents of a global batch; libraries are loaded already."""
+    mixtera.Plan.open(plan)
+    begin = time.perf_counter()
+    mixtera.Plan.open(plan).samples(position, position + GLOBAL_BATCH)
+    return {"seconds": time.perf_counter() - begin}
+
+
+def ledger_of_sample(plan: str, position: int, last: int) -> dict[str, float]:
+    """Open a plan, and tell when a document is delivered; libraries are loaded already."""
+    sample = mixtera.Plan.open(plan).samples(position, position + 1)["sample"][0].as_py()
+    begin = time.perf_counter()
+    found = mixtera.Plan.open(plan).locate(sample, stop=last)
+    if position not in found:
+        raise AssertionError(f"sample {sample} of position {position} was located at {found}")
     return {"seconds": time.perf_counter() - begin}
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import figures, machine, table
 from benchmarks.corpus import Corpus, generate, generate_synthetic, repeated
 from benchmarks.processes import Task, run, run_watched, wall_seconds
-from benchmarks.specs import write_jsonl_spec, write_specs
+from benchmarks.specs import write_jsonl_spec, write_specs, write_trees
 from benchmarks.table import Row
 
 HERE = Path(__file__).parent
@@ -27,6 +27,7 @@ INDEXED_ROWS = 1_000_000
 POINTERS = 4_000_000
 ENOUGH_SECONDS = 40
 """A figure whose rounds have taken so long gets no more of them; the first is always run."""
+POINTER_POSITIONS = 50
 MEGABYTE = 1_000_000
 NOTES = f"""Every figure is the best of its rounds, each in a fresh process, in turns with its reference; a figure
 whose rounds have taken {ENOUGH_SECONDS} s gets no more of them. Files are in the page cache. A million rows to index
@@ -45,6 +46,7 @@ class Bench:
         self.work, self.corpus, self.rounds = work, corpus, rounds
         self.rows: list[Row] = []
         write_specs(work, corpus, synthetic)
+        write_trees(work, synthetic, SYNTHETIC_ROWS)
 
     def spec(self, name: str) -> str:
         """Path of a spec."""
@@ -156,6 +158,45 @@ def measure_pointers(bench: Bench) -> None:
     )
 
 
+def measure_trees(bench: Bench) -> None:
+    """What mixtures over time cost: compiling one, and positions in one."""
+    catalog = bench.catalog("synthetic")
+    scheduled, flat = bench.take_turns(
+        *(
+            Task("figures.compile", {"spec": bench.spec(name), "catalog": catalog})
+            for name in ("scheduled-200", "flat-200")
+        )
+    )
+    ratio = scheduled["seconds"] / flat["seconds"]
+    shown, reference = f"{scheduled['seconds']:.2f} s", f"{flat['seconds']:.2f} s flat and static"
+    figure = "compile 10 M rows, 200 components, scheduled, nested, redistributing"
+    bench.rows.append(Row(figure, shown, reference, ratio, "≤ 1.50 ×", ratio <= 1.5))
+    run(Task("figures.prepare", {"spec": bench.spec("phases"), "catalog": catalog, "plan": bench.plan("phases")}))
+    arguments = {"positions": POINTER_POSITIONS, "samples": figures.ARROW_BATCH, "last": SYNTHETIC_ROWS}
+    phases, static = bench.take_turns(
+        *(Task("figures.random_pointers", {"plan": bench.plan(name), **arguments}) for name in ("phases", "synthetic"))
+    )
+    ratio = static["seconds"] / phases["seconds"]
+    each = (f"{found['seconds'] / POINTER_POSITIONS * 1000:.1f} ms" for found in (phases, static))
+    shown, reference = f"{next(each)} each", f"{next(each)} static"
+    figure = f"samples() of {figures.ARROW_BATCH} at random positions, 1,000 phases"
+    bench.rows.append(Row(figure, shown, reference, ratio, "≥ 0.80 ×", ratio >= 0.8))
+
+
+def measure_ledger(bench: Bench) -> None:
+    """Documents of a step, and steps of a document; the plan is opened inside the clock."""
+    position = int(SYNTHETIC_ROWS * 0.7)
+    for name, label in (("synthetic", "10 M samples"), ("phases", "the same, 1,000 phases")):
+        plan = bench.plan(name)
+        step, sample = bench.take_turns(
+            Task("figures.ledger_of_step", {"plan": plan, "position": position}),
+            Task("figures.ledger_of_sample", {"plan": plan, "position": position, "last": SYNTHETIC_ROWS}),
+        )
+        for what, found in (("open, documents of a step", step), ("open, steps of a document", sample)):
+            seconds = found["seconds"]
+            bench.absolute(f"{what}, {label}", seconds, f"{seconds * 1000:.0f} ms", 0.1, "≤ 100 ms")
+
+
 def measure_streams(bench: Bench) -> None:
     """Arrow batches of one reader, and their memory."""
     rows = bench.corpus.rows
@@ -247,6 +288,8 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
         measure_index,
         measure_compile,
         measure_pointers,
+        measure_trees,
+        measure_ledger,
         measure_streams,
         measure_torch,
         measure_start,

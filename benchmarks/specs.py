@@ -9,7 +9,11 @@ from benchmarks.corpus import DOMAINS, Corpus
 
 GROUPS = ((0, 1), (1, 2), (2, 4), (4, 7), (7, 11), (11, 15), (15, 19), (19, 22))
 WEIGHTS = (30, 20, 15, 12, 8, 7, 5, 3)
+PHASES = 1_000
+YEARS = (1995, 2026)
 LANES = 2  # as many as the largest number of readers here, two workers
+NESTED = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
+"""Properties of the JSONL corpora."""
 
 
 def _components() -> list[dict[str, object]]:
@@ -19,21 +23,80 @@ def _components() -> list[dict[str, object]]:
     ]
 
 
-def _write(path: Path, source: dict[str, object], *, natural: bool = False) -> Path:
+def _years(part: int, parts: int) -> str:
+    """A predicate for one of some equal spans of years."""
+    first, last = (YEARS[0] + (YEARS[1] - YEARS[0]) * n // parts for n in (part, part + 1))
+    return f"{first} <= year < {last}"
+
+
+def _domains(number: int) -> list[str]:
+    """The domains of one of 20 equal parts, about."""
+    return list(DOMAINS[len(DOMAINS) * number // 20 : len(DOMAINS) * (number + 1) // 20])
+
+
+def _flat_200() -> dict[str, object]:
+    """200 components side by side, with weights that never change."""
+    names = [f"part-{number}" for number in range(20)]
+    components = [
+        {"name": f"{name}-{part}", "where": _flat_condition(number, part), "weight": 1 + (number + part) % 7}
+        for number, name in enumerate(names)
+        for part in range(10)
+    ]
+    return {"components": components, "on_exhaust": "stop"}
+
+
+def _flat_condition(number: int, part: int) -> str:
+    listed = ", ".join(json.dumps(domain) for domain in _domains(number))
+    return f"domain in ({listed},) and {_years(part, 10)}"
+
+
+def _scheduled_200() -> dict[str, object]:
+    """The same 200 as 20 components with 10 inside each, two ramps over the 20, everything redistributed."""
+    components = [
+        {
+            "name": f"part-{number}",
+            "where": {"domain": _domains(number)},
+            "components": [
+                {"name": f"{part}", "where": _years(part, 10), "weight": 1 + (number + part) % 7} for part in range(10)
+            ],
+        }
+        for number in range(20)
+    ]
+    first, second, third = ({f"part-{n}": 1 + (n * step) % 5 for n in range(20)} for step in (1, 3, 7))
+    schedule = [
+        {"at": 0, "weights": first},
+        {"at": 1_000_000, "weights": second, "ramp": "linear", "until": 4_000_000},
+        {"at": 5_000_000, "weights": third, "ramp": "cosine", "until": 8_000_000},
+    ]
+    return {"components": components, "schedule": schedule, "on_exhaust": "redistribute"}
+
+
+def _phases(rows: int) -> dict[str, object]:
+    """The eight components with weights that change a thousand times."""
+    components = _components()
+    schedule = [
+        {
+            "at": rows // PHASES * phase,
+            "weights": {f"part-{i}": weight * (1 + (i + phase) % 3) for i, weight in enumerate(WEIGHTS)},
+        }
+        for phase in range(PHASES)
+    ]
+    return {"components": components, "schedule": schedule, "on_exhaust": "repeat"}
+
+
+def _write(
+    path: Path, source: dict[str, object], *, natural: bool = False, mixture: dict[str, object] | None = None
+) -> Path:
     weighted = {"components": _components(), "on_exhaust": "repeat"}
     spec = {
         "version": 1,
         "name": path.stem,
         "sources": {"records": source},
-        "mixture": {"by": "domain", "weights": "natural"} if natural else weighted,
+        "mixture": mixture or ({"by": "domain", "weights": "natural"} if natural else weighted),
         "order": {"seed": 7, "shuffle": "global", "lanes": LANES, "granule": 32},
     }
     path.write_text(json.dumps(spec, indent=1))  # JSON is YAML
     return path
-
-
-NESTED = {"domain": "meta.domain", "language": "meta.language", "year": {"path": "meta.year", "type": "int64"}}
-"""Properties of the JSONL corpora."""
 
 
 def write_jsonl_spec(directory: Path, files: Path) -> Path:
@@ -41,6 +104,18 @@ def write_jsonl_spec(directory: Path, files: Path) -> Path:
     return _write(
         directory / f"{files.name}.yaml", {"path": f"{files}/*.jsonl", "content": "text", "properties": NESTED}
     )
+
+
+def write_trees(directory: Path, synthetic: Path, rows: int) -> None:
+    """Write the specs `flat-200`, `scheduled-200` and `phases` over the synthetic rows to a directory."""
+    source = _synthetic(synthetic)
+    for name, mixture in (("flat-200", _flat_200()), ("scheduled-200", _scheduled_200()), ("phases", _phases(rows))):
+        _write(directory / f"{name}.yaml", source, mixture=mixture)
+
+
+def _synthetic(directory: Path) -> dict[str, object]:
+    rows = {"domain": "domain", "year": "year"}
+    return {"path": f"{directory.resolve()}/*.synthetic", "content": "text", "properties": rows}
 
 
 def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
@@ -61,6 +136,4 @@ def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
         _write(directory / f"{name}.yaml", source)
         if name == "parquet":
             _write(directory / f"{name}-natural.yaml", source, natural=True)
-    rows = {"domain": "domain", "year": "year"}
-    pattern = f"{synthetic.resolve()}/*.synthetic"
-    _write(directory / "synthetic.yaml", {"path": pattern, "content": "text", "properties": rows})
+    _write(directory / "synthetic.yaml", _synthetic(synthetic))

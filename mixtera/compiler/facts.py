@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
+from mixtera.compiler.bounds import bounded_shares
 from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.components import Member
 from mixtera.compiler.continuation import Takeover
@@ -62,12 +63,15 @@ def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Membe
         budget: Samples at most, or None.
         ended_by: The component whose next seat cannot be filled, or None.
         stretches: Positions over which weights do not change (`ramp` false) or change smoothly.
+        bounded: Where floors and ceilings change what is asked: the part, the position from which its weights hold,
+            its share among its siblings as asked and as it is.
     """
     chosen = [member.name for member in members if member.chosen]
     return {
         "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples - first,
         "ended_by": None if found.ended_by is None else chosen[found.ended_by],
         "stretches": [asdict(part) for part in _from_first(stretches(mixture), first)],
+        "bounded": [asdict(share) for share in bounded_shares(mixture, chosen)],
     }
 
 

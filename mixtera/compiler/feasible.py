@@ -30,9 +30,10 @@ def check_budget(
     policies = [component.on_exhaust for component in components]
     limiting = components[found.ended_by]
     wanted = max(n[found.ended_by] for n in (endless, _seats(budget, mixture, lifted, policies, first)))
+    allowed = _allowed(found, mixture, [component.places for component in components], policies, first)
     short = [c.name for c, n in zip(components, endless, strict=True) if c is not limiting and _lacks(c, n)]
     issues = Issues()
-    issues.add(budget.place, _message(budget, found.timeline.total or 0, limiting, wanted, short))
+    issues.add(budget.place, _message(budget, allowed, limiting, wanted, short))
     raise SpecError(issues.found)
 
 
@@ -43,6 +44,14 @@ def _seats(
     timeline = course(mixture, places, on_exhaust, budget.samples, first).timeline
     filled: list[int] = timeline.filled(np.array([budget.samples]))[0].tolist()
     return filled
+
+
+def _allowed(found: Course, mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], first: int) -> int:
+    """The largest budget below that can be had: a shorter one rounds its last seats otherwise, and may end earlier."""
+    while found.ended_by is not None:
+        allowed = found.timeline.total or 0
+        found = course(mixture, places, on_exhaust, allowed, first)
+    return found.timeline.total or 0
 
 
 def _message(budget: Budget, allowed: int, limiting: PlanComponent, wanted: int, short: Sequence[str]) -> str:

@@ -11,9 +11,12 @@ from typing import Final
 
 from mixtera.compiler.groups import Key, key_text
 from mixtera.compiler.leaves import Around, Leaf, around
+from mixtera.order.bounds import bounded
 from mixtera.order.shares import Group, Point
+from mixtera.spec.bounds import check_group_bounds
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import (
+    Bounds,
     Component,
     Grouped,
     Listed,
@@ -55,7 +58,7 @@ def tree(
         issues: Takes what does not fit the data.
     """
     walk = _Walk(iter(leaves), groups, totals, issues)
-    samples = None if mixture.budget is None else float(mixture.budget.samples)
+    samples = None if mixture.budget is None else Fraction(mixture.budget.samples)
     return walk.parts, walk.group(mixture.parts, around(mixture), samples)
 
 
@@ -69,37 +72,47 @@ class _Walk:
     issues: Issues
     parts: list[Part] = field(default_factory=list)
 
-    def group(self, parts: Parts, outer: Around, budget: float | None) -> Group:
+    def group(self, parts: Parts, outer: Around, budget: Fraction | None) -> Group:
         """The weights of some parts; `budget` is the samples that they get together."""
         if isinstance(parts, Grouped):
             return self._grouped(parts, outer, budget)
-        points = _points(parts)
-        share = None if len(points) > 1 else _normalised(points[0].weights)
+        bounds = [component.bounds for component in parts.components]
+        points = tuple(_within(point, bounds) for point in _points(parts))
+        share = None if budget is None or len(points) > 1 else _exact_shares(points[0].weights)
         found: list[Group | int] = []
         for number, component in enumerate(parts.components):
             inner = None if budget is None or share is None else budget * share[number]
             found.append(self._component(component, outer, inner))
         return Group(tuple(found), points, outer.at_last)
 
-    def _component(self, component: Component, outer: Around, budget: float | None) -> Group | int:
+    def _component(self, component: Component, outer: Around, budget: Fraction | None) -> Group | int:
         if component.parts is not None:
             return self.group(component.parts, outer.inside(component), budget)
         leaf = next(self.leaves)
         return self._add(leaf, "/".join(leaf.path), leaf.label)
 
-    def _grouped(self, parts: Grouped, outer: Around, budget: float | None) -> Group:
+    def _grouped(self, parts: Grouped, outer: Around, budget: Fraction | None) -> Group:
         leaf = next(self.leaves)
         found = sorted((key_text(key), code) for key, code in self.groups.get(leaf.label, {}).items())
         weights = group_weights(parts, [(name, self.totals[code]) for name, code in found], budget, self.issues)
         if weights and not any(weights):
-            message = "the weights sum to zero: nothing can be chosen; give one of them a weight above 0"
-            self.issues.add(parts.place, message)
+            self.issues.add(parts.place, _no_weight(parts, budget))
+        point = Point(0, tuple(weights))
+        if check_group_bounds(parts.bounds, sum(map(bool, weights)), parts.place, self.issues):
+            point = _within(point, [parts.bounds] * len(weights))
         numbers = tuple(self._add(leaf, "/".join((*leaf.path, name)), code) for name, code in found)
-        return Group(numbers, (Point(0, tuple(weights)),), outer.at_last)
+        return Group(numbers, (point,), outer.at_last)
 
     def _add(self, leaf: Leaf, name: str, code: int) -> int:
         self.parts.append(Part(leaf, name, code))
         return len(self.parts) - 1
+
+
+def _no_weight(parts: Grouped, budget: Fraction | None) -> str:
+    if isinstance(parts.weights, UniMax) and budget is not None and budget < 1:
+        message = f"unimax: its part of the budget is {float(budget):.3g} samples, and there is none to spread"
+        return f"{message}; raise the budget, or the weights above it"
+    return "the weights sum to zero: nothing can be chosen; give one of them a weight above 0"
 
 
 def _points(parts: Listed) -> tuple[Point, ...]:
@@ -110,9 +123,19 @@ def _points(parts: Listed) -> tuple[Point, ...]:
     return (Point(0, tuple(weight or 0.0 for weight in own)), *changes)
 
 
-def _normalised(weights: Sequence[float]) -> list[float]:
-    total = math.fsum(weights)
-    return [weight / total if total else 0.0 for weight in weights]
+def _within(point: Point, bounds: Sequence[Bounds]) -> Point:
+    """The point with weights whose shares keep their bounds."""
+    if all(bound == Bounds() for bound in bounds):
+        return point
+    weights = bounded(point.weights, [bound.floor for bound in bounds], [bound.ceiling for bound in bounds])
+    return point if weights == point.weights else replace(point, weights=weights, asked=point.weights)
+
+
+def _exact_shares(weights: Sequence[float]) -> list[Fraction]:
+    """Shares of weights as they are written in decimals: 0.29 of 100 are 29."""
+    exact = [Fraction(repr(weight)) for weight in weights]
+    total = sum(exact)
+    return [weight / total if total else Fraction(0) for weight in exact]
 
 
 def chosen(mixture: Group, samples: Sequence[int]) -> tuple[list[int], Group]:
@@ -143,12 +166,20 @@ def _pruned(group: Group, numbers: Mapping[int, int]) -> Group:
             kept += [(place, inner)] if inner.parts else []
         elif part in numbers:
             kept.append((place, numbers[part]))
-    points = (replace(p, weights=tuple(p.weights[place] for place, _ in kept)) for p in group.points)
-    return replace(group, parts=tuple(part for _, part in kept), points=tuple(points))
+    places = [place for place, _ in kept]
+    points = tuple(
+        replace(p, weights=_at(p.weights, places), asked=None if p.asked is None else _at(p.asked, places))
+        for p in group.points
+    )
+    return replace(group, parts=tuple(part for _, part in kept), points=points)
+
+
+def _at(weights: Sequence[float], places: Sequence[int]) -> tuple[float, ...]:
+    return tuple(weights[place] for place in places)
 
 
 def group_weights(
-    group: Grouped, sizes: Sequence[tuple[str, int]], budget: float | None, issues: Issues
+    group: Grouped, sizes: Sequence[tuple[str, int]], budget: Fraction | None, issues: Issues
 ) -> list[float]:
     """The weights of groups.
 

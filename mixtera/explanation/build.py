@@ -9,7 +9,7 @@ from mixtera.explanation.advice import advice
 from mixtera.explanation.course import course
 from mixtera.explanation.facts import facts_of
 from mixtera.explanation.mixture import end_of, tree
-from mixtera.explanation.model import EXPLANATION_VERSION, Overlap, Report
+from mixtera.explanation.model import EXPLANATION_VERSION, BoundedShare, Overlap, Report
 from mixtera.explanation.overview import memory_of, order_summary, plan_summary, selection_of, sources_of
 from mixtera.explanation.reading import reading
 
@@ -41,5 +41,6 @@ def report(
         reading=reading(data, readers),
         memory=memory_of(data),
         order=order_summary(data),
+        bounded=tuple(BoundedShare(found.name, found.at, found.asked, found.share) for found in facts.bounded),
     )
     return replace(found, warnings=advice(found))

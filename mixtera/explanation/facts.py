@@ -52,6 +52,16 @@ class StretchFact:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundedFact:
+    """A share among siblings that floors and ceilings changed: from a position on, as asked and as it is."""
+
+    name: str
+    at: int
+    asked: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The facts of a plan."""
 
@@ -60,6 +70,7 @@ class Facts:
     budget: int | None = None
     ended_by: str | None = None
     stretches: tuple[StretchFact, ...] = ()
+    bounded: tuple[BoundedFact, ...] = ()
 
     @property
     def weights(self) -> dict[str, float]:

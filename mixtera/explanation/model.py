@@ -153,6 +153,23 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundedShare:
+    """A share that floors and ceilings changed.
+
+    Attributes:
+        name: Full name of the component, or of a group of them.
+        first: Position from which it holds.
+        asked: Its share among its siblings by the weights alone.
+        share: Its share among its siblings.
+    """
+
+    name: str
+    first: int
+    asked: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Overlap:
     """Samples that two components both match; the first of them takes those that none before took.
 
@@ -284,6 +301,7 @@ class Report:
         memory: What a process needs.
         order: How samples are ordered.
         warnings: What is probably not wanted, each with what to write instead.
+        bounded: Shares that floors and ceilings changed; empty where they changed none.
     """
 
     mixtera_explanation: int
@@ -300,3 +318,4 @@ class Report:
     memory: Memory
     order: OrderSummary
     warnings: tuple[Advice, ...] = ()
+    bounded: tuple[BoundedShare, ...] = ()

@@ -20,7 +20,7 @@ _PARTS: Final = 40
 
 def text(report: Report) -> str:
     """The whole report; lines of at most 100 columns where names allow it."""
-    sections = (_head, _sources, _selection, _mixture, _course, _end, _overlap, _reading, _order, _warnings)
+    sections = (_head, _sources, _selection, _mixture, _bounded, _course, _end, _overlap, _reading, _order, _warnings)
     blocks = [lines for section in sections if (lines := list(section(report)))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -99,6 +99,22 @@ def _first_epoch(part: Part, endless: bool) -> str:
     if part.first_epoch_ends is None:
         return "never" if not endless else ""
     return count(part.first_epoch_ends)
+
+
+def _bounded(report: Report) -> Iterator[str]:
+    """Shares that floors and ceilings changed."""
+    if not report.bounded:
+        return
+    over_time = len({bound.first for bound in report.bounded}) > 1
+    head = ("component", *(("from",) if over_time else ()), "asked", "share")
+    rows = [
+        (bound.name, *((count(bound.first),) if over_time else ()), percent(bound.asked), percent(bound.share))
+        for bound in report.bounded[:_PARTS]
+    ]
+    yield "Bounds (shares among siblings that floors and ceilings change)"
+    yield from _indented(table([head, *rows], width=_INSIDE))
+    if len(report.bounded) > _PARTS:
+        yield f"{_INDENT}… and {count(len(report.bounded) - _PARTS)} more; `--format json` has all of them"
 
 
 def _course(report: Report) -> Iterator[str]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from mixtera.order import ahead, seats
+from mixtera.order.seats import Int64s
 from mixtera.order.shares import Group, fixed
 from mixtera.order.timeline import Phase, Timeline
+
+NO_LIMIT: Final = -1
+"""Places of a component that may be chosen for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,14 @@ def course(
         begin: The first position: where another plan is continued. Weights over time are those of their positions;
             seats are counted from there.
     """
+    limits = np.array([NO_LIMIT if limit is None else limit for limit in places], np.int64)
     left, phases = [True] * len(places), list[Phase]()
     first, base = begin, (0,) * len(places)
     while any(left):
         runs_out: int | None = None
         for planned in ahead.run(mixture, first, base, left, limit):
             phase, last = planned.phase, planned.last
-            end, runs_out = _end(phase, last, places)
+            end, runs_out = _end(phase, last, limits)
             if end is None:
                 return Course(Timeline((*phases, phase), None), None)
             if end > phase.first:
@@ -96,22 +102,29 @@ def _filled(phase: Phase, end: int) -> tuple[int, ...]:
     return tuple(phase.filled(np.array([end]))[0].tolist())
 
 
-def _end(phase: Phase, last: int | None, places: Sequence[int | None]) -> tuple[int | None, int | None]:
+def _end(phase: Phase, last: int | None, limits: Int64s) -> tuple[int | None, int | None]:
     """Where a phase ends, and the component that runs out there, if one does.
 
     Seats stand in the order of their keys, so the first one that cannot be filled is that of the smallest key among
     the first seats that components have no place for.
+
+    Args:
+        phase: The phase.
+        last: Position that ends it in any case; None for none.
+        limits: [K] places of each component, `NO_LIMIT` for no limit.
     """
-    limited = [c for c, limit in enumerate(places) if limit is not None and phase.weights[c] > 0]
-    if not limited:
-        return last, None
     weights = np.array(phase.weights, np.float64)
-    room = np.array([(places[c] or 0) - phase.base[c] for c in limited], np.int64)
+    limited = np.flatnonzero((weights > 0) & (limits != NO_LIMIT))
+    if not len(limited):
+        return last, None
+    room = limits[limited] - np.array(phase.base, np.int64)[limited]
+    if last is not None and (room >= last - phase.first).all():
+        return last, None
     found = int(np.argmin((2 * room + 1) / weights[limited]))
     active = np.flatnonzero(weights)
-    own = np.searchsorted(active, [limited[found]])
+    own = np.searchsorted(active, limited[[found]])
     end = phase.first + int(seats.ranks(own, room[[found]], weights[active])[0])
-    return (end, limited[found]) if last is None or end < last else (last, None)
+    return (end, int(limited[found])) if last is None or end < last else (last, None)
 
 
 def _ends_with_group(mixture: Group, component: int, left: Sequence[bool]) -> bool:

@@ -140,14 +140,15 @@ def components_of_phases(starts: Int64s, stops: Int64s, weights: Float64s, phase
         [sum of lengths] int64, in ascending order of the phases and positions.
     """
     low, high = seats(starts, weights).T, seats(stops, weights).T
-    cell = np.argsort(np.tile(phase - phase[0], len(low)), kind="stable")  # by phase, component, range
+    last = np.append(np.flatnonzero(np.diff(phase)), len(phase) - 1) + 1
+    cells = np.arange(low.size).reshape(low.shape)
+    cell = np.concatenate([cells[:, a:b].ravel() for a, b in pairwise([0, *last.tolist()])])  # by phase, then component
     counts = (high - low).ravel()[cell]
     component = np.repeat(cell // len(starts), counts)
     before = np.cumsum(counts) - counts
     seat = np.repeat(low.ravel()[cell] - before, counts) + np.arange(len(component))
     keys = (2 * seat + 1) / np.repeat(weights.T.ravel()[cell], counts)
-    last = np.append(np.flatnonzero(np.diff(phase)), len(phase) - 1)
-    bounds = [0, *np.cumsum(stops - starts)[last].tolist()]
+    bounds = [0, *np.cumsum(stops - starts)[last - 1].tolist()]
     return np.concatenate([component[a:b][np.argsort(keys[a:b], kind="stable")] for a, b in pairwise(bounds)])
 
 

@@ -27,12 +27,14 @@ class Point:
         weights: One per part of the group, any scale, not negative, one of them positive.
         ramp: How the shares get there from those before: None at once.
         until: With a ramp: the position from which the weights hold; before it, shares lie between.
+        asked: The weights before floors and ceilings changed them; None where they did not.
     """
 
     at: int
     weights: tuple[float, ...]
     ramp: Ramp | None = None
     until: int | None = None
+    asked: tuple[float, ...] | None = None
 
     @property
     def reached(self) -> int:

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from mixtera.order import seats
 from mixtera.order.seats import Float64s, Int64s
+
+CELLS_ALONE: Final = 4096
+"""Ranges × components of a phase that are worked on by themselves; fewer, together with those of other phases."""
 
 
 @dataclass(frozen=True)
@@ -95,5 +100,9 @@ class Timeline:
         cuts = cuts[cuts < stops[inside]]
         starts, stops = np.sort(np.concatenate([starts, cuts])), np.sort(np.concatenate([stops, cuts]))
         phase_of = self._phase_of(starts)
+        if len(starts) * len(self.phases[first].weights) >= CELLS_ALONE * (last - first + 1):
+            bounds = np.searchsorted(phase_of, np.arange(first, last + 2))
+            parts = [(first + n, slice(a, b)) for n, (a, b) in enumerate(pairwise(bounds.tolist())) if a < b]
+            return np.concatenate([self.phases[n].components(starts[part], stops[part]) for n, part in parts])
         before = self._firsts[phase_of]
         return seats.components_of_phases(starts - before, stops - before, self._weights[phase_of], phase_of)

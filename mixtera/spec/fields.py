@@ -35,6 +35,9 @@ class Fields:
         name = entry.key.text
         if name in self.section.later:
             self._issues.add(entry.key.place, f"{name!r} in {self.section.name} {_NOT_YET}")
+        elif name in self.section.elsewhere:
+            message = f"{name!r} has no place in {self.section.name}: {self.section.elsewhere[name]}"
+            self._issues.add(entry.key.place, message)
         elif name not in self.section.allowed:
             allowed = self.section.allowed
             message = f"unknown key {name!r} in {self.section.name}{suggestion(name, allowed)}"

@@ -87,8 +87,10 @@ def _read_included(scalar: Scalar, including: tuple[str, ...], issues: Issues) -
     shown = posixpath.join(posixpath.dirname(file), scalar.text)
     if "://" in file or "://" in scalar.text:
         shown = resolve(scalar.text, file)
-    if resolve(shown, "./") in including:
-        issues.add(scalar.place, f"include: {scalar.text!r} includes itself; remove one of the includes")
+    if (resolved := resolve(shown, "./")) in including:
+        between = [posixpath.basename(name) for name in including[including.index(resolved) + 1 :]]
+        way = f" by way of {', '.join(between)}" if between else ""
+        issues.add(scalar.place, f"include: {scalar.text!r} includes itself{way}; remove one of the includes")
         return None
     return read_merged(shown, issues, including, scalar.place)
 

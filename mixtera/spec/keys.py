@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from mixtera.contracts.properties import PROPERTY_TYPES
@@ -28,6 +28,7 @@ PERCENT: Final = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]+)?) ?%$"
 TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
 TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
+SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
@@ -54,10 +55,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A mapping with fixed keys; `name` is what messages call it."""
+    """A mapping with fixed keys.
+
+    Attributes:
+        name: What messages call it.
+        keys: Its keys.
+        elsewhere: Keys that are none of its own and likely to be tried: what to write instead.
+    """
 
     name: str
     keys: tuple[Key, ...]
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -90,7 +98,8 @@ _PARTS: Final = (
     Key(
         "weights",
         reference("weights"),
-        "With `by`: natural, uniform, or a mapping with `values`, `temperature` or `unimax`. Default: natural.",
+        "With `by`: natural, uniform, or a mapping with `values`, `temperature` or `unimax`, and bounds. "
+        "Default: natural.",
     ),
     Key(
         "schedule",
@@ -207,6 +216,10 @@ MIXTURE: Final = Section(
         Key("budget", reference("budget"), "How many samples the training will see: the plan ends there."),
         Key("dynamic", {}, "Weights that follow the training.", later=True),
     ),
+    elsewhere=dict.fromkeys(
+        ("floor", "ceiling"),
+        "it goes to a component, or for every group of `by` into `weights: {floor: …, ceiling: …}`",
+    ),
 )
 COMPONENT: Final = Section(
     "a component",
@@ -214,6 +227,8 @@ COMPONENT: Final = Section(
         Key("name", {"type": "string", "pattern": NAME}, "Name among its siblings.", required=True),
         Key("where", reference("predicate"), "Which samples; left out: what the siblings before left over."),
         Key("weight", WEIGHT, "Weight among its siblings, on any scale. Required without a schedule."),
+        Key("floor", SHARE, "The least share among its siblings, from 0 to 1, whatever the weights."),
+        Key("ceiling", SHARE, "The largest share among its siblings, from 0 to 1."),
         *_LIMITS,
         *_PARTS,
         Key("order", reference("own_order"), "The order inside the component. Default: that around it."),
@@ -233,6 +248,8 @@ WEIGHTS: Final = Section(
             "Sizes raised to 1/temperature: 1 is natural, large numbers come near to uniform.",
         ),
         Key("unimax", reference("unimax"), "As even as a number of epochs of the budget allows."),
+        Key("floor", SHARE, "The least share of every group among the groups, from 0 to 1."),
+        Key("ceiling", SHARE, "The largest share of every group among the groups, from 0 to 1."),
     ),
 )
 UNIMAX: Final = Section(

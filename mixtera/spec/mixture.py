@@ -8,12 +8,14 @@ from typing import Final, cast
 
 from mixtera.contracts.properties import LIST_TYPES
 from mixtera.spec import keys
+from mixtera.spec.bounds import check_bounds, read_bounds
 from mixtera.spec.budget import read_budget
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
 from mixtera.spec.fields import Fields, number_of
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.known import Known
 from mixtera.spec.model import (
+    Bounds,
     Component,
     Grouped,
     Listed,
@@ -100,6 +102,8 @@ def _listed(fields: Fields, known: Known, issues: Issues) -> Listed | None:
     names = [component.name for component in good] if len(good) == len(components) else None
     schedule = read_schedule(fields, names, known.budget, issues)
     check_start(schedule, good, issues)
+    if names is not None:
+        check_bounds(good, schedule, fields.key_place("components"), issues)
     weighted = [component.weight for component in good if component.weight is not None]
     if len(weighted) == len(components) and not any(weighted):
         issues.add(node.place, "the weights of these components sum to zero; give one of them a weight above 0")
@@ -125,6 +129,7 @@ def _component(node: Node, scheduled: bool, known: Known, issues: Issues) -> Com
         _parts(fields, known, issues),
         fields.place,
         read_own_order(fields, known, issues),
+        read_bounds(fields, issues),
     )
     weighed = weight is not None or (scheduled and fields.is_absent("weight"))
     usable = name is not None and weighed and (fields.is_absent("where") or predicate is not None)
@@ -162,8 +167,8 @@ def _grouped(fields: Fields, known: Known, issues: Issues) -> Grouped | None:
     names = tuple(scalar.text for scalar in columns)
     for index, scalar in enumerate(columns):
         _check_column(scalar, names[:index], known, issues)
-    weights = _weights(fields, names, known, issues)
-    return Grouped(names, weights, fields.key_place("by")) if names else None
+    weights, bounds = _weights(fields, names, known, issues)
+    return Grouped(names, weights, fields.key_place("by"), bounds) if names else None
 
 
 def _check_column(scalar: Scalar, before: tuple[str, ...], known: Known, issues: Issues) -> None:
@@ -176,23 +181,25 @@ def _check_column(scalar: Scalar, before: tuple[str, ...], known: Known, issues:
         issues.add(scalar.place, f"{name!r} is {kind}: a sample with several values would be in several components")
 
 
-def _weights(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) -> Weights:
+def _weights(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) -> tuple[Weights, Bounds]:
     node = fields.node("weights")
     if isinstance(node, Scalar):
-        return Uniform() if fields.choice("weights", keys.WEIGHTINGS) == "uniform" else Natural()
+        return Uniform() if fields.choice("weights", keys.WEIGHTINGS) == "uniform" else Natural(), Bounds()
     if isinstance(node, Mapping):
-        return _described(Fields(node, keys.WEIGHTS, issues), by, known, issues)
+        described = Fields(node, keys.WEIGHTS, issues)
+        return _described(described, by, known, issues), read_bounds(described, issues)
     if node is not None:
         issues.add(node.place, f"weights: expected natural, uniform or {_DESCRIBED}, found {describe(node)}")
-    return Natural()
+    return Natural(), Bounds()
 
 
 _DESCRIBED: Final = "a mapping with `values`, `temperature` or `unimax`"
+_KINDS: Final = ("values", "temperature", "unimax")
 
 
 def _described(fields: Fields, by: tuple[str, ...], known: Known, issues: Issues) -> Weights:
-    """Weights that are a mapping."""
-    given = [name for name in fields.section.allowed if name in fields]
+    """Weights that are a mapping; natural ones where it only has bounds."""
+    given = [name for name in _KINDS if name in fields]
     if len(given) > 1:
         issues.add(fields.key_place(given[1]), f"weights: `{given[0]}` and `{given[1]}` exclude each other")
     if all(fields.is_absent(name) for name in fields.section.allowed):

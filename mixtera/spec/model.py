@@ -100,6 +100,14 @@ Weights: TypeAlias = Natural | Uniform | Values | Temperature | UniMax
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """The least and the largest share among siblings, from 0 to 1; None for no bound."""
+
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Component:
     """One named part of a mixture.
 
@@ -112,6 +120,7 @@ class Component:
         parts: The mixture inside it, or None for a leaf.
         place: Where it stands.
         order: The order inside it; None inherits from the parent.
+        bounds: Bounds of its share among its siblings, at every position.
     """
 
     name: str
@@ -122,6 +131,7 @@ class Component:
     parts: Parts | None
     place: Place
     order: OwnOrder | None = None
+    bounds: Bounds = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +198,12 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """One component per value of some properties."""
+    """One component per value of some properties; `bounds` hold for the share of every one."""
 
     by: tuple[str, ...]
     weights: Weights
     place: Place
+    bounds: Bounds = Bounds()
 
 
 Parts: TypeAlias = Listed | Grouped

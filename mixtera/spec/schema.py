@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Final
 
 from mixtera.spec import keys
@@ -43,6 +44,9 @@ _ONE_BUDGET: Final[JsonSchema] = {
     "oneOf": [{"required": ["samples"]}, {"required": ["steps", "batch"]}],
     "not": {"required": ["samples", "batch"]},
 }
+_ONE_KIND: Final[JsonSchema] = {
+    "allOf": [{"not": {"required": list(pair)}} for pair in combinations(("values", "temperature", "unimax"), 2)]
+}
 _ONE_START: Final[JsonSchema] = {
     "oneOf": [{"required": ["at"]}, {"required": ["step"]}],
     "dependentRequired": {"until": ["at", "ramp"], "until_step": ["step", "ramp"]},
@@ -70,7 +74,7 @@ def json_schema() -> dict[str, object]:
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
             "component": _section(keys.COMPONENT, **_one_of_parts(needed=False)),
             "weights": {
-                "anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1, maxProperties=1)]
+                "anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1, **_ONE_KIND)]
             },
             "unimax": _section(keys.UNIMAX),
             "change": _section(keys.CHANGE, **_ONE_START),

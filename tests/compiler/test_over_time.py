@@ -75,7 +75,7 @@ def test_unimax_gives_small_groups_their_epochs_and_the_others_equal_shares(tmp_
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=30), st.floats(0.1, 9), st.integers(1, 10**7))
 def test_unimax_is_as_even_as_the_epochs_allow(sizes: list[int], epochs: float, budget: int) -> None:
     given_ = unimax(sizes, epochs, budget)
-    most = [math.floor(size * Fraction(repr(epochs))) for size in sizes]
+    most = [math.floor(size * Fraction(repr(epochs))) for size in sizes]  # in decimals, as written
     assert all(n <= limit for n, limit in zip(given_, most, strict=True))
     assert sum(given_) == min(budget, sum(given_) if given_ == most else budget)
     free = [n for n, limit in zip(given_, most, strict=True) if n < limit]

@@ -119,6 +119,7 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
         "memory": ["flight_bytes", "order_bytes", "plan_bytes"],
         "order": ["chunk_size", "granule", "lanes", "round_samples", "seed", "shuffle", "window_samples"],
         "warnings": None,
+        "bounded": None,
     }
     numbers = "weight share samples delivered epochs max_epochs first_epoch_ends unseen"
     names = f"name full_name {numbers} on_exhaust ends_plan parts"

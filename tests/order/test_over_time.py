@@ -17,7 +17,7 @@ from mixtera.order.shares import Group, Point, Ramp, fixed, progress, shares, st
 from tests.order import oracle
 
 RAMPS: tuple[Ramp, ...] = ("linear", "cosine")
-BOUND = 6
+BOUND = 4
 """Samples that any prefix may be away from the integral of the shares."""
 
 
@@ -244,3 +244,14 @@ def test_two_hundred_components_that_run_out_one_by_one_during_a_ramp_take_littl
     assert time.perf_counter() - begin < 10
     assert found.timeline.total == sum(places)
     assert found.timeline.filled(np.array([sum(places)]))[0].tolist() == places
+
+
+@pytest.mark.parametrize("size", [3, 300])
+def test_many_ranges_over_some_phases_are_parts_of_the_whole(size: int) -> None:
+    weights = [tuple(float(1 + (n * step) % 7) for n in range(size)) for step in (1, 3, 5)]
+    mixture = Group(tuple(range(size)), tuple(Point(700 * n, weights[n]) for n in range(3)))
+    timeline = course(mixture, [None] * size, ["repeat"] * size, 2100).timeline
+    whole = timeline.components(np.array([0]), np.array([2100]))
+    starts = np.arange(5, 2090, 11)
+    found = timeline.components(starts, starts + 4)
+    assert found.tolist() == np.concatenate([whole[a : a + 4] for a in starts.tolist()]).tolist()

@@ -42,6 +42,7 @@ WRONG_SHAPE = [
     "budget-tokens",
     "temperature",
     "weights-of-two-kinds",
+    "floor-and-ceiling",
     "unimax-inside-a-schedule",
     "not-supported-yet",
     "bad-samples",
@@ -72,6 +73,9 @@ def test_every_example_fits(path: Path) -> None:
         "mixture:\n  components:\n    - {name: a, by: year, weights: {temperature: 2}}\n  schedule:\n"
         "    - {at: 0, weights: {a: 1}}\n    - {at: 5%, weights: {a: 2}, ramp: cosine, until: 7.5%}\n"
         "    - {step: 8, batch: 2, weights: {a: 2}, ramp: linear, until_step: 9}\n",
+        "mixture:\n  components:\n    - {name: a, where: {dataset: web}, weight: 1, floor: 0.1, ceiling: 1}\n"
+        "    - {name: b, weight: 1, by: language, weights: {temperature: 2, floor: 0, ceiling: 0.9}}\n",
+        "mixture: {by: dataset, weights: {floor: 0.1}}\n",
         "mixture: {by: dataset, on_exhaust: error}\norder: {seed: 1, shuffle: none, chunk_size: 8, granule: 4}\n",
     ],
 )
