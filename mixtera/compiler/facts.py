@@ -50,12 +50,15 @@ def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Membe
 
     Returns:
         budget: Samples at most, or None.
+        batch: Samples of a step over all ranks, where the budget is written in steps; or None.
         ended_by: The component whose next seat cannot be filled, or None.
         stretches: Positions over which weights do not change (`ramp` false) or change smoothly.
     """
     chosen = [member.name for member in members if member.chosen]
+    budget = spec.mixture.budget
     return {
-        "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples,
+        "budget": None if budget is None else budget.samples,
+        "batch": None if budget is None else budget.batch,
         "ended_by": None if found.ended_by is None else chosen[found.ended_by],
         "stretches": [asdict(stretch) for stretch in stretches(mixture)],
     }

@@ -58,6 +58,7 @@ class Facts:
     definition: Definition = field(default_factory=lambda: Definition(None, ()))
     sources: tuple[SourceFact, ...] = ()
     budget: int | None = None
+    batch: int | None = None
     ended_by: str | None = None
     stretches: tuple[StretchFact, ...] = ()
 

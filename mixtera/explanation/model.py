@@ -1,4 +1,4 @@
-"""What an explanation says, as small frozen values: text and JSON are two renderings of the same report.
+"""What an explanation says, as small frozen values: text, JSON, HTML and Mermaid are views of the same report.
 
 Counts are samples, positions or rows; sizes are bytes; shares are fractions between 0 and 1. None is: not known, or
 not applicable, as the attribute says.
@@ -141,6 +141,7 @@ class Span:
         begins: What begins there: `start`, `weights` (those of a schedule), `ramp` (a part of one), or `leaves`.
         leaving: Components that have nothing left from there on.
         shares: What each component holds of it; without an end, what it is asked to hold.
+        phases: Phases of the plan's timeline that begin in it or reach into it; a ramp has many.
     """
 
     first: int
@@ -148,6 +149,114 @@ class Span:
     begins: Begins
     leaving: tuple[str, ...]
     shares: Mapping[str, float]
+    phases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One component along the positions of a `Progress`.
+
+    Attributes:
+        full_name: The component.
+        held: Seats that it has before each position, one per position; they ascend.
+        epochs: `held / samples`, one per position.
+        shares: What it holds of the positions from each position to the next; one less than positions.
+    """
+
+    full_name: str
+    held: tuple[int, ...]
+    epochs: tuple[float, ...]
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The run at some positions: its first and last, those where something changes, and evenly spread ones between.
+
+    Attributes:
+        positions: Ascending, about 200 at most. Without an end the last is beyond everything that changes.
+        tracks: Every component, in the order of the plan.
+    """
+
+    positions: tuple[int, ...]
+    tracks: tuple[Track, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A place where components have given everything.
+
+    Attributes:
+        position: The first position after it.
+        step: The training step that holds this position, from 0; None where the batch is not known.
+        kind: `repeats`: all samples were delivered once, and come again; `leaves`: nothing is left, the others take
+            the share; `ends`: nothing is left, and the stream ends.
+        components: Which, in the order of the plan.
+    """
+
+    position: int
+    step: int | None
+    kind: Literal["repeats", "leaves", "ends"]
+    components: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """What becomes of the samples of a source, or of all.
+
+    Attributes:
+        source: Its name; None for all sources together.
+        rows: Samples in the catalog.
+        kept: Samples that the filter kept.
+        chosen: Samples in a component.
+        seen: Samples that are delivered at least once.
+        unseen: Samples in a component that are never delivered.
+        about: Whether `seen` is what the shuffle gives on average: a component of several sources is not finished.
+    """
+
+    source: str | None
+    rows: int
+    kept: int
+    chosen: int
+    seen: int
+    unseen: int
+    about: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that would move the end of the stream.
+
+    Attributes:
+        kind: What to write: `max_epochs`, a smaller `weight` (with which it lasts as long as the others), or
+            `on_exhaust: redistribute`.
+        component: Full name of the component to write it at.
+        value: Epochs for `max_epochs`, a share of the mixture for `weight`; None for `redistribute`.
+        positions: Length that the stream would have; None where it is not worked out.
+        unseen: Samples that would never be delivered; None likewise.
+    """
+
+    kind: Literal["max_epochs", "weight", "redistribute"]
+    component: str
+    value: float | None
+    positions: int | None
+    unseen: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What limits the run.
+
+    Attributes:
+        kind: `component`: one has nothing left while others have; `supply`: everything is delivered; `budget`: it is
+            reached; `none`: the stream has no end.
+        components: The limiting components; empty unless `component`.
+        changes: What would move the end, each alone.
+    """
+
+    kind: Literal["component", "supply", "budget", "none"]
+    components: tuple[str, ...]
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +317,33 @@ class Reading:
     one: Reads
     many: Reads | None
     suggested: Reads | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the run asks of a storage, if all files lie on it. Bytes are those stored; simulated, then extended.
+
+    Attributes:
+        storage: Name of the storage.
+        files: Files to read that do lie on it.
+        readers: Readers (ranks × workers) that read.
+        request_bytes: Size of a good request, by the storage's profile.
+        gap_bytes: Ranges closer than this are fetched as one, by the storage's profile.
+        requests: Requests of the whole run, about; of one epoch when there is no end.
+        read_bytes: Bytes that they fetch.
+        delivered_bytes: Bytes of the records delivered.
+        amplification: `read_bytes / delivered_bytes`.
+    """
+
+    storage: str
+    files: int
+    readers: int
+    request_bytes: int
+    gap_bytes: int
+    requests: int
+    read_bytes: int
+    delivered_bytes: int
+    amplification: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,10 +411,16 @@ class Report:
         by: Properties that the whole mixture is grouped by; empty where its components are written out.
         mixture: The tree of components.
         budget: Samples that the training will see at most; None where the spec does not say.
+        batch: Samples of a training step over all ranks; None where neither the caller nor the spec says.
         course: Where weights change or components leave, and the shares between.
+        progress: Shares and epochs at positions of the run.
+        events: Where components have given everything, ascending.
         end: How the stream ends.
+        limit: What limits the run, and what would change it.
+        waterfall: From the catalog to what is delivered, by source and then in total; empty when the plan does not say.
         overlap: Components whose predicates overlap; None when it was not looked for.
         reading: Files, bytes, and what is read for them.
+        cost: What the run asks of each installed storage.
         memory: What a process needs.
         order: How samples are ordered.
         warnings: What is probably not wanted, each with what to write instead.
@@ -291,10 +433,16 @@ class Report:
     by: tuple[str, ...]
     mixture: tuple[Part, ...]
     budget: int | None
+    batch: int | None
     course: tuple[Span, ...]
+    progress: Progress
+    events: tuple[Event, ...]
     end: End
+    limit: Limit
+    waterfall: tuple[Funnel, ...]
     overlap: tuple[Overlap, ...] | None
     reading: Reading
+    cost: tuple[Cost, ...]
     memory: Memory
     order: OrderSummary
     warnings: tuple[Advice, ...] = ()

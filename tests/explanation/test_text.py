@@ -111,10 +111,16 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
         "by": None,
         "mixture": None,
         "budget": None,
+        "batch": None,
         "course": None,
+        "progress": ["positions", "tracks"],
+        "events": None,
         "end": ["changes", "components", "kind", "unseen"],
+        "limit": ["changes", "components", "kind"],
+        "waterfall": None,
         "overlap": None,
         "reading": ["bytes", "delivered_bytes", "files", "groups", "largest_group_bytes", "many", "one", "suggested"],
+        "cost": None,
         "memory": ["flight_bytes", "order_bytes", "plan_bytes"],
         "order": ["chunk_size", "granule", "lanes", "round_samples", "seed", "shuffle", "window_samples"],
         "warnings": None,
@@ -124,9 +130,18 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
     assert " ".join(values["mixture"][0]) == names
 
 
-def test_readers_must_be_positive(tmp_path: object) -> None:
+def test_readers_and_batch_must_be_positive(tmp_path: object) -> None:
     with pytest.raises(mixtera.PlanError, match=r"readers is 0; it must be at least 1"):
         explain(plan_of(SHARED, tmp_path), readers=0)
+    with pytest.raises(mixtera.PlanError, match=r"batch is -1; it must be at least 1"):
+        explain(plan_of(SHARED, tmp_path), batch=-1)
+
+
+def test_a_batch_names_steps(tmp_path: object) -> None:
+    found = str(explain(plan_of(SHARED, tmp_path), batch=16))
+    assert found.startswith("Plan synthetic: 405 positions (25 steps of 16) over")
+    assert "step of 16" in found
+    assert explain(plan_of(SHARED, tmp_path), batch=16).to_json()["batch"] == 16
 
 
 def test_numbers_for_people() -> None:
