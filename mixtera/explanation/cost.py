@@ -18,7 +18,8 @@ from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile
 from mixtera.errors import PluginError
-from mixtera.explanation.model import Cost, Reads
+from mixtera.explanation.forecast import Cost
+from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Float64s, Units, stored_bytes
 from mixtera.order.seats import Int64s
 from mixtera.registry import names, storage_named, storage_of

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.course import leavings
-from mixtera.explanation.model import End, Event, Part
+from mixtera.explanation.forecast import Event
+from mixtera.explanation.model import End, Part
 
 
 def events(data: PlanData, end: End, parts: Sequence[Part], batch: int | None) -> tuple[Event, ...]:

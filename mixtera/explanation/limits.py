@@ -10,7 +10,8 @@ import numpy as np
 
 from mixtera.artifact.model import PlanComponent, PlanData
 from mixtera.explanation.facts import Facts
-from mixtera.explanation.model import Change, End, Limit, Part
+from mixtera.explanation.forecast import Change, Limit
+from mixtera.explanation.model import End, Part
 from mixtera.order.exhaustion import timeline
 
 Length: TypeAlias = tuple[int | None, int | None]

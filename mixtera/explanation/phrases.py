@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mixtera.explanation.model import Change, Cost, Event, Reads, Report, Span
+from mixtera.explanation.forecast import Change, Cost, Event
+from mixtera.explanation.model import Reads, Report, Span
 from mixtera.explanation.numbers import bytes_text, count, listed, percent
 
 SIMULATED: Final = "simulated over {} positions from the start; 1.00 × is best"

@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from mixtera.explanation import phrases
 from mixtera.explanation.escaping import shown
-from mixtera.explanation.model import Event, Report
+from mixtera.explanation.forecast import Event
+from mixtera.explanation.model import Report
 from mixtera.explanation.numbers import count, listed, percent
 from mixtera.explanation.series import Series
 
@@ -24,6 +25,8 @@ EVENTS: Final = 16
 _ROW: Final = 38
 """Height of a bar with the line above it, in pixels."""
 _PADDING: Final = 4
+_FIGURES: Final = 210
+"""Pixels that stay free for the figures of a bar."""
 _DASHES: Final = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3])
 _CONFIG: Final[Vega] = {
     "background": "transparent",
@@ -164,7 +167,7 @@ def bars(found: Sequence[Bar], width: int, mark: float | None = None) -> Vega:
                 "fill": {"field": "fill", "type": "nominal", "scale": None},
             },
         },
-        _texts(texts, row, "name", {"align": "left", "limit": width * 0.6}, 0),
+        _texts(texts, row, "name", {"align": "left", "limit": width - _FIGURES}, 0),
         _texts(texts, row, "figures", {"align": "right", "fill": "var(--muted)"}, width - 2 * _PADDING),
     ]
     if mark is not None:

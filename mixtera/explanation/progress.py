@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from mixtera.artifact.model import PlanData
-from mixtera.explanation.model import Part, Progress, Span, Track
+from mixtera.explanation.forecast import Progress, Track
+from mixtera.explanation.model import Part, Span
 
 WINDOWS: Final = 120
 """Evenly spread windows, if all of it were ramps; with those where something changes, 200 positions at most."""

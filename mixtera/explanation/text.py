@@ -7,8 +7,9 @@ from typing import Final
 
 from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation import phrases
+from mixtera.explanation.forecast import Event
 from mixtera.explanation.mixture import components
-from mixtera.explanation.model import Event, Part, Report
+from mixtera.explanation.model import Part, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.facts import Facts, SourceFact
-from mixtera.explanation.model import Funnel, Part
+from mixtera.explanation.forecast import Funnel
+from mixtera.explanation.model import Part
 
 
 def waterfall(data: PlanData, facts: Facts, parts: Sequence[Part]) -> tuple[Funnel, ...]:

@@ -12,7 +12,7 @@ from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile
 from mixtera.explanation.build import report
 from mixtera.explanation.cost import Meter, costs
-from mixtera.explanation.model import Cost
+from mixtera.explanation.forecast import Cost
 from mixtera.explanation.simulation import simulate
 from mixtera.explanation.units import units_of
 from tests.explanation.plans import compressed, in_row_groups, labels

@@ -180,9 +180,7 @@ def test_what_others_wrote_is_shown_and_does_nothing() -> None:
     text = explained(nasty(), readers=3, overlap=[Overlap(EVIL, NASTY[0], 5)]).to_html()
     assert EVIL not in text
     assert "<script" not in text
-    assert "onerror" not in re.sub(
-        r"&lt;img src=x onerror=alert\(2\)&gt;|&#34;&gt;&lt;img src=x onerror=alert\(2\)&gt;", "", text
-    )
+    assert text.count("onerror") == text.count("&lt;img src=x onerror") > 0
     page = Page(text)
     for name in (EVIL, NASTY[0], NASTY[1], "</style></title></svg><b>", "`'&amp;"):
         shown = name.replace("`", "")

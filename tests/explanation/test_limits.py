@@ -8,7 +8,7 @@ import pytest
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.build import report
-from mixtera.explanation.model import Change
+from mixtera.explanation.forecast import Change
 from mixtera.explanation.text import text
 from mixtera.order.exhaustion import timeline
 from tests.explanation.plans import labels, named, repeating, with_facts
