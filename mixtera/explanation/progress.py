@@ -22,8 +22,10 @@ LEAST_SAMPLES: Final = 48
 STEADY: Final = 5
 """How many times longer windows are where weights do not change."""
 _DIGITS: Final = 6
+FEW: Final = 40
+"""So many changes are all among the positions; of more, those that are not too near each other."""
 _NEAR: Final = 0.6
-"""Part of a window that lies between two positions at least."""
+"""Part of a window that lies between two of many changes at least."""
 _BEYOND: Final = 1.25
 """How far beyond the last change an endless stream is shown."""
 
@@ -33,7 +35,7 @@ def progress(data: PlanData, course: Sequence[Span], parts: Sequence[Part]) -> P
 
     Args:
         data: The plan.
-        course: Its spans: their bounds are among the positions, as far as they are not too near each other.
+        course: Its spans: where they begin is among the positions, as `sampled` says.
         parts: Its components, without groups: their first epochs say how far an endless stream is shown.
     """
     first, bounds = data.timeline.phases[0].first, {span.first: span.begins == "ramp" for span in course}
@@ -53,7 +55,7 @@ def _horizon(first: int, bounds: Iterable[int], parts: Sequence[Part]) -> int:
 
 
 def sampled(first: int, last: int, bounds: Mapping[int, bool], windows: int) -> list[int]:
-    """Positions from `first` to `last`: bounds that are not too near each other, and evenly spread ones between.
+    """Positions from `first` to `last`: bounds, if many only those not near each other, and evenly spread ones between.
 
     Args:
         first: First position.
@@ -63,10 +65,11 @@ def sampled(first: int, last: int, bounds: Mapping[int, bool], windows: int) -> 
         windows: How many windows there would be if weights changed everywhere.
     """
     width = max(LEAST_SAMPLES, -(-(last - first) // windows))
-    kept = {first: bounds.get(first, False)}
+    apart = 1.0 if len(bounds) <= FEW else _NEAR * width
+    kept, latest = {first: bounds.get(first, False)}, first
     for bound, moving in sorted(bounds.items()):
-        if max(kept) + _NEAR * width <= bound <= last - _NEAR * width:
-            kept[bound] = moving
+        if latest + apart <= bound <= last - apart:
+            kept[bound], latest = moving, bound
     found: list[int] = []
     for low, high in pairwise([*kept, last]):
         parts = max(1, round((high - low) / (width if kept[low] else STEADY * width)))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mixtera.artifact.model import OrderParameters, PlanData
 from mixtera.explanation.build import report
 from mixtera.explanation.model import Report
-from mixtera.explanation.progress import LEAST_SAMPLES, WINDOWS, sampled
+from mixtera.explanation.progress import FEW, LEAST_SAMPLES, WINDOWS, sampled
 from mixtera.order.exhaustion import course
 from mixtera.order.shares import Group, Point, stretches
 from mixtera.order.timeline import Phase, Timeline
@@ -123,6 +123,7 @@ def test_positions_ascend_and_are_few(first: int, length: int, bounds: dict[floa
     assert (found[0], found[-1]) == (first, last)
     assert found == sorted(found)
     assert len(found) <= 200 + 2
-    if length >= 2 * LEAST_SAMPLES:
-        gaps = np.diff(found)
-        assert gaps.min() >= LEAST_SAMPLES // 2
+    if len(changes) <= FEW:
+        assert {at for at in changes if first < at < last} <= set(found)
+    elif length >= 2 * LEAST_SAMPLES:
+        assert np.diff(found).min() >= LEAST_SAMPLES // 2
