@@ -41,12 +41,23 @@ def _load(kind: str, name: str) -> Any:  # noqa: ANN401 - a plugin's class is kn
     try:
         return entries[name].load()
     except ImportError as error:
-        raise PluginError(f"{kind} {name!r} needs {error.name}: pip install 'mixtera[{name}]'") from error
+        raise missing(f"{kind} {name!r}", name, error) from error
     except AttributeError as error:
         place = f"{entries[name].value} of {_distribution(entries[name])}"
         raise PluginError(
             f"{kind} {name!r} cannot be loaded, {place}: {error}; install a version of it that fits"
         ) from error
+
+
+def missing(what: str, extra: str, error: ImportError) -> PluginError:
+    """The error for something whose package is not installed, with the way to get it.
+
+    Args:
+        what: What cannot be done.
+        extra: The extra of this distribution that brings the package.
+        error: Names the package.
+    """
+    return PluginError(f"{what} needs {error.name}: pip install 'mixtera[{extra}]'")
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -83,6 +94,15 @@ def schemes() -> tuple[str, ...]:
 @cache
 def _storage(name: str) -> Storage:
     return cast(Storage, _load("storage", name)())
+
+
+def storage_named(name: str) -> Storage:
+    """The storage of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return _storage(name)
 
 
 def storage_of(url: str) -> Storage:

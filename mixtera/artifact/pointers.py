@@ -151,6 +151,13 @@ class PointerMap:
         return np.where(has, start, -1), np.where(has, stop, -1)
 
 
+def kept_counts(data: PlanData) -> Int64s:
+    """[E] samples of each entry that are not excluded."""
+    counts = _column(data.entries, "count")
+    excluded = data.variation.excluded
+    return counts if excluded is None else counts - excluded.count
+
+
 def entries_of(data: PlanData) -> Entries:
     """The entries of a plan, as the order needs them."""
     sizes = np.diff(data.component_entries)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import Compiled, Options, compiled, plan_directory, spec_and_catalog
 from mixtera.cli.numbers import whole_number
-from mixtera.cli.output import complain, write, write_json
+from mixtera.cli.output import complain, json_text, note, write, write_file
 from mixtera.errors import LockError, PlanError
 
 if TYPE_CHECKING:
@@ -16,14 +17,23 @@ if TYPE_CHECKING:
 NAME: Final = "explain"
 HELP: Final = "show what a spec or a plan will do"
 _USAGE: Final = 2
+_ALONE: Final = ("html", "mermaid")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
     parser.add_argument("given", metavar="SPEC|PLAN", help="a spec, whose sources are indexed, or a plan's directory")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="for people or for programs")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "html", "mermaid"),
+        help="text or html for people, json for programs, mermaid for a diagram (default: text)",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file; an older one there is replaced")
     parser.add_argument(
         "--readers", type=whole_number(1), metavar="N", help="ranks × workers of the training: how much more they read"
+    )
+    parser.add_argument(
+        "--batch", type=whole_number(1), metavar="B", help="samples of a step over all ranks: names steps too"
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
     more = parser.add_mutually_exclusive_group()
@@ -34,21 +44,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Explain it; nothing is read but the catalog or the plan."""
-    if arguments.dialect and not arguments.sql:
-        complain("mixtera explain: --dialect goes with --sql")
+    wrong = _wrong(arguments)
+    if wrong:
+        complain(f"mixtera explain: {wrong}")
         return _USAGE
-    as_json = arguments.json or arguments.format == "json"
-    if arguments.sql:
-        _write_sql(arguments, as_json)
-        return 0
-    explanation, accounts = _explained(arguments)
-    if as_json:
-        write_json({**explanation.to_json(), **({"analysis": accounts} if accounts else {})})
-    else:
-        write(str(explanation))
-        for source, account in accounts.items():
-            write(f"\nEngine {arguments.engine}, source {source}\n{account.rstrip()}")
+    view = "json" if arguments.json else arguments.format or "text"
+    _give(arguments, _sql(arguments, view) if arguments.sql else _view(arguments, view))
     return 0
+
+
+def _wrong(arguments: argparse.Namespace) -> str | None:
+    """What does not go together, if something does not."""
+    if arguments.dialect and not arguments.sql:
+        return "--dialect goes with --sql"
+    if arguments.json and arguments.format not in (None, "json"):
+        return f"--json is another format than --format {arguments.format}; give one of them"
+    if arguments.format in _ALONE and (arguments.sql or arguments.analyze):
+        return f"--format {arguments.format} shows no queries; --sql and --analyze go with text and json"
+    return None
+
+
+def _view(arguments: argparse.Namespace, view: str) -> str:
+    explanation, accounts = _explained(arguments)
+    match view:
+        case "json":
+            return json_text({**explanation.to_json(), **({"analysis": accounts} if accounts else {})})
+        case "html":
+            return explanation.to_html()
+        case "mermaid":
+            return explanation.to_mermaid()
+    parts = [
+        f"\nEngine {arguments.engine}, source {source}\n{account.rstrip()}\n" for source, account in accounts.items()
+    ]
+    return "".join([str(explanation), *parts])
+
+
+def _give(arguments: argparse.Namespace, text: str) -> None:
+    """Print a result, or write it to the file that is asked for."""
+    if arguments.output is None:
+        write(text)
+        return
+    path = Path(arguments.output)
+    if path.is_dir():
+        raise PlanError(f"{path} is a directory: -o names the file to write")
+    write_file(path, text if text.endswith("\n") else text + "\n")
+    note(arguments, f"{path}: {path.stat().st_size:,} bytes")
 
 
 def _explained(arguments: argparse.Namespace) -> tuple[Explanation, dict[str, str]]:
@@ -60,12 +100,12 @@ def _explained(arguments: argparse.Namespace) -> tuple[Explanation, dict[str, st
     if directory is not None:
         if arguments.analyze:
             raise _needs_a_spec(arguments.given, "--analyze")
-        return explain(Plan.open(directory), readers=arguments.readers), {}
+        return explain(Plan.open(directory), readers=arguments.readers, batch=arguments.batch), {}
     from mixtera.compiler import analyze, overlap
 
     found, moved = _compiled(arguments)
     pairs = overlap(found.spec, found.catalog, arguments.engine)
-    explanation = explain(found.plan, readers=arguments.readers, overlap=pairs, moved=moved)
+    explanation = explain(found.plan, readers=arguments.readers, overlap=pairs, moved=moved, batch=arguments.batch)
     return explanation, analyze(found.spec, found.catalog, arguments.engine) if arguments.analyze else {}
 
 
@@ -78,17 +118,16 @@ def _compiled(arguments: argparse.Namespace) -> tuple[Compiled, str | None]:
         return found, str(error).partition(":\n")[0]
 
 
-def _write_sql(arguments: argparse.Namespace, as_json: bool) -> None:
+def _sql(arguments: argparse.Namespace, view: str) -> str:
     if plan_directory(arguments.given) is not None:
         raise _needs_a_spec(arguments.given, "--sql")
     from mixtera.compiler import sql
 
     spec, catalog = spec_and_catalog(arguments.given, arguments.catalog)
     statements = sql(spec, catalog, arguments.dialect or "duckdb")
-    if as_json:
-        write_json(statements)
-    else:
-        write("\n\n".join(f"-- source {source}\n{statement};" for source, statement in statements.items()))
+    if view == "json":
+        return json_text(statements)
+    return "\n\n".join(f"-- source {source}\n{statement};" for source, statement in statements.items())
 
 
 def _needs_a_spec(given: str, option: str) -> PlanError:

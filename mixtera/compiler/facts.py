@@ -61,14 +61,17 @@ def over_time(spec: Spec, mixture: Group, found: Course, members: Sequence[Membe
 
     Returns:
         budget: Samples at most, or None.
+        batch: Samples of a step over all ranks, where the budget is written in steps; or None.
         ended_by: The component whose next seat cannot be filled, or None.
         stretches: Positions over which weights do not change (`ramp` false) or change smoothly.
         bounded: Where floors and ceilings change what is asked: the part, the position from which its weights hold,
             its share among its siblings as asked and as it is.
     """
     chosen = [member.name for member in members if member.chosen]
+    budget = spec.mixture.budget
     return {
-        "budget": None if spec.mixture.budget is None else spec.mixture.budget.samples - first,
+        "budget": None if budget is None else budget.samples - first,
+        "batch": None if budget is None else budget.batch,
         "ended_by": None if found.ended_by is None else chosen[found.ended_by],
         "stretches": [asdict(part) for part in _from_first(stretches(mixture), first)],
         "bounded": [asdict(share) for share in bounded_shares(mixture, chosen)],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from mixtera.explanation.mixture import components
-from mixtera.explanation.model import Advice, Part, Report
+from mixtera.explanation.model import Advice, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, samples
 
 UNSEEN_SHARE: Final = 0.1
@@ -45,17 +45,13 @@ def ends_early(report: Report) -> Iterator[Advice]:
         f"{names} {verb} nothing left after {count(report.plan.positions)} positions; "
         f"{count(unseen)} of {samples(every)} ({percent(unseen / every)}) are never seen",
         f"give {ending[0].full_name} `on_exhaust: repeat` with `max_epochs`, or `on_exhaust: redistribute`, "
-        f"or a smaller weight{_fitting_share(report, ending[0])}",
+        f"or a smaller weight{_fitting_share(report)}",
     )
 
 
-def _fitting_share(report: Report, part: Part) -> str:
-    share = part.samples * (part.max_epochs or 1) / max(1, _deliverable(components(report.mixture)))
-    return f" (a share of {percent(share)} would use up everything together)" if share < part.share else ""
-
-
-def _deliverable(parts: Iterable[Part]) -> float:
-    return sum(part.samples * (part.max_epochs or 1) for part in parts)
+def _fitting_share(report: Report) -> str:
+    share = next((change.value for change in report.limit.changes if change.kind == "weight"), None)
+    return "" if share is None else f" (with a share of {percent(share)} it lasts as long as the others)"
 
 
 def repeated(report: Report) -> Iterator[Advice]:

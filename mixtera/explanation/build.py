@@ -6,16 +6,27 @@ from dataclasses import replace
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.advice import advice
+from mixtera.explanation.cost import Meter, costs
 from mixtera.explanation.course import course
+from mixtera.explanation.events import events
 from mixtera.explanation.facts import facts_of
-from mixtera.explanation.mixture import end_of, tree
+from mixtera.explanation.limits import limit_of
+from mixtera.explanation.mixture import components, end_of, tree
 from mixtera.explanation.model import EXPLANATION_VERSION, BoundedShare, Overlap, Report
+from mixtera.explanation.moved import moved
 from mixtera.explanation.overview import memory_of, order_summary, plan_summary, selection_of, sources_of
+from mixtera.explanation.progress import progress
 from mixtera.explanation.reading import reading
+from mixtera.explanation.units import units_of
+from mixtera.explanation.waterfall import waterfall
 
 
 def report(
-    data: PlanData, digest: str, readers: int | None = None, overlap: tuple[Overlap, ...] | None = None
+    data: PlanData,
+    digest: str,
+    readers: int | None = None,
+    overlap: tuple[Overlap, ...] | None = None,
+    batch: int | None = None,
 ) -> Report:
     """Everything that can be said of a plan, a pure function of it.
 
@@ -24,23 +35,36 @@ def report(
         digest: Its digest.
         readers: Readers (ranks × workers) to compare with one.
         overlap: Components whose predicates overlap; None when it was not looked for.
+        batch: Samples of a training step; by default that of the spec's budget, where it has one.
     """
     facts = facts_of(data.facts)
     end = end_of(data, facts)
+    mixture, spans = tree(data, facts.weights, end), course(data, facts)
+    parts, batch = components(mixture), batch or facts.batch
+    units = units_of(data)
+    meter = Meter(units)
+    read = reading(data, readers, units, meter)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,
-        plan=plan_summary(data, digest),
+        plan=plan_summary(data, digest, facts),
         sources=sources_of(data, facts),
         selection=selection_of(data, facts),
         by=facts.by,
-        mixture=tree(data, facts.weights, end),
+        mixture=mixture,
         budget=facts.budget,
-        course=course(data, facts),
+        batch=batch,
+        course=spans,
+        progress=progress(data, spans, parts),
+        events=events(data, end, parts, batch),
         end=end,
+        limit=limit_of(data, facts, end, parts),
+        waterfall=waterfall(data, facts, parts),
         overlap=overlap,
-        reading=reading(data, readers),
+        reading=read,
+        cost=costs(data, meter, read.many or read.one),
         memory=memory_of(data),
         order=order_summary(data),
         bounded=tuple(BoundedShare(found.name, found.at, found.asked, found.share) for found in facts.bounded),
     )
+    found = moved(found, data.first)
     return replace(found, warnings=advice(found))

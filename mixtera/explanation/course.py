@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -32,20 +31,26 @@ def leavings(data: PlanData) -> dict[int, tuple[str, ...]]:
 
 def course(data: PlanData, facts: Facts) -> tuple[Span, ...]:
     """The spans of a plan, ascending; one where nothing ever changes."""
-    begins = _begins(facts.stretches, data.timeline.total)
-    begins[0] = "start"
+    start = data.timeline.phases[0].first
+    begins = {at: what for at, what in _begins(facts.stretches, data.timeline.total).items() if at > start}
+    begins[start] = "start"
     leaving = leavings(data)
-    bounds: list[int | None] = [*sorted({*begins, *leaving}), data.timeline.total]
+    firsts = sorted({*begins, *leaving})
+    phases = _phases(data, firsts)
+    ends = [*firsts[1:], data.timeline.total]
     return tuple(
-        Span(
-            first or 0,
-            last,
-            begins.get(first or 0, "leaves"),
-            leaving.get(first or 0, ()),
-            _shares(data, first or 0, last),
-        )
-        for first, last in pairwise(bounds)
+        Span(first, last, begins.get(first, "leaves"), leaving.get(first, ()), _shares(data, first, last), count)
+        for first, last, count in zip(firsts, ends, phases, strict=True)
     )
+
+
+def _phases(data: PlanData, firsts: Sequence[int]) -> list[int]:
+    """How many phases of the timeline each of some adjoining spans touches."""
+    begins = np.array([phase.first for phase in data.timeline.phases], np.int64)
+    first = np.searchsorted(begins, firsts, side="right") - 1
+    last = np.append(np.searchsorted(begins, firsts[1:], side="left"), len(begins))
+    counts: list[int] = np.maximum(1, last - first).tolist()
+    return counts
 
 
 def _begins(stretches: Sequence[StretchFact], total: int | None) -> dict[int, Begins]:

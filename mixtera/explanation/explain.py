@@ -12,6 +12,7 @@ import msgspec
 from mixtera.errors import PlanError
 from mixtera.explanation.advice import lock_moved
 from mixtera.explanation.build import report
+from mixtera.explanation.mermaid import mermaid
 from mixtera.explanation.model import Overlap, Report
 from mixtera.explanation.text import text
 from mixtera.plan import Plan
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a plan will do. `str()` is the text for people, `to_json` the same values for programs.
+    """What a plan will do: one report, and its views. `str()` is the text for people.
 
     Attributes:
         report: The values.
@@ -45,9 +46,28 @@ class Explanation:
         values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.report))
         return values
 
+    def to_html(self) -> str:
+        """The report as one page: no script, nothing loaded, plots as SVG. Needs `mixtera[report]`.
+
+        Raises:
+            PluginError: The packages of the extra `report` are not installed.
+        """
+        from mixtera.explanation.html import html
+
+        return html(self.report)
+
+    def to_mermaid(self) -> str:
+        """The way of the samples, from sources to the stream, as a Mermaid flowchart."""
+        return mermaid(self.report)
+
 
 def explain(
-    plan: Plan, *, readers: int | None = None, overlap: Sequence[Claimed] | None = None, moved: str | None = None
+    plan: Plan,
+    *,
+    readers: int | None = None,
+    overlap: Sequence[Claimed] | None = None,
+    moved: str | None = None,
+    batch: int | None = None,
 ) -> Explanation:
     """Explain a plan: mixture, epochs, end, reading, memory, and warnings that name the fix. Reads no sample.
 
@@ -56,12 +76,16 @@ def explain(
         readers: Readers (ranks × workers) that the training will have: how much more they read than one.
         overlap: What `mixtera.compiler.overlap(spec, catalog)` found; a plan alone does not know it.
         moved: Why the lock of its spec does not hold, where it does not: the first warning.
+        batch: Samples of a training step over all ranks, so that steps can be named; by default that of the spec's
+            budget, where it is written in steps.
 
     Raises:
-        PlanError: `readers` is not positive.
+        PlanError: `readers` or `batch` is not positive.
     """
     if readers is not None and readers < 1:
         raise PlanError(f"readers is {readers}; it must be at least 1 (ranks × workers of a rank)")
+    if batch is not None and batch < 1:
+        raise PlanError(f"batch is {batch}; it must be at least 1 (samples of a step over all ranks)")
     pairs = None if overlap is None else tuple(Overlap(pair.first, pair.second, pair.samples) for pair in overlap)
-    found = report(plan.data, plan.digest, readers, pairs)
+    found = report(plan.data, plan.digest, readers, pairs, batch)
     return Explanation(found if moved is None else replace(found, warnings=(lock_moved(moved), *found.warnings)))

@@ -22,6 +22,25 @@ class SourceFact:
     dropped: int
     unassigned: int
     weightless: int
+    held_out: int = 0
+    excluded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuedFact:
+    """A component of a plan that takes over from another: what becomes of it, and what of it was delivered."""
+
+    name: str
+    fate: str
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuesFact:
+    """What a plan that takes over from another does with the components."""
+
+    components: tuple[ContinuedFact, ...]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +87,11 @@ class Facts:
     definition: Definition = field(default_factory=lambda: Definition(None, ()))
     sources: tuple[SourceFact, ...] = ()
     budget: int | None = None
+    batch: int | None = None
     ended_by: str | None = None
     stretches: tuple[StretchFact, ...] = ()
     bounded: tuple[BoundedFact, ...] = ()
+    continues: ContinuesFact | None = None
 
     @property
     def weights(self) -> dict[str, float]:

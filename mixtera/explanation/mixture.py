@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import PlanComponent, PlanData
 from mixtera.explanation.course import leavings
 from mixtera.explanation.facts import Facts
 from mixtera.explanation.model import End, Part
@@ -23,7 +23,7 @@ def end_of(data: PlanData, facts: Facts | None = None) -> End:
     delivered = _delivered(data)
     if all(component.places == n for component, n in zip(data.components, delivered, strict=True)):
         return End("complete", (), 0, changes)
-    unseen = sum(max(0, c.samples - n) for c, n in zip(data.components, delivered, strict=True))
+    unseen = sum(max(0, c.samples - c.consumed - n) for c, n in zip(data.components, delivered, strict=True))
     if facts.budget is not None and timeline.total == facts.budget:
         return End("budget", (), unseen, changes)
     return End("exhausted", (facts.ended_by,) if facts.ended_by else _ending(data), unseen, changes)
@@ -58,7 +58,9 @@ def tree(data: PlanData, weights: Mapping[str, float], end: End) -> tuple[Part, 
 def _leaves(data: PlanData, weights: Mapping[str, float], end: End) -> list[Part]:
     first = np.array(data.timeline.phases[0].weights)
     shares = (first / first.sum()).tolist()
-    ends = first_positions(data.timeline, np.array([max(1, c.samples) for c in data.components], np.int64))
+    left = np.array([c.samples - c.consumed for c in data.components], np.int64)
+    reached = first_positions(data.timeline, np.maximum(1, left))
+    ends = [0 if seats <= 0 else position for seats, position in zip(left.tolist(), reached, strict=True)]
     delivered: Sequence[int | None] = _delivered(data) or [None] * len(data.components)
     return [
         Part(
@@ -69,15 +71,19 @@ def _leaves(data: PlanData, weights: Mapping[str, float], end: End) -> list[Part
             samples=component.samples,
             delivered=count,
             epochs=None if count is None else count / max(1, component.samples),
-            max_epochs=None if component.places is None else component.places / max(1, component.samples),
+            max_epochs=None if component.places is None else _most_epochs(component),
             first_epoch_ends=first_end,
-            unseen=None if count is None else max(0, component.samples - count),
+            unseen=None if count is None else max(0, component.samples - component.consumed - count),
             on_exhaust=component.on_exhaust,
             ends_plan=end.kind == "exhausted" and component.name in end.components,
             parts=(),
         )
         for component, share, first_end, count in zip(data.components, shares, ends, delivered, strict=True)
     ]
+
+
+def _most_epochs(component: PlanComponent) -> float:
+    return ((component.places or 0) + component.consumed) / max(1, component.samples)
 
 
 def _grouped(leaves: Sequence[Part], depth: int, weights: Mapping[str, float]) -> tuple[Part, ...]:

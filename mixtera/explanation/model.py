@@ -1,4 +1,4 @@
-"""What an explanation says, as small frozen values: text and JSON are two renderings of the same report.
+"""What an explanation says, as small frozen values: text, JSON, HTML and Mermaid are views of the same report.
 
 Counts are samples, positions or rows; sizes are bytes; shares are fractions between 0 and 1. None is: not known, or
 not applicable, as the attribute says.
@@ -10,7 +10,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from mixtera.explanation.forecast import Cost, Event, Funnel, Limit, Progress
+
 EXPLANATION_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """What becomes of a component in a plan that takes over from another.
+
+    Attributes:
+        name: Its full name.
+        fate: `goes on` where it stood; `changed` or `new`: without what was delivered.
+        delivered: Samples of it that were delivered in the epoch that it was in.
+    """
+
+    name: str
+    fate: str
+    delivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Continues:
+    """The plan that another takes over from.
+
+    Attributes:
+        plan: Its digest.
+        name: Name of its spec.
+        components: What becomes of the components.
+        gone: Its components that are no more.
+    """
+
+    plan: str
+    name: str
+    components: tuple[Continued, ...]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +57,8 @@ class PlanSummary:
         positions: Length of the stream, None when it has no end.
         samples: Samples that belong to a component, each counted once.
         lock: Digest of the lock that it was compiled under; None where there was none.
+        first: Its first position in the run.
+        continues: The plan that it takes over from; None where it begins a run.
     """
 
     name: str
@@ -30,6 +66,13 @@ class PlanSummary:
     positions: int | None
     samples: int
     lock: str | None = None
+    first: int = 0
+    continues: Continues | None = None
+
+    @property
+    def end(self) -> int | None:
+        """The position after the last."""
+        return None if self.positions is None else self.first + self.positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +109,8 @@ class Selection:
         chosen: Samples in a component.
         weightless: Samples of components whose weight is 0.
         left_over: Samples that the filter kept and no component took.
+        held_out: Samples that the filter kept on the other side of the split.
+        excluded: Samples of a component that an exclusion leaves out.
     """
 
     filter: str | None
@@ -74,6 +119,8 @@ class Selection:
     chosen: int
     weightless: int
     left_over: int
+    held_out: int = 0
+    excluded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +190,7 @@ class Span:
         begins: What begins there: `start`, `weights` (those of a schedule), `ramp` (a part of one), or `leaves`.
         leaving: Components that have nothing left from there on.
         shares: What each component holds of it; without an end, what it is asked to hold.
+        phases: Phases of the plan's timeline that begin in it or reach into it; a ramp has many.
     """
 
     first: int
@@ -150,6 +198,7 @@ class Span:
     begins: Begins
     leaving: tuple[str, ...]
     shares: Mapping[str, float]
+    phases: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +305,8 @@ class OrderSummary:
         granule: Samples taken from a lane before the next.
         window_samples: Samples that are shuffled among themselves, on average over the components.
         round_samples: Samples of a round: chunk_size × lanes.
+        curricula: Components that are sorted.
+        in_file_order: Components that are not shuffled although others are.
     """
 
     shuffle: str
@@ -265,6 +316,8 @@ class OrderSummary:
     granule: int
     window_samples: int
     round_samples: int
+    curricula: tuple[str, ...] = ()
+    in_file_order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +347,16 @@ class Report:
         by: Properties that the whole mixture is grouped by; empty where its components are written out.
         mixture: The tree of components.
         budget: Samples that the training will see at most; None where the spec does not say.
+        batch: Samples of a training step over all ranks; None where neither the caller nor the spec says.
         course: Where weights change or components leave, and the shares between.
+        progress: Shares and epochs at positions of the run.
+        events: Where components have given everything, ascending.
         end: How the stream ends.
+        limit: What limits the run, and what would change it.
+        waterfall: From the catalog to what is delivered, by source and then in total; empty when the plan does not say.
         overlap: Components whose predicates overlap; None when it was not looked for.
         reading: Files, bytes, and what is read for them.
+        cost: What the run asks of each installed storage.
         memory: What a process needs.
         order: How samples are ordered.
         warnings: What is probably not wanted, each with what to write instead.
@@ -311,10 +370,16 @@ class Report:
     by: tuple[str, ...]
     mixture: tuple[Part, ...]
     budget: int | None
+    batch: int | None
     course: tuple[Span, ...]
+    progress: Progress
+    events: tuple[Event, ...]
     end: End
+    limit: Limit
+    waterfall: tuple[Funnel, ...]
     overlap: tuple[Overlap, ...] | None
     reading: Reading
+    cost: tuple[Cost, ...]
     memory: Memory
     order: OrderSummary
     warnings: tuple[Advice, ...] = ()

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from mixtera.artifact.model import PlanData
-from mixtera.explanation.facts import Facts
-from mixtera.explanation.model import Memory, OrderSummary, PlanSummary, Selection, SourceSummary
+from mixtera.artifact.pointers import kept_counts
+from mixtera.explanation.facts import ContinuesFact, Facts
+from mixtera.explanation.model import Continued, Continues, Memory, OrderSummary, PlanSummary, Selection, SourceSummary
 from mixtera.explanation.simulation import CACHE_BYTES
 from mixtera.stream.stream import BUDGET_BYTES
 
@@ -18,11 +19,20 @@ _EPOCHS: Final = 3
 """Epochs whose permutation a reader keeps."""
 
 
-def plan_summary(data: PlanData, digest: str) -> PlanSummary:
-    """Name, digest, length, and the lock that it was compiled under."""
+def plan_summary(data: PlanData, digest: str, facts: Facts) -> PlanSummary:
+    """Name, digest, length, the lock that it was compiled under, and the plan that it takes over from."""
     lock = data.facts.get("lock")
     known = lock if isinstance(lock, str) else None
-    return PlanSummary(data.name, digest, data.timeline.total, len(data.rows), known)
+    samples = int(kept_counts(data).sum())
+    return PlanSummary(data.name, digest, data.timeline.total, samples, known, data.first, _continues(data, facts))
+
+
+def _continues(data: PlanData, facts: Facts) -> Continues | None:
+    if data.begins is None:
+        return None
+    found = facts.continues or ContinuesFact((), ())
+    components = tuple(Continued(one.name, one.fate, one.delivered) for one in found.components)
+    return Continues(data.begins.plan, data.begins.name, components, found.gone)
 
 
 def sources_of(data: PlanData, facts: Facts) -> tuple[SourceSummary, ...]:
@@ -47,7 +57,7 @@ def sources_of(data: PlanData, facts: Facts) -> tuple[SourceSummary, ...]:
 def _samples_per_file(data: PlanData) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     file = data.segments.column("file").to_numpy()[data.entries.column("segment").to_numpy()]
     counts = np.zeros(data.files.num_rows, np.int64)
-    np.add.at(counts, file, data.entries.column("count").to_numpy())
+    np.add.at(counts, file, kept_counts(data))
     return counts
 
 
@@ -60,9 +70,11 @@ def selection_of(data: PlanData, facts: Facts) -> Selection | None:
         filter=facts.definition.filter,
         rows=rows,
         kept=rows - sum(source.dropped for source in facts.sources),
-        chosen=len(data.rows),
+        chosen=int(kept_counts(data).sum()),
         weightless=sum(source.weightless for source in facts.sources),
         left_over=sum(source.unassigned for source in facts.sources),
+        held_out=sum(source.held_out for source in facts.sources),
+        excluded=sum(source.excluded for source in facts.sources),
     )
 
 
@@ -77,6 +89,8 @@ def order_summary(data: PlanData) -> OrderSummary:
         granule=order.granule,
         window_samples=_window_samples(data),
         round_samples=order.chunk_size * order.lanes,
+        curricula=tuple(data.components[number].name for number in sorted(data.variation.sequences)),
+        in_file_order=tuple(data.components[number].name for number in sorted(data.variation.in_file_order)),
     )
 
 

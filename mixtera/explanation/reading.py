@@ -8,18 +8,22 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.model import Reading, Reads
-from mixtera.explanation.simulation import simulate
+from mixtera.explanation.simulation import Watch, simulate
 from mixtera.explanation.units import Units, record_bytes, units_of
 
 
-def reading(data: PlanData, readers: int | None) -> Reading:
+def reading(data: PlanData, readers: int | None, units: Units | None = None, watch: Watch | None = None) -> Reading:
     """What is read, and by how much more.
 
     Args:
         data: The plan.
         readers: Readers (ranks × workers) to compare with one; None for no comparison.
+        units: The units of the plan, where they are known already.
+        watch: Told of what is read by `readers`, or by one where there is no comparison.
     """
-    units = units_of(data)
+    units = units or units_of(data)
+    one = simulate(data, units, 1, watch if readers is None else None)
+    many = None if readers is None else simulate(data, units, readers, watch)
     whole = units.used_units
     files = np.unique(data.segments.column("file").to_numpy()[units.used])
     return Reading(
@@ -28,9 +32,9 @@ def reading(data: PlanData, readers: int | None) -> Reading:
         delivered_bytes=_delivered_bytes(data),
         groups=len(whole),
         largest_group_bytes=int(units.bytes[whole].max(initial=0)),
-        one=simulate(data, units, 1),
-        many=None if readers is None else simulate(data, units, readers),
-        suggested=None if readers is None else _suggested(data, units, readers),
+        one=one,
+        many=many,
+        suggested=None if many is None else _suggested(data, units, many.readers),
     )
 
 

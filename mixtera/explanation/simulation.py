@@ -10,9 +10,9 @@ between near records that are read through, and caches of the storage.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from mixtera.explanation.units import Units
 from mixtera.order.seats import Int64s
 from mixtera.stream.batches import FETCH_BYTES, mean_sample_bytes
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.fetch import joined_pointers
+from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 from mixtera.stream.stream import BUDGET_BYTES
 
@@ -34,6 +34,9 @@ READERS: Final = 4
 """Readers that are simulated where there are more: they are alike."""
 CACHE_BYTES: Final = BUDGET_BYTES // 2
 """Bytes that the files of a reader keep."""
+
+Watch: TypeAlias = Callable[[Pointers, Int64s], None]
+"""Told of each fetch: the records that are read alone, and the whole units that have to be read for it."""
 
 
 @dataclass
@@ -47,19 +50,20 @@ class _Counts:
     lone_visits: float = 0.0
 
 
-def simulate(data: PlanData, units: Units, readers: int) -> Reads:
+def simulate(data: PlanData, units: Units, readers: int, watch: Watch | None = None) -> Reads:
     """Let readers work through the beginning of the plan, and count.
 
     Args:
         data: The plan.
         units: Its units.
         readers: Readers in total; at most `READERS` of them, evenly spread, are simulated.
+        watch: Told of what is read.
     """
     pointers, counts = PointerMap(data), _Counts()
     chosen = sorted({number * readers // min(readers, READERS) for number in range(min(readers, READERS))})
     for rank in chosen:
-        consumer = Consumer(data.order.granule, rank, readers, 0, data.timeline.total)
-        _read(data, units, pointers, consumer, POSITIONS // len(chosen), counts)
+        consumer = Consumer(data.order.granule, rank, readers, data.timeline.phases[0].first, data.timeline.total)
+        _read(data, units, pointers, consumer, POSITIONS // len(chosen), counts, watch)
     return Reads(
         readers=readers,
         lanes=data.order.lanes,
@@ -70,13 +74,19 @@ def simulate(data: PlanData, units: Units, readers: int) -> Reads:
 
 
 def _read(
-    data: PlanData, units: Units, pointers: PointerMap, consumer: Consumer, positions: int, counts: _Counts
+    data: PlanData,
+    units: Units,
+    pointers: PointerMap,
+    consumer: Consumer,
+    positions: int,
+    counts: _Counts,
+    watch: Watch | None,
 ) -> None:
     """One reader: fetch by fetch, until it has looked at enough positions."""
     kept, seen = _Kept(units), 0
     for fetch in _fetches(data, consumer):
         found = joined_pointers([pointers.lane(piece.round, piece.lane, piece.first, piece.last) for piece in fetch])
-        _count(units, found, consumer.owns(found.position), kept, counts)
+        _count(units, found, consumer.owns(found.position), kept, counts, watch)
         seen += len(found.position)
         if seen >= positions:
             return
@@ -89,7 +99,9 @@ def _fetches(data: PlanData, consumer: Consumer) -> Iterator[tuple[Piece, ...]]:
     return fetches(pieces(consumer, data.order, cut), cut)
 
 
-def _count(units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts) -> None:
+def _count(
+    units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts, watch: Watch | None
+) -> None:
     """One fetch: what is delivered of it, read for it, and which segments are opened."""
     delivered = int(np.count_nonzero(own))
     if not delivered:
@@ -100,7 +112,11 @@ def _count(units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kep
     unit = units.unit[mine]
     counts.positions += delivered
     counts.delivered_bytes += float(bytes_.sum())
-    counts.read_bytes += float(bytes_[unit < 0].sum()) + kept.read(np.unique(unit[unit >= 0]))
+    missed = kept.missed(np.unique(unit[unit >= 0]))
+    counts.read_bytes += float(bytes_[unit < 0].sum()) + float(units.bytes[missed].sum())
+    if watch is not None:
+        alone = np.flatnonzero(own)[unit < 0]
+        watch(Pointers(*(getattr(found, field)[alone] for field in POINTER_FIELDS)), missed)
     counts.visits += len(np.unique(mine))
     counts.lone_visits += len(np.unique(segment)) * delivered / len(segment)
 
@@ -114,16 +130,16 @@ class _Kept:
         self._bytes = 0
         self._spooled: set[int] = set()
 
-    def read(self, units: Int64s) -> int:
-        """Have some units; returns the bytes that had to be read for them."""
-        return sum(self._read(unit) for unit in units.tolist())
+    def missed(self, units: Int64s) -> Int64s:
+        """Have some units; returns those that had to be read for it."""
+        return np.array([unit for unit in units.tolist() if self._read(unit)], np.int64)
 
-    def _read(self, unit: int) -> int:
+    def _read(self, unit: int) -> bool:
         if unit in self._kept:
             self._kept.move_to_end(unit)
-            return 0
+            return False
         if unit in self._spooled:
-            return 0
+            return False
         size = int(self._units.bytes[unit])
         if self._units.on_disk[unit]:
             self._spooled.add(unit)
@@ -132,4 +148,4 @@ class _Kept:
             self._bytes += size
             while self._bytes > CACHE_BYTES and len(self._kept) > 1:
                 self._bytes -= self._kept.popitem(last=False)[1]
-        return size
+        return True

@@ -6,32 +6,52 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mixtera.artifact.model import SEGMENT_ROWS
+from mixtera.explanation import phrases
+from mixtera.explanation.forecast import Event
 from mixtera.explanation.mixture import components
-from mixtera.explanation.model import Part, Reads, Report, Span
+from mixtera.explanation.model import Part, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 
 _INDENT: Final = "  "
 _INSIDE: Final = WIDTH - len(_INDENT)
 _NAME_WIDTH: Final = 36
+_SHOWN_IF_ANY: Final = ("on the other side of the split", "excluded", "in a component of weight 0")
 _PARTS: Final = 40
 """Components that the text lists; JSON has all of them."""
 
 
 def text(report: Report) -> str:
     """The whole report; lines of at most 100 columns where names allow it."""
-    sections = (_head, _sources, _selection, _mixture, _bounded, _course, _end, _overlap, _reading, _order, _warnings)
+    sections = (
+        *(_head, _continues, _sources, _selection, _mixture, _bounded, _course, _events, _end, _limit, _overlap),
+        *(_reading, _order, _warnings),
+    )
     blocks = [lines for section in sections if (lines := list(section(report)))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
 
 def _head(report: Report) -> Iterator[str]:
     plan = report.plan
-    length = "without end" if plan.positions is None else f"{count(plan.positions)} positions"
-    yield f"Plan {plan.name}: {length} over {count(plan.samples)} samples"
+    yield f"Plan {plan.name}: {phrases.length(report)} over {count(plan.samples)} samples"
     yield f"{_INDENT}{plan.digest}"
     if plan.lock is not None:
         yield f"{_INDENT}as locked: {plan.lock}"
+
+
+def _continues(report: Report) -> Iterator[str]:
+    """What becomes of the components of a plan that takes over."""
+    found = report.plan.continues
+    if found is None:
+        return
+    yield f"Continues {found.name} from position {count(report.plan.first)}"
+    yield f"{_INDENT}{found.plan}"
+    rows = [(clipped(one.name, _NAME_WIDTH), phrases.fate(one)) for one in found.components[:_PARTS]]
+    yield from _indented(table(rows, left=2, width=_INSIDE))
+    if len(found.components) > _PARTS:
+        yield f"{_INDENT}… and {count(len(found.components) - _PARTS)} more; `--format json` has all of them"
+    if found.gone:
+        yield from wrapped(", ".join(found.gone), f"{_INDENT}no more: ", _INDENT * 5)
 
 
 def _sources(report: Report) -> Iterator[str]:
@@ -50,17 +70,30 @@ def _selection(report: Report) -> Iterator[str]:
     rows = [("", "samples", "of all"), ("in the catalog", count(chosen.rows), "")]
     for label, value in (
         ("kept by the filter" if chosen.filter else "kept (no filter)", chosen.kept),
+        ("on the other side of the split", chosen.held_out),
+        ("excluded", chosen.excluded),
         ("in a component", chosen.chosen),
         ("in a component of weight 0", chosen.weightless),
         ("in no component", chosen.left_over),
+        *(("delivered at least once", every.seen) for every in report.waterfall[-1:]),
     ):
-        if label == "in a component of weight 0" and not value:
+        if label in _SHOWN_IF_ANY and not value:
             continue
         rows.append((label, count(value), percent(value / chosen.rows if chosen.rows else 0.0)))
     yield "Selection"
     if chosen.filter:
         yield from wrapped(chosen.filter, f"{_INDENT}filter: ", _INDENT * 5)
     yield from _indented(table(rows))
+    if len(report.waterfall) > 2:
+        yield from _indented(table([("", "in the catalog", "kept", "in a component", "delivered"), *_funnels(report)]))
+    if any(each.about for each in report.waterfall):
+        yield f"{_INDENT}({phrases.SEEN_ABOUT})"
+
+
+def _funnels(report: Report) -> Iterator[tuple[str, ...]]:
+    for each in report.waterfall[:-1]:
+        seen = f"{'about ' if each.about else ''}{count(each.seen)}"
+        yield clipped(each.source or "", _NAME_WIDTH), count(each.rows), count(each.kept), count(each.chosen), seen
 
 
 def _mixture(report: Report) -> Iterator[str]:
@@ -129,7 +162,8 @@ def _course(report: Report) -> Iterator[str]:
     for span in report.course[:_SPANS]:
         held = [sum(span.shares[leaf.full_name] for leaf in components([part])) for part in parts]
         rest = (percent(max(0.0, 1 - sum(held))),) if others else ()
-        rows.append((_what_changes(span), count(span.first), *map(percent, held), *rest))
+        phases = f" ({count(span.phases)} phases)" if span.phases > 1 else ""
+        rows.append((phrases.what_changes(span) + phases, count(span.first), *map(percent, held), *rest))
     yield "Course"
     yield from _indented(table([(*head, *(("others",) if others else ())), *rows], width=_INSIDE))
     if len(report.course) > _SPANS:
@@ -139,12 +173,6 @@ def _course(report: Report) -> Iterator[str]:
 _COLUMNS: Final = 6
 _COLUMN_WIDTH: Final = 14
 _SPANS: Final = 24
-
-
-def _what_changes(span: Span) -> str:
-    leaving = f"{listed(span.leaving, 2)} {'leaves' if len(span.leaving) == 1 else 'leave'}" if span.leaving else ""
-    begins = {"start": "start", "weights": "weights change", "ramp": "ramp", "leaves": ""}[span.begins]
-    return ", ".join(filter(None, (begins, leaving)))
 
 
 def _most_changing(report: Report) -> list[Part]:
@@ -158,28 +186,48 @@ def _most_changing(report: Report) -> list[Part]:
     return [part for part in report.mixture if part in chosen]
 
 
+def _events(report: Report) -> Iterator[str]:
+    """Where components have given everything; the first is the first exhaustion."""
+    if not report.events:
+        return
+    step = "" if report.batch is None else f"step of {count(report.batch)}"
+    rows = [
+        (listed(event.components, 2), phrases.event(event), count(event.position), _step(event))
+        for event in report.events[:_EVENTS]
+    ]
+    lines = table([("component", "what happens", "at position", step), *rows], left=2, width=_INSIDE)
+    yield "Exhaustion"
+    yield from _indented(lines)
+    if len(report.events) > _EVENTS:
+        yield f"{_INDENT}… and {count(len(report.events) - _EVENTS)} more; `--format json` has all of them"
+
+
+_EVENTS: Final = 12
+
+
+def _step(event: Event) -> str:
+    return "" if event.step is None else count(event.step)
+
+
 def _end(report: Report) -> Iterator[str]:
-    end, positions = report.end, report.plan.positions
-    names = listed(end.components)
     yield "End"
-    if end.kind == "endless" or positions is None:
-        yield from wrapped(f"The stream has no end: {names} may repeat for ever.", _INDENT, _INDENT)
-    elif end.kind == "budget":
-        yield f"{_INDENT}The stream ends at position {count(positions)}, where the budget ends."
-    elif end.kind == "complete":
-        yield from wrapped(
-            f"The stream ends at position {count(positions)}, when every component has given all it may.",
-            _INDENT,
-            _INDENT,
-        )
-    else:
-        what = "has nothing left" if len(end.components) == 1 else "have nothing left"
-        sentence = f"The stream ends at position {count(positions)}: the next sample would be of {names}, which {what}."
-        yield from wrapped(sentence, _INDENT, _INDENT)
+    yield from wrapped(phrases.end(report), _INDENT, _INDENT)
+    if report.end.kind == "exhausted":
         yield from _unseen(report)
-    if end.changes:
-        places = listed(map(count, end.changes))
-        yield from wrapped(f"A component leaves and the others take its share at position {places}.", _INDENT, _INDENT)
+
+
+def _limit(report: Report) -> Iterator[str]:
+    """What would move the end."""
+    changes = report.limit.changes
+    if not changes:
+        return
+    known = [(phrases.change(c), _known(c.positions), _known(c.unseen)) for c in changes]
+    yield "What would move the end"
+    yield from _indented(table([("change", "positions", "never seen"), *known], width=_INSIDE))
+
+
+def _known(value: int | None) -> str:
+    return "" if value is None else count(value)
 
 
 def _unseen(report: Report) -> Iterator[str]:
@@ -219,6 +267,7 @@ def _reading(report: Report) -> Iterator[str]:
     yield "Reading"
     yield from _indented(_label_lines(rows))
     yield from _reads(report)
+    yield from _costs(report)
     yield (
         f"{_INDENT}memory: plan {bytes_text(memory.plan_bytes)} mapped; per reader "
         f"{bytes_text(memory.order_bytes)} for the order, up to {bytes_text(memory.flight_bytes)} for samples"
@@ -237,14 +286,26 @@ def _reads(report: Report) -> Iterator[str]:
         return
     every = [reads for reads in (reading.one, reading.many, reading.suggested) if reads is not None]
     head = ("", "bytes read per byte delivered", "segments opened")
-    yield from _indented(table([head, *((_readers(r), multiple(r.amplification), multiple(r.visits)) for r in every)]))
+    yield from _indented(
+        table([head, *((phrases.readers(r), multiple(r.amplification), multiple(r.visits)) for r in every)])
+    )
     yield f"{_INDENT}(simulated over {count(reading.one.positions)} positions from the start; 1.00 × is best)"
     if any(round(reads.amplification, 2) < 1 for reads in every):
         yield f"{_INDENT}(below 1 where what is kept in memory is delivered more than once)"
 
 
-def _readers(reads: Reads) -> str:
-    return f"{count(reads.readers)} reader{'' if reads.readers == 1 else 's'}, {count(reads.lanes)} lanes"
+def _costs(report: Report) -> Iterator[str]:
+    """Requests and bytes by storage."""
+    head = ("storage", "requests", "bytes read", "per byte delivered")
+    rows = [
+        (phrases.storage(c), count(c.requests), bytes_text(c.read_bytes), multiple(c.amplification))
+        for c in report.cost
+    ]
+    if rows:
+        whole = "one epoch" if report.plan.positions is None else "the whole run"
+        several = "" if report.reading.many is None else f", {phrases.readers(report.reading.many)}"
+        yield from _indented(table([head, *rows], width=_INSIDE))
+        yield f"{_INDENT}(about, as stored, for {whole}{several})"
 
 
 def _order(report: Report) -> Iterator[str]:
@@ -258,6 +319,9 @@ def _order(report: Report) -> Iterator[str]:
             f"rows inside windows of about {count(order.window_samples)} samples; a new permutation each epoch"
         )
         yield from wrapped(sentence, _INDENT, _INDENT)
+    for what, names in (("sorted: ", order.curricula), ("in file order: ", order.in_file_order)):
+        if names:
+            yield from wrapped(listed(names, _PARTS), f"{_INDENT}{what}", _INDENT * 5)
     yield (
         f"{_INDENT}{count(order.lanes)} lanes × chunks of {count(order.chunk_size)} = rounds of "
         f"{count(order.round_samples)} samples, in granules of {count(order.granule)}"

@@ -26,6 +26,7 @@ class Units:
         segment_key: [S] int64, ascending: file and first row of each segment in one number.
         unit: [S] int64, the whole unit that a segment lies in, or −1 where records are read alone.
         bytes: [U] int64, decoded bytes of each whole unit, about.
+        stored: [U] float64, bytes of each whole unit as they lie on the storage, about.
         on_disk: [U] bool, whether a unit is a compressed file, of which a plain copy is kept on disk.
         row_bytes: [F] float64, decoded bytes of a record of each file, about.
         used: [S] bool, whether a segment holds a chosen sample.
@@ -34,6 +35,7 @@ class Units:
     segment_key: Int64s
     unit: Int64s
     bytes: Int64s
+    stored: Float64s
     on_disk: npt.NDArray[np.bool_]
     row_bytes: Float64s
     used: npt.NDArray[np.bool_]
@@ -66,9 +68,12 @@ def units_of(data: PlanData) -> Units:
     unit = np.full(len(file), -1, np.int64)
     unit[whole] = which
     sizes = np.bincount(which, rows[whole] * row_bytes[file[whole]], len(distinct)).astype(np.int64)
+    stored: Float64s = np.bincount(which, rows[whole] * stored_bytes(data)[file[whole]], len(distinct)).astype(
+        np.float64
+    )
     used = np.zeros(len(file), bool)
     used[data.entries.column("segment").to_numpy()] = True
-    return Units((file << ROW_BITS) | row, unit, sizes, distinct < 0, row_bytes, used)
+    return Units((file << ROW_BITS) | row, unit, sizes, stored, distinct < 0, row_bytes, used)
 
 
 def record_bytes(data: PlanData) -> Float64s:
@@ -77,4 +82,11 @@ def record_bytes(data: PlanData) -> Float64s:
         data.files.column(name).to_numpy().astype(np.float64) for name in ("rows", "size", "content_bytes")
     )
     bytes_: Float64s = np.where(content > 0, content, size) / np.maximum(rows, 1)
+    return bytes_
+
+
+def stored_bytes(data: PlanData) -> Float64s:
+    """[F] bytes of a record as they lie on the storage, on average over each file."""
+    rows, size = (data.files.column(name).to_numpy().astype(np.float64) for name in ("rows", "size"))
+    bytes_: Float64s = size / np.maximum(rows, 1)
     return bytes_

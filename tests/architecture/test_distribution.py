@@ -38,6 +38,10 @@ def test_the_wheel_has_the_example_specs(wheel: list[str]) -> None:
     assert examples <= set(wheel)
 
 
+def test_the_wheel_has_what_the_page_of_explain_is_made_of(wheel: list[str]) -> None:
+    assert {"mixtera/explanation/page.html.jinja", "mixtera/explanation/page.css"} <= set(wheel)
+
+
 def test_the_wheel_has_nothing_else(wheel: list[str]) -> None:
     roots = {name.partition("/")[0] for name in wheel}
     assert {root for root in roots if not root.endswith(".dist-info")} == {"mixtera", "mixtera_backends"}

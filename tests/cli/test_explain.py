@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,12 @@ def test_a_spec_that_is_not_indexed_names_the_way_out(
     [
         ["plan", "--readers", "0"],
         ["plan", "--readers", "many"],
-        ["plan", "--format", "html"],
+        ["plan", "--format", "pdf"],
+        ["plan", "--format", "html", "--json"],
+        ["mixed.yaml", "--format", "html", "--analyze"],
+        ["mixed.yaml", "--format", "mermaid", "--sql"],
+        ["plan", "--batch", "0"],
+        ["plan", "-o"],
         ["plan", "--dialect", "duckdb"],
         ["mixed.yaml", "--sql", "--analyze"],
     ],
@@ -101,3 +107,65 @@ def test_what_is_neither_a_spec_nor_a_plan(given: str, here: Path, capsys: pytes
     out, err = capsys.readouterr()
     assert out == ""
     assert given in err
+
+
+def test_a_page_goes_to_a_file_whole(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "new" / "mixed.html"
+    for _ in range(2):  # the second replaces the first
+        assert main(["explain", "mixed.yaml", "--format", "html", "-o", str(page)]) == 0
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err == f"{page}: {page.stat().st_size:,} bytes\n"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
+    assert "english and recent both match 100 samples, which english gets" in text
+    assert list(page.parent.iterdir()) == [page]
+    assert main(["explain", "plan", "--format", "html", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert (out.startswith("<!doctype html>"), out.endswith("</html>\n"), err) == (True, True, "")
+
+
+@pytest.mark.parametrize("view", ["text", "json", "mermaid"])
+def test_a_file_holds_what_would_be_printed(
+    view: str, here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["explain", "plan", "--format", view, "--batch", "32", "--readers", "3"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert main([*words, "--output", str(tmp_path / "file"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert (tmp_path / "file").read_text(encoding="utf-8") == printed
+    assert {"text": "steps of 32", "json": '"batch": 32', "mermaid": "steps of 32"}[view] in printed
+    mask = os.umask(0o022)
+    os.umask(mask)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(here: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page"
+    page.write_text("old")
+    page.chmod(0o640)
+    assert main(["explain", "plan", "-o", str(page), "--quiet"]) == 0
+    assert page.stat().st_mode & 0o777 == 0o640
+    assert page.read_text(encoding="utf-8").startswith("Plan mixed")
+
+
+def test_a_file_that_cannot_be_written(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("kept")
+    assert main(["explain", "plan", "-o", str(tmp_path)]) == 1
+    assert capsys.readouterr() == ("", f"{tmp_path} is a directory: -o names the file to write\n")
+    inside = tmp_path / "file" / "page"
+    assert main(["explain", "plan", "-o", str(inside)]) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"cannot write {inside}: ")
+    assert err.endswith("; give another -o\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_nothing_is_written_when_the_spec_is_wrong(here: Path, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("kept")
+    assert main(["explain", "missing.yaml", "--format", "html", "-o", str(tmp_path / "page")]) == 1
+    assert (tmp_path / "page").read_text() == "kept"

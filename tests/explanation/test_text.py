@@ -94,6 +94,7 @@ def test_json_values_are_those_of_the_text(tmp_path: object) -> None:
     assert values == found.to_json()
     assert values["mixtera_explanation"] == EXPLANATION_VERSION
     summary = {"name": "synthetic", "digest": plan.digest, "positions": 405, "samples": 9740, "lock": None}
+    summary |= {"first": 0, "continues": None}
     assert values["plan"] == summary
     assert values["reading"]["many"]["readers"] == 5
     assert [warning["code"] for warning in values["warnings"]] == ["ends-early", "lanes"]
@@ -106,18 +107,27 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
     values = explain(plan_of(with_facts(SHARED), tmp_path)).to_json()
     assert {key: sorted(value) if isinstance(value, dict) else None for key, value in values.items()} == {
         "mixtera_explanation": None,
-        "plan": ["digest", "lock", "name", "positions", "samples"],
+        "plan": ["continues", "digest", "first", "lock", "name", "positions", "samples"],
         "sources": None,
-        "selection": ["chosen", "filter", "kept", "left_over", "rows", "weightless"],
+        "selection": ["chosen", "excluded", "filter", "held_out", "kept", "left_over", "rows", "weightless"],
         "by": None,
         "mixture": None,
         "budget": None,
+        "batch": None,
         "course": None,
+        "progress": ["positions", "tracks"],
+        "events": None,
         "end": ["changes", "components", "kind", "unseen"],
+        "limit": ["changes", "components", "kind"],
+        "waterfall": None,
         "overlap": None,
         "reading": ["bytes", "delivered_bytes", "files", "groups", "largest_group_bytes", "many", "one", "suggested"],
+        "cost": None,
         "memory": ["flight_bytes", "order_bytes", "plan_bytes"],
-        "order": ["chunk_size", "granule", "lanes", "round_samples", "seed", "shuffle", "window_samples"],
+        "order": [
+            *("chunk_size", "curricula", "granule", "in_file_order", "lanes", "round_samples", "seed", "shuffle"),
+            "window_samples",
+        ],
         "warnings": None,
         "bounded": None,
     }
@@ -126,9 +136,18 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
     assert " ".join(values["mixture"][0]) == names
 
 
-def test_readers_must_be_positive(tmp_path: object) -> None:
+def test_readers_and_batch_must_be_positive(tmp_path: object) -> None:
     with pytest.raises(mixtera.PlanError, match=r"readers is 0; it must be at least 1"):
         explain(plan_of(SHARED, tmp_path), readers=0)
+    with pytest.raises(mixtera.PlanError, match=r"batch is -1; it must be at least 1"):
+        explain(plan_of(SHARED, tmp_path), batch=-1)
+
+
+def test_a_batch_names_steps(tmp_path: object) -> None:
+    found = str(explain(plan_of(SHARED, tmp_path), batch=16))
+    assert found.startswith("Plan synthetic: 405 positions (25 steps of 16) over")
+    assert "step of 16" in found
+    assert explain(plan_of(SHARED, tmp_path), batch=16).to_json()["batch"] == 16
 
 
 def test_numbers_for_people() -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -46,6 +47,28 @@ def test_explain(name: str, directory: Path, tmp_path: Path, check_golden: Calla
     stable = Plan(with_sizes(plan.data), plan.path, plan.digest)
     explanation = explain(stable, readers=READERS, overlap=overlap(spec, catalog))
     check_golden(f"explain-{Path(name).stem}.txt", str(explanation))
+    check_golden(f"explain-{Path(name).stem}.mmd", explanation.to_mermaid())
+    check_golden(f"explain-{Path(name).stem}.shape", shape_text(explanation.to_json()))
+
+
+def shape_text(values: dict[str, Any]) -> str:
+    """Every path of some JSON values with the types found there: names do not change by accident, numbers may."""
+    found: dict[str, set[str]] = {}
+    _note_shape(values, "", found)
+    return "".join(f"{path}: {' | '.join(sorted(types))}\n" for path, types in sorted(found.items()))
+
+
+def _note_shape(value: Any, path: str, found: dict[str, set[str]]) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            # the shares of a span are by component: the names are data there
+            _note_shape(inner, f"{path}{'{}' if path.endswith('.shares') else f'.{key}'}", found)
+    elif isinstance(value, list):
+        found.setdefault(path, set()).add("list")
+        for inner in value:
+            _note_shape(inner, f"{path}[]", found)
+    else:
+        found.setdefault(path, set()).add("null" if value is None else type(value).__name__)
 
 
 def with_sizes(data: PlanData) -> PlanData:
@@ -68,5 +91,5 @@ def test_the_page_about_explain_shows_the_example(request: pytest.FixtureRequest
 
 
 def test_no_golden_file_is_left_over() -> None:
-    found = {path.name for path in Path(__file__).parent.glob("explain-*.txt")}
-    assert found == {f"explain-{Path(name).stem}.txt" for name in SPECS}
+    found = {path.name for path in Path(__file__).parent.glob("explain-*")}
+    assert found == {f"explain-{Path(name).stem}.{view}" for name in SPECS for view in ("txt", "mmd", "shape")}

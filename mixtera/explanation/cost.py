@@ -1,0 +1,164 @@
+"""Cost: requests and bytes of a run on every installed storage, by its profile.
+
+Each storage is asked as if all files lay on it, so that "what if this were on S3" is answered before anything is moved.
+A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups and
+compressed files are read whole, in requests of the storage's good size.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.artifact.model import PlanData
+from mixtera.artifact.pointers import Pointers
+from mixtera.contracts.storage import AccessProfile
+from mixtera.errors import PluginError
+from mixtera.explanation.forecast import Cost
+from mixtera.explanation.model import Reads
+from mixtera.explanation.units import Float64s, Units, stored_bytes
+from mixtera.order.seats import Int64s
+from mixtera.registry import names, storage_named, storage_of
+
+_KIND: Final = "storage"
+
+
+class Meter:
+    """Counts requests and bytes of what a simulation reads, for every installed storage at once.
+
+    Attributes:
+        profiles: By name of the storage.
+        alone: Requests and bytes of records read alone, by name.
+        whole: Requests and bytes of whole units that are read again when they are needed again, by name.
+        copied: Requests and bytes of compressed files, which each reader reads once, by name.
+    """
+
+    def __init__(self, units: Units, profiles: Mapping[str, AccessProfile] | None = None) -> None:
+        self._units = units
+        self.profiles = _profiles() if profiles is None else dict(profiles)
+        self.alone = {name: np.zeros(2) for name in self.profiles}
+        self.whole = {name: np.zeros(2) for name in self.profiles}
+        self.copied = {name: np.zeros(2) for name in self.profiles}
+
+    def __call__(self, alone: Pointers, missed: Int64s) -> None:
+        """One fetch."""
+        starts, stops, new_file = _ranges(alone)
+        copied = self._units.on_disk[missed]
+        stored = self._units.stored[missed]
+        for name, profile in self.profiles.items():
+            self.alone[name] += _joined(starts, stops, new_file, profile)
+            self.whole[name] += _pieces(stored[~copied], profile)
+            self.copied[name] += _pieces(stored[copied], profile)
+
+    def all_copies(self, profile: AccessProfile) -> Float64s:
+        """Requests and bytes that one reader of all compressed files makes: more it never needs."""
+        used = self._units.used_units
+        return _pieces(self._units.stored[used[self._units.on_disk[used]]], profile)
+
+
+def costs(data: PlanData, meter: Meter, reads: Reads) -> tuple[Cost, ...]:
+    """What the whole run asks of each storage.
+
+    Args:
+        data: The plan.
+        meter: What the simulation of the run's beginning asked.
+        reads: That simulation.
+    """
+    here = _files_here(data)
+    delivered = _delivered_bytes(data)
+    factor = _positions(data) / max(1, reads.positions)
+    return tuple(
+        _cost(name, profile, meter, factor, delivered, reads.readers, here[name])
+        for name, profile in meter.profiles.items()
+    )
+
+
+def _cost(
+    name: str, profile: AccessProfile, meter: Meter, factor: float, delivered: int, readers: int, files: int
+) -> Cost:
+    copies = np.minimum(meter.copied[name] * factor, meter.all_copies(profile) * readers)
+    requests, read = (meter.alone[name] + meter.whole[name]) * factor + copies
+    amplification = float(read) / delivered if delivered else 1.0
+    return Cost(
+        storage=name,
+        files=files,
+        readers=readers,
+        request_bytes=profile.request_bytes,
+        gap_bytes=profile.gap_bytes,
+        requests=round(float(requests)),
+        read_bytes=round(float(read)),
+        delivered_bytes=delivered,
+        amplification=amplification,
+    )
+
+
+def _profiles() -> dict[str, AccessProfile]:
+    """The profile of every installed storage; one whose packages are missing has none."""
+    found = {}
+    for name in names(_KIND):
+        try:
+            found[name] = storage_named(name).profile()
+        except PluginError:
+            continue
+    return found
+
+
+def _files_here(data: PlanData) -> Counter[str]:
+    """By name of the storage: files with chosen samples that lie on it. Files of an unknown storage count nowhere."""
+    segments = np.unique(data.entries.column("segment").to_numpy())
+    files = np.unique(data.segments.column("file").to_numpy()[segments])
+    urls = data.files.column("url").take(files).to_pylist()
+    by_scheme = Counter(url.partition("://")[0] if "://" in url else "" for url in urls)
+    found: Counter[str] = Counter()
+    for scheme, count in by_scheme.items():
+        try:
+            found[storage_of(f"{scheme}://" if scheme else "").name] += count
+        except PluginError:
+            continue
+    return found
+
+
+def _ranges(alone: Pointers) -> tuple[Int64s, Int64s, npt.NDArray[np.bool_]]:
+    """Byte ranges by file, then start, and whether each is the first of its file."""
+    order = np.lexsort((alone.start, alone.file))
+    file = alone.file[order]
+    return alone.start[order], alone.stop[order], np.diff(file, prepend=-1) != 0
+
+
+def _joined(starts: Int64s, stops: Int64s, new_file: npt.NDArray[np.bool_], profile: AccessProfile) -> Float64s:
+    """Requests and bytes of ranges, those that are near each other joined."""
+    if not len(starts):
+        return np.zeros(2)
+    begins = new_file.copy()
+    begins[1:] |= starts[1:] - stops[:-1] > profile.gap_bytes
+    first = np.flatnonzero(begins)
+    lengths = stops[np.append(first[1:], len(starts)) - 1] - starts[first]
+    return _pieces(lengths.astype(np.float64), profile)
+
+
+def _pieces(lengths: Float64s, profile: AccessProfile) -> Float64s:
+    """Requests and bytes of reads of some lengths, in requests of a good size."""
+    return np.array([np.ceil(lengths / profile.request_bytes).sum(), lengths.sum()])
+
+
+def _positions(data: PlanData) -> int:
+    """Positions of the run; without an end, one epoch."""
+    total = data.timeline.total
+    return len(data.rows) if total is None else total - data.timeline.phases[0].first
+
+
+def _delivered_bytes(data: PlanData) -> int:
+    """Stored bytes of the records delivered, by the mean record of each component's files."""
+    file = data.segments.column("file").to_numpy()[data.entries.column("segment").to_numpy()]
+    bytes_ = data.entries.column("count").to_numpy() * stored_bytes(data)[file]
+    component = np.repeat(np.arange(len(data.components)), np.diff(data.component_entries))
+    once = np.bincount(component, bytes_, len(data.components))
+    if data.timeline.total is None:
+        return int(once.sum())
+    bounds = np.array([data.timeline.phases[0].first, data.timeline.total])
+    before, after = data.timeline.filled(bounds)
+    return int((once * (after - before) / np.maximum(1, [c.samples for c in data.components])).sum())
