@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import weakref
 from contextlib import ExitStack
 from typing import BinaryIO, Final
@@ -13,9 +11,7 @@ from mixtera.errors import StorageError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.ranges import RangedFile
-
-SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
-"""Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
+from mixtera.formats.temporary import SPOOL_VARIABLE, spool_directory, unnamed_file
 
 _PIECE_BYTES: Final = 4 << 20
 
@@ -39,7 +35,7 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
 
 
 def _spool(storage: Storage, file: FileInfo) -> RangedFile:
-    directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
+    directory = spool_directory()
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _), ExitStack() as cleanup:
         copy = cleanup.enter_context(_temporary_file(directory, file))
         while piece := stream.read(_PIECE_BYTES):
@@ -50,7 +46,7 @@ def _spool(storage: Storage, file: FileInfo) -> RangedFile:
 
 def _temporary_file(directory: str, file: FileInfo) -> BinaryIO:
     try:
-        return tempfile.TemporaryFile(dir=directory, buffering=0)
+        return unnamed_file(directory)
     except OSError as error:
         raise _no_room(directory, file, error) from error
 
