@@ -113,7 +113,7 @@ class _Kept:
         self._units = units
         self._kept: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
-        self._decoded: set[int] = set()
+        self._given_up: set[int] = set()
         self._drifting = False
         self._spooled: set[int] = set()
 
@@ -131,11 +131,14 @@ class _Kept:
         if self._units.on_disk[unit] or self._drifting:
             self._spooled.add(unit)
             return size
-        self._drifting = unit in self._decoded
-        self._decoded.add(unit)
+        self._drifting = unit in self._given_up
         if size <= CACHE_BYTES:
             self._kept[unit] = size
             self._bytes += size
             while self._bytes > CACHE_BYTES and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1]
+                given_up, given_up_bytes = self._kept.popitem(last=False)
+                self._given_up.add(given_up)
+                self._bytes -= given_up_bytes
+        else:
+            self._given_up.add(unit)
         return size

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from contextlib import ExitStack
+from threading import Lock
 from typing import BinaryIO, Final
 
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
@@ -15,6 +17,8 @@ from mixtera.formats.temporary import SPOOL_VARIABLE, spool_directory, unnamed_f
 
 _PIECE_BYTES: Final = 4 << 20
 
+_opening: Final[dict[int, Lock]] = {}
+"""Held while a copy is made, by process: a forked child may inherit one that another thread of its parent holds."""
 _open_spools: weakref.WeakValueDictionary[FileInfo, RangedFile] = weakref.WeakValueDictionary()
 
 
@@ -28,10 +32,11 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
         SampleError: The compressed data are cut short or broken.
         StorageError: The file cannot be read, or there is no room for the copy.
     """
-    spool = _open_spools.get(file)
-    if spool is None:
-        spool = _open_spools[file] = _spool(storage, file)
-    return spool
+    with _opening.setdefault(os.getpid(), Lock()):
+        spool = _open_spools.get(file)
+        if spool is None:
+            spool = _open_spools[file] = _spool(storage, file)
+        return spool
 
 
 def _spool(storage: Storage, file: FileInfo) -> RangedFile:

@@ -7,7 +7,6 @@ time, those of text are copied to the spool as they are decoded, and rows are re
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -54,13 +53,11 @@ class ParquetReader:
         self._spool = process_spool()
         self._spoolable = all(pa.types.is_string(kind) or pa.types.is_binary(kind) for kind in self.schema.types)
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, pa.RecordBatch] = OrderedDict()
-        self._held_bytes = 0
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the decoded row groups that are kept."""
-        return self._held_bytes
+        return self._spool.kept_bytes(self._key)
 
     @property
     def spooled_bytes(self) -> int:
@@ -101,8 +98,7 @@ class ParquetReader:
 
     def close(self) -> None:
         """Release the file and the row groups that are kept."""
-        self._cache.clear()
-        self._held_bytes = 0
+        self._spool.forget(self._key)
         self._spool = Spool()  # lets go of the one that the process shares
         self._release()
 
@@ -124,9 +120,8 @@ class ParquetReader:
         return self._key, group
 
     def _of_group(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
-        kept = self._cache.get(group)
+        kept = self._spool.kept(self._group_key(group))
         if kept is not None:
-            self._cache.move_to_end(group)
             yield self._taken(kept, rows)
         elif self._group_bytes(group) > min(self._cache_bytes, LARGEST_GROUP_BYTES):
             yield from self._streamed(group, rows)
@@ -138,7 +133,9 @@ class ParquetReader:
 
     def _streamed(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
         """Decode a large row group piece by piece, and keep nothing but the rows asked for."""
-        self._spool.decoding(self._group_key(group))
+        key = self._group_key(group)
+        self._spool.decoding(key)
+        self._spool.passed(key)
         first = 0
         names = self._names()
         for piece in self._parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
@@ -150,20 +147,12 @@ class ParquetReader:
                 return
 
     def _decoded(self, group: int) -> pa.RecordBatch:
-        self._spool.decoding(self._group_key(group))
+        key = self._group_key(group)
+        self._spool.decoding(key)
         table = self._parquet.read_row_group(group, columns=self._names(), use_threads=False)
         batch = self._content_of(_one_batch(table.to_batches(), table.schema))
-        self._keep(group, batch)
+        self._spool.keep(key, batch, self._cache_bytes)
         return batch
-
-    def _keep(self, group: int, batch: pa.RecordBatch) -> None:
-        if batch.nbytes > self._cache_bytes:
-            return
-        self._cache[group] = batch
-        self._held_bytes += batch.nbytes
-        while self._held_bytes > self._cache_bytes:
-            _, dropped = self._cache.popitem(last=False)
-            self._held_bytes -= dropped.nbytes
 
     def _names(self) -> list[str]:
         return sorted({column.name for column in self._columns})

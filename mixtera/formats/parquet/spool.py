@@ -1,9 +1,10 @@
-"""Decoded row groups on temporary disk, for components that pass through the files at different speeds.
+"""Decoded row groups of a process: the last ones in memory, and on temporary disk where they come again.
 
-Such components need one row group at different times, too far apart for memory. Decoding it again for each of them
-costs 1.2 µs per row of 765 bytes and component, writing it once 0.4 µs, and reading chosen rows back about as much as
-reading records of a JSONL file does. A process has one spool for all of its readers. It lies in unnamed files, of which
-the oldest makes room when there is no more; whatever it does not hold is decoded again.
+Components that pass through the files at different speeds need one row group at different times, too far apart for
+memory. Decoding it again for each of them costs 1.2 µs per row of 765 bytes and component, writing it once 0.4 µs, and
+reading chosen rows back about as much as reading records of a JSONL file does. So once a row group comes again that
+memory had given up, those that are decoded from then on are copied. A process has one spool for all of its readers. It
+lies in unnamed files, of which the oldest makes room when there is no more; whatever it does not hold is decoded again.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ PIECE_ROWS: Final = 512
 RUN_BYTES: Final = 1 << 29
 """Bytes that are read back as one array: its offsets end at 2 GiB."""
 REMEMBERED: Final = 1 << 14
-"""Row groups decoded last, by which a reader notices that it decodes one again."""
+"""Row groups given up last, by which a reader notices that one comes again."""
 
 Rows = npt.NDArray[np.int64]
 Edges: TypeAlias = tuple[Rows, Rows]
@@ -126,18 +127,63 @@ class Spool:
         self._lock = Lock()
         self._copies: dict[GroupKey, Copy] = {}
         self._volumes: deque[tuple[Volume, list[GroupKey]]] = deque()
-        self._decoded: OrderedDict[GroupKey, None] = OrderedDict()
+        self._kept: OrderedDict[GroupKey, pa.RecordBatch] = OrderedDict()
+        self._kept_bytes = 0
+        self._given_up: OrderedDict[GroupKey, None] = OrderedDict()
+
+    def kept(self, key: GroupKey) -> pa.RecordBatch | None:
+        """A decoded row group that is still in memory."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: GroupKey, batch: pa.RecordBatch, limit_bytes: int) -> None:
+        """Keep a row group in memory, now that it is decoded; those unused for longest make room."""
+        with self._lock:
+            self._drop(key)
+            self._kept[key] = batch
+            self._kept_bytes += batch.nbytes
+            while self._kept_bytes > limit_bytes:
+                oldest = next(iter(self._kept))
+                self._drop(oldest)
+                self._note(oldest)
+
+    def passed(self, key: GroupKey) -> None:
+        """Note that a row group is decoded that is too large to be kept."""
+        with self._lock:
+            self._note(key)
 
     def decoding(self, key: GroupKey) -> None:
-        """Note that a row group is decoded. Once that happens to one for the second time, a spool is `wanted`."""
+        """Note that a row group is about to be decoded. When it was given up before, the spool is `wanted`."""
         with self._lock:
-            if key in self._decoded:
+            if key in self._given_up:
                 self.wanted = True
-                self._decoded.clear()
-            if not self.wanted:
-                self._decoded[key] = None
-                if len(self._decoded) > REMEMBERED:
-                    self._decoded.popitem(last=False)
+                self._given_up.clear()
+                self._kept.clear()
+                self._kept_bytes = 0
+
+    def kept_bytes(self, file: object) -> int:
+        """Bytes in memory of the row groups of a file."""
+        with self._lock:
+            return sum(batch.nbytes for key, batch in self._kept.items() if key[0] == file)
+
+    def forget(self, file: object) -> None:
+        """Keep nothing more of a file in memory."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == file]:
+                self._drop(key)
+                self._note(key)
+
+    def _drop(self, key: GroupKey) -> None:
+        batch = self._kept.pop(key, None)
+        self._kept_bytes -= 0 if batch is None else batch.nbytes
+
+    def _note(self, key: GroupKey) -> None:
+        if not self.wanted:
+            self._given_up[key] = None
+            if len(self._given_up) > REMEMBERED:
+                self._given_up.popitem(last=False)
 
     def find(self, key: GroupKey) -> Copy | None:
         """The copy of a row group, if there is one."""
@@ -146,6 +192,8 @@ class Spool:
     def add(self, key: GroupKey, batches: Iterable[pa.RecordBatch]) -> Copy | None:
         """Copy a row group, in one or more batches of `string` and `binary` columns; None where there is no room."""
         with self._lock:
+            if key in self._copies:  # another thread was faster
+                return self._copies[key]
             found = self._room()
             if found is None:
                 return None
