@@ -7,11 +7,11 @@ import tempfile
 from typing import BinaryIO, Final
 
 SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
-"""Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
+"""Environment variable: the directory of decompressed and decoded copies, else the system's temporary directory."""
 
 
 def spool_directory() -> str:
-    """Where decompressed copies are kept."""
+    """Where decompressed and decoded copies are kept."""
     return os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
 
 

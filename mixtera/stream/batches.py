@@ -21,8 +21,6 @@ from mixtera.stream.pieces import Piece, cutting, fetches, pieces
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
 FETCH_BYTES: Final = 5 << 19
-THREADS: Final = 2
-"""Threads of a reader that has its process to itself: reading and decoding mostly run without Python's lock."""
 
 
 class Batches:
@@ -39,13 +37,11 @@ class Batches:
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
-        threads = THREADS if consumer.workers == 1 else 1
-        self._fetcher = Fetcher(data, consumer, columns, budget_bytes // 2, threads)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="mixtera-fetch")
+        self._fetcher = Fetcher(data, consumer, columns, budget_bytes // 2)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
-        self._waiting_fetches = 1  # nothing stands in the way of the first batch
         self._ask()
 
     def at(self, position: int) -> pa.RecordBatch:
@@ -66,10 +62,10 @@ class Batches:
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
 
     def close(self) -> None:
-        """End the threads and close all files; harmless in another process than the one that made it."""
+        """End the thread and close all files; harmless in another process than the one that made it."""
         if os.getpid() != self.process:
             return
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._thread.shutdown(wait=True, cancel_futures=True)
         self._asked.clear()
         self._open.clear()
         self._fetcher.close()
@@ -91,7 +87,6 @@ class Batches:
         fetched = asked.future.result()
         self._asked.popleft()
         self._asked_bytes -= asked.bytes
-        self._waiting_fetches = WAITING_FETCHES
         for piece, samples in zip(asked.pieces, fetched, strict=False):
             if samples.num_rows:
                 self._held_bytes += self._open[piece.lane].add(samples)
@@ -99,14 +94,14 @@ class Batches:
 
     def _ask(self, at_least: int = 0) -> None:
         """Ask for the next fetches as far as the budget allows, for some of them in any case."""
-        while len(self._asked) < self._waiting_fetches:
+        while len(self._asked) < WAITING_FETCHES:
             if self._held_bytes + self._asked_bytes >= self._budget_bytes and len(self._asked) >= at_least:
                 return
             group = next(self._fetches, None)
             if group is None:
                 return
             size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
-            self._asked.append(Asked(group, size, self._threads.submit(self._fetcher.fetch, group)))
+            self._asked.append(Asked(group, size, self._thread.submit(self._fetcher.fetch, group)))
             self._asked_bytes += size
 
 

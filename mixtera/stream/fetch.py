@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
-from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -27,26 +26,14 @@ POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
 
 
 class Fetcher:
-    """Reads pieces. Lives in one process; each of its threads has open files of its own.
+    """Reads pieces. Lives in one process; one thread at a time calls it."""
 
-    Args:
-        data: The plan.
-        consumer: The reader.
-        columns: Content columns to read.
-        cache_bytes: Bytes that the open files of all threads keep.
-        threads: Threads that call it at a time, at most.
-    """
-
-    def __init__(
-        self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int, threads: int = 1
-    ) -> None:
+    def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int) -> None:
         self._data = data
         self._sources = to_numpy(data.files.column("source"))
         self._pointers = PointerMap(data)
         self._consumer = consumer
-        self._readers = [Readers(data, columns, cache_bytes) for _ in range(threads)]
-        self._idle = list(self._readers)
-        self._pointing = Lock()
+        self._readers = Readers(data, columns, cache_bytes)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
 
@@ -57,8 +44,7 @@ class Fetcher:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
-        with self._pointing:
-            parts = [self._own(piece) for piece in pieces]
+        parts = [self._own(piece) for piece in pieces]
         counts = [len(part.sample) for part in parts]
         found = parts[0] if len(parts) == 1 else joined_pointers(parts)
         samples = self._samples(found) if len(found.sample) else None
@@ -74,11 +60,7 @@ class Fetcher:
 
     def _samples(self, found: Pointers) -> pa.RecordBatch:
         distinct, places = distinct_samples(found)
-        readers = self._idle.pop()
-        try:
-            content = self._content(distinct, readers).take(from_numpy(places))
-        finally:
-            self._idle.append(readers)
+        content = self._content(distinct).take(from_numpy(places))
         component = from_numpy(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [
@@ -91,15 +73,14 @@ class Fetcher:
 
     def close(self) -> None:
         """Close all files."""
-        for readers in self._readers:
-            readers.close()
+        self._readers.close()
 
-    def _content(self, samples: Samples, readers: Readers) -> pa.RecordBatch:
+    def _content(self, samples: Samples) -> pa.RecordBatch:
         """The content of samples, which are by file: one read for all files of a source."""
         parts = []
         for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
             read = format_named(self._data.sources[source].format).read
-            parts.append(_plain(read(readers.opened(requests)), self._columns))
+            parts.append(_plain(read(self._readers.opened(requests)), self._columns))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
 

@@ -17,7 +17,6 @@ from mixtera.artifact import digest, layout
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import SampleError, StateError, StorageError
-from mixtera.stream.batches import THREADS
 from tests.stream.big import big_plan
 from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
 
@@ -98,7 +97,7 @@ def test_batches_before_a_broken_file_are_delivered(fresh: PlanData) -> None:
 def test_closing_ends_the_thread_and_the_next_batch_opens_again(data: PlanData) -> None:
     stream = open_stream(data, batch_size=8)
     first = rows_of(next(stream))
-    assert 1 <= len(fetching_threads()) <= THREADS
+    assert len(fetching_threads()) == 1
     stream.close()
     assert not fetching_threads()
     assert first + rows_of(next(stream)) == expected(data, 0, 16)
