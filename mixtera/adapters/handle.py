@@ -11,7 +11,8 @@ from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
-LEAST_BUDGET_BYTES: Final = 8 << 20
+WORKER_BUDGET_BYTES: Final = 6 << 20
+"""Bytes for each of several workers, at least: what they send ahead waits in the trainer's process."""
 
 
 class PlanHandle:
@@ -55,7 +56,7 @@ class PlanHandle:
         workers: int = 1,
         columns: Sequence[str] | None = None,
     ) -> Stream:
-        """The stream of one reader; see `Stream` for the arguments. The workers of a rank share one budget."""
+        """The stream of one reader; see `Stream` for the arguments. Several workers have smaller budgets."""
         return Stream(
             self.plan.data,
             self.plan.digest,
@@ -66,5 +67,5 @@ class PlanHandle:
             worker=worker,
             workers=workers,
             columns=columns,
-            budget_bytes=max(LEAST_BUDGET_BYTES, BUDGET_BYTES // workers),
+            budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (2 * workers)),
         )

@@ -2,9 +2,10 @@
 
 The model. A reader works through its fetches as `Plan.stream` does. A record at a byte offset is read alone. A row
 group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
-are kept as the stream keeps. A row group larger than that is not kept; the plain copy of the compressed file used last
-always is. Bytes are those of decoded records. Not counted: pages of the operating system, gaps
-between near records that are read through, and caches of the storage.
+are kept as the stream keeps. A row group larger than that is not kept; the plain copy of a compressed file always is.
+Once a row group is decoded for the second time, copies of those that are decoded from then on are kept on disk (taken
+for text, with room for them). Bytes are those of decoded records. Not counted: pages of the operating system, gaps
+between near records that are read through, reading what is kept, and caches of the storage.
 """
 
 from __future__ import annotations
@@ -128,6 +129,8 @@ class _Kept:
         self._units = units
         self._kept: OrderedDict[int, int] = OrderedDict()
         self._bytes = 0
+        self._given_up: set[int] = set()
+        self._drifting = False
         self._spooled: set[int] = set()
 
     def missed(self, units: Int64s) -> Int64s:
@@ -135,17 +138,23 @@ class _Kept:
         return np.array([unit for unit in units.tolist() if self._read(unit)], np.int64)
 
     def _read(self, unit: int) -> bool:
-        if unit in self._kept:
-            self._kept.move_to_end(unit)
-            return False
         if unit in self._spooled:
             return False
+        if not self._drifting and unit in self._kept:
+            self._kept.move_to_end(unit)
+            return False
         size = int(self._units.bytes[unit])
-        if self._units.on_disk[unit]:
+        if self._units.on_disk[unit] or self._drifting:
             self._spooled.add(unit)
-        elif size <= CACHE_BYTES:
+            return True
+        self._drifting = unit in self._given_up
+        if size <= CACHE_BYTES:
             self._kept[unit] = size
             self._bytes += size
             while self._bytes > CACHE_BYTES and len(self._kept) > 1:
-                self._bytes -= self._kept.popitem(last=False)[1]
+                given_up, given_up_bytes = self._kept.popitem(last=False)
+                self._given_up.add(given_up)
+                self._bytes -= given_up_bytes
+        else:
+            self._given_up.add(unit)
         return True

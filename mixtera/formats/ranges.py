@@ -47,14 +47,15 @@ class RangedFile:
         return self._size
 
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
-        """Read many ranges in one go; see `RandomAccess.gather`."""
+        """Read many ranges in one go; see `RandomAccess.gather`. Here they may also go back, or overlap."""
         if not self._closed.alive:
             raise StorageError(f"{self._label} is closed")
         if not len(starts):
             return large_binary()
         if int(starts.min()) < 0 or bool((stops < starts).any()):
             raise StorageError(f"{self._label}: a range to be read ends before it starts")
-        first = np.concatenate([[0], np.flatnonzero(starts[1:] - stops[:-1] > GAP_BYTES) + 1])
+        gaps = starts[1:] - stops[:-1]
+        first = np.concatenate([[0], np.flatnonzero((gaps > GAP_BYTES) | (gaps < 0)) + 1])
         data, before = self._read(starts[first], stops[np.append(first[1:], len(starts)) - 1])
         shift = np.repeat(before - starts[first], np.diff(np.append(first, len(starts))))
         return _cut(data, starts + shift, stops + shift)

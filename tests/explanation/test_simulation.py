@@ -44,11 +44,11 @@ def test_rows_that_nobody_asks_for_are_read_with_their_group() -> None:
     assert reading(data, None).one.amplification == pytest.approx(8000 / 2000, rel=0.02)
 
 
-def test_without_room_to_keep_them_groups_are_read_more_often() -> None:
+def test_without_room_to_keep_them_groups_are_read_twice_at_most() -> None:
     small, large = (in_row_groups(natural([30_000, 10_000], record_bytes=size), 100) for size in (100, 20_000))
     one = reading(small, None).one.amplification
     assert one == pytest.approx(1.0)
-    assert reading(large, None).one.amplification > 2 * one
+    assert 1.0 < reading(large, None).one.amplification <= 2.0
 
 
 def test_a_compressed_file_is_read_whole_and_kept() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.jsonl import Jsonl, scan
-from mixtera.formats.jsonl.spool import SPOOL_VARIABLE
+from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import format_of, storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
 

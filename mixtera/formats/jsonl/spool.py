@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import weakref
 from contextlib import ExitStack
+from threading import Lock
 from typing import BinaryIO, Final
 
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
@@ -13,12 +13,12 @@ from mixtera.errors import StorageError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.ranges import RangedFile
-
-SPOOL_VARIABLE: Final = "MIXTERA_SPOOL"
-"""Environment variable: the directory of decompressed copies; the system's temporary directory without it."""
+from mixtera.formats.temporary import SPOOL_VARIABLE, spool_directory, unnamed_file
 
 _PIECE_BYTES: Final = 4 << 20
 
+_opening: Final[dict[int, Lock]] = {}
+"""Held while a copy is made, by process: a forked child may inherit one that another thread of its parent holds."""
 _open_spools: weakref.WeakValueDictionary[FileInfo, RangedFile] = weakref.WeakValueDictionary()
 
 
@@ -32,14 +32,15 @@ def spooled(storage: Storage, file: FileInfo) -> RandomAccess:
         SampleError: The compressed data are cut short or broken.
         StorageError: The file cannot be read, or there is no room for the copy.
     """
-    spool = _open_spools.get(file)
-    if spool is None:
-        spool = _open_spools[file] = _spool(storage, file)
-    return spool
+    with _opening.setdefault(os.getpid(), Lock()):
+        spool = _open_spools.get(file)
+        if spool is None:
+            spool = _open_spools[file] = _spool(storage, file)
+        return spool
 
 
 def _spool(storage: Storage, file: FileInfo) -> RangedFile:
-    directory = os.environ.get(SPOOL_VARIABLE) or tempfile.gettempdir()
+    directory = spool_directory()
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _), ExitStack() as cleanup:
         copy = cleanup.enter_context(_temporary_file(directory, file))
         while piece := stream.read(_PIECE_BYTES):
@@ -50,7 +51,7 @@ def _spool(storage: Storage, file: FileInfo) -> RangedFile:
 
 def _temporary_file(directory: str, file: FileInfo) -> BinaryIO:
     try:
-        return tempfile.TemporaryFile(dir=directory, buffering=0)
+        return unnamed_file(directory)
     except OSError as error:
         raise _no_room(directory, file, error) from error
 

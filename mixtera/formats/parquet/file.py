@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,9 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.parquet.schema import Column, find_column
+
+READ_BYTES: Final = 128 << 10
+"""Bytes of a column chunk that are read at once."""
 
 
 @contextmanager
@@ -44,7 +48,8 @@ def open_parquet(storage: Storage, file: FileInfo) -> pq.ParquetFile:
     source = open_unchanged(storage, file)
     try:
         with parquet_errors(file):
-            return pq.ParquetFile(pa.PythonFile(source, "r"))
+            # with pre_buffer, the default, an open file keeps the bytes of the row group that it read last
+            return pq.ParquetFile(pa.PythonFile(source, "r"), pre_buffer=False, buffer_size=READ_BYTES)
     except MixteraError:
         source.close()
         raise

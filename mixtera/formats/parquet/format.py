@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.guess import Guess, spread
 from mixtera.formats.parquet.file import open_parquet
-from mixtera.formats.parquet.read import ParquetReader
+from mixtera.formats.parquet.read import ParquetReader, read
 from mixtera.formats.parquet.scan import ParquetScan
 from mixtera.formats.parquet.schema import find_column, property_type
 
@@ -48,12 +48,12 @@ class Parquet:
     def reader(
         self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
     ) -> ParquetReader:
-        """Open a file for reading chosen samples; decoded row groups are kept, up to `cache_bytes`."""
+        """Open a file for reading chosen samples; decoded row groups are kept: up to `cache_bytes`, and on disk."""
         return ParquetReader(storage, file, content, cache_bytes)
 
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """Samples of several files; see `Format.read`."""
-        return pa.concat_batches([reader.read(request) for reader, request in requests])
+        return read(cast("Iterable[tuple[ParquetReader, ReadRequest]]", requests))
 
 
 def _schema(storage: Storage, file: FileInfo) -> pa.Schema:

@@ -1,10 +1,13 @@
-"""Chosen rows of a Parquet file: row groups are decoded once and kept while there is room."""
+"""Chosen rows of Parquet files: decoded row groups are kept while there is room, and on disk where they come again.
+
+As long as each row group is needed at one time, the last ones are kept in memory. Once one is decoded for the second
+time, those of text are copied to the spool as they are decoded, and rows are read from there.
+"""
 
 from __future__ import annotations
 
 import weakref
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,9 +21,13 @@ from mixtera.errors import SampleError, StorageError
 from mixtera.formats.parquet.file import content_columns, open_parquet, parquet_errors
 from mixtera.formats.parquet.scan import column_bytes
 from mixtera.formats.parquet.schema import plain_type, values_of
+from mixtera.formats.parquet.spool import Copy, Gathering, GroupKey, Spool, process_spool
 
 BATCH_ROWS: Final = 1 << 13
 """Rows that are decoded at once of a row group that does not fit into the cache."""
+
+BATCH_BYTES: Final = 2 << 20
+"""Bytes that are decoded at once for the spool, about."""
 
 LARGEST_GROUP_BYTES: Final = 1 << 30
 """Row groups larger than this are never decoded in one go: a string array ends at 2 GiB."""
@@ -36,56 +43,85 @@ class ParquetReader:
         self._parquet = open_parquet(storage, file)
         self._release = weakref.finalize(self, self._parquet.close, force=True)
         self._columns = content_columns(self._parquet, file, content)
-        self._schema = pa.schema(
+        self.schema = pa.schema(
             [pa.field(c.name, plain_type(found.type)) for c, found in zip(content, self._columns, strict=True)]
         )
         metadata = self._parquet.metadata
         counts = [metadata.row_group(i).num_rows for i in range(self._parquet.num_row_groups)]
         self._edges: Rows = np.cumsum([0, *counts], dtype=np.int64)
+        self._key = (file, tuple(column.name for column in self._columns))
+        self._spool = process_spool()
+        self._spoolable = all(pa.types.is_string(kind) or pa.types.is_binary(kind) for kind in self.schema.types)
         self._cache_bytes = cache_bytes
-        self._cache: OrderedDict[int, pa.RecordBatch] = OrderedDict()
-        self._held_bytes = 0
 
     @property
     def held_bytes(self) -> int:
         """Bytes of the decoded row groups that are kept."""
-        return self._held_bytes
+        return self._spool.kept_bytes(self._key)
 
     @property
     def spooled_bytes(self) -> int:
-        """Nothing is kept on disk."""
+        """Nothing that is freed with this reader: the spool belongs to all of them."""
         return 0
 
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
+        return read([(self, request)])
+
+    def batches(self, request: ReadRequest, spooled: Gathering) -> Iterator[pa.RecordBatch]:
+        """What was asked for before this request and is not read yet, and the samples of it, as far as they are read.
+
+        Args:
+            request: What is asked for.
+            spooled: Takes what lies in the spool; the caller reads it in the end.
+        """
         if not len(request.rows):
-            return pa.RecordBatch.from_pylist([], self._schema)
+            return
         if request.rows[-1] >= self._edges[-1]:
             raise StorageError(
                 f"{self._file.url} changed since it was indexed: row {request.rows[-1]} is asked for and it has "
                 f"{self._edges[-1]} rows; index it again, or restore the file"
             )
         with parquet_errors(self._file):
-            batch = _one_batch(list(self._parts(request.rows)), self._schema)
-        self._refuse_nulls(batch, request.rows)
-        return batch
+            cuts = np.searchsorted(request.rows, self._edges)
+            for group in np.flatnonzero(np.diff(cuts)).tolist():
+                asked = request.rows[cuts[group] : cuts[group + 1]]
+                rows = asked - self._edges[group]
+                copy = self._copied(group)
+                if copy is not None and not copy.lacks(rows):
+                    spooled.add(copy, rows)
+                    continue
+                yield from spooled.read()
+                batch = _one_batch(list(self._of_group(group, rows)), self.schema)
+                self._refuse_nulls(batch, asked)
+                yield batch
 
     def close(self) -> None:
         """Release the file and the row groups that are kept."""
-        self._cache.clear()
-        self._held_bytes = 0
+        self._spool.forget(self._key)
+        self._spool = Spool()  # lets go of the one that the process shares
         self._release()
 
-    def _parts(self, rows: Rows) -> Iterator[pa.RecordBatch]:
-        """What is asked for of each row group."""
-        cuts = np.searchsorted(rows, self._edges)
-        for group in np.flatnonzero(np.diff(cuts)).tolist():
-            yield from self._of_group(group, rows[cuts[group] : cuts[group + 1]] - self._edges[group])
+    def _copied(self, group: int) -> Copy | None:
+        """The copy of a row group in the spool; made now where a spool is wanted."""
+        if not self._spool.wanted or not self._spoolable:
+            return None
+        key = self._group_key(group)
+        return self._spool.find(key) or self._spool.add(key, self._in_batches(group))
+
+    def _in_batches(self, group: int) -> Iterator[pa.RecordBatch]:
+        """A whole row group in batches of about `BATCH_BYTES`, in the types of the reader's schema."""
+        rows = int(self._edges[group + 1] - self._edges[group])
+        size = max(1, rows * BATCH_BYTES // max(BATCH_BYTES, self._group_bytes(group)))
+        for piece in self._parquet.iter_batches(size, row_groups=[group], columns=self._names(), use_threads=False):
+            yield self._typed(self._content_of(piece))
+
+    def _group_key(self, group: int) -> GroupKey:
+        return self._key, group
 
     def _of_group(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
-        kept = self._cache.get(group)
+        kept = self._spool.kept(self._group_key(group))
         if kept is not None:
-            self._cache.move_to_end(group)
             yield self._taken(kept, rows)
         elif self._group_bytes(group) > min(self._cache_bytes, LARGEST_GROUP_BYTES):
             yield from self._streamed(group, rows)
@@ -97,6 +133,9 @@ class ParquetReader:
 
     def _streamed(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
         """Decode a large row group piece by piece, and keep nothing but the rows asked for."""
+        key = self._group_key(group)
+        self._spool.decoding(key)
+        self._spool.passed(key)
         first = 0
         names = self._names()
         for piece in self._parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
@@ -108,32 +147,30 @@ class ParquetReader:
                 return
 
     def _decoded(self, group: int) -> pa.RecordBatch:
+        key = self._group_key(group)
+        self._spool.decoding(key)
         table = self._parquet.read_row_group(group, columns=self._names(), use_threads=False)
         batch = self._content_of(_one_batch(table.to_batches(), table.schema))
-        self._keep(group, batch)
+        self._spool.keep(key, batch, self._cache_bytes)
         return batch
-
-    def _keep(self, group: int, batch: pa.RecordBatch) -> None:
-        if batch.nbytes > self._cache_bytes:
-            return
-        self._cache[group] = batch
-        self._held_bytes += batch.nbytes
-        while self._held_bytes > self._cache_bytes:
-            _, dropped = self._cache.popitem(last=False)
-            self._held_bytes -= dropped.nbytes
 
     def _names(self) -> list[str]:
         return sorted({column.name for column in self._columns})
 
     def _content_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        arrays = [values_of(batch, column) for column in self._columns]
-        return pa.RecordBatch.from_arrays(arrays, names=self._schema.names)
+        arrays = [_without_view(values_of(batch, column)) for column in self._columns]
+        return pa.RecordBatch.from_arrays(arrays, names=self.schema.names)
 
     def _taken(self, batch: pa.RecordBatch, rows: Rows) -> pa.RecordBatch:
         """Some rows of a batch, in the types of the reader's schema."""
-        taken = batch.take(from_numpy(rows))
-        arrays = [array.cast(field.type) for array, field in zip(taken.columns, self._schema, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        return self._typed(batch.take(from_numpy(rows)))
+
+    def _typed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = [
+            array if array.type == field.type else array.cast(field.type)
+            for array, field in zip(batch.columns, self.schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _refuse_nulls(self, batch: pa.RecordBatch, rows: Rows) -> None:
         for name, array in zip(batch.schema.names, batch.columns, strict=True):
@@ -145,6 +182,21 @@ class ParquetReader:
                 )
 
 
+def read(requests: Iterable[tuple[ParquetReader, ReadRequest]]) -> pa.RecordBatch:
+    """The content columns of the samples of several files with the same content; see `Format.read`."""
+    batches: list[pa.RecordBatch] = []
+    schema: pa.Schema | None = None
+    spooled: Gathering | None = None
+    for reader, request in requests:
+        if spooled is None or reader.schema != schema:
+            batches.extend([] if spooled is None else spooled.read())
+            spooled, schema = Gathering(reader.schema), reader.schema
+        batches.extend(reader.batches(request, spooled))
+    if spooled is None:
+        raise ValueError("there is no request")
+    return _one_batch([*batches, *spooled.read()], schema)
+
+
 def _one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
     if len(batches) == 1:
         return batches[0]
@@ -152,6 +204,12 @@ def _one_batch(batches: Sequence[pa.RecordBatch], schema: pa.Schema) -> pa.Recor
         wide = pa.schema([pa.field(field.name, _wide(field.type)) for field in schema])
         batches = [batch.cast(wide) for batch in batches]
     return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema)
+
+
+def _without_view(array: pa.Array) -> pa.Array:
+    """The same values in a representation that `take` can read."""
+    view = pa.types.is_string_view(array.type) or pa.types.is_binary_view(array.type)
+    return array.cast(plain_type(array.type)) if view else array
 
 
 def _wide(found: pa.DataType) -> pa.DataType:
