@@ -36,6 +36,7 @@ def assert_shares_hold(plan: Plan, start: int, stop: int) -> None:
 
 def assert_delivered_as_planned(plan: Plan) -> None:
     """Law 2: each sample of a component is delivered as often as its epochs say: all epochs but the last are whole."""
+    assert plan.data.begins is None, "a plan that continues another does not begin its epochs"
     found = plan.pointers.range(0, len(plan))
     for index, component in enumerate(plan.data.components):
         samples, times = np.unique(found.sample[found.component == index], return_counts=True)
@@ -57,9 +58,9 @@ def assert_any_topology(plan: Plan, topologies: Iterable[tuple[int, int]], limit
         topologies: (world size, batch size of a rank).
         limit: Positions to look at; None for all.
     """
-    expected = plan.samples(0, limit or len(plan)).column("sample").to_pylist()
+    expected = plan.samples(plan.start, plan.start + (limit or len(plan))).column("sample").to_pylist()
     for world_size, batch_size in topologies:
-        got = _global_order(plan, world_size, batch_size, 0, limit)
+        got = _global_order(plan, world_size, batch_size, limit)
         steps = len(plan) // (world_size * batch_size)
         assert limit is not None or len(got) == steps * world_size * batch_size, f"{world_size} × {batch_size}: too few"
         assert got == expected[: len(got)], f"{world_size} ranks × {batch_size}: another order"
@@ -80,17 +81,17 @@ def assert_resumable(plan: Plan, stops: Sequence[int], before: tuple[int, int], 
                 pass
             state = json.loads(json.dumps(stream.state_dict()))
         assert len(json.dumps(state)) <= 10_000, "the state is larger than 10 kB"
-        start = steps * before[0] * before[1]
-        rest = _global_order(plan, *after, start, None, state)
-        expected = plan.samples(start, len(plan)).column("sample").to_pylist()
+        start = plan.start + steps * before[0] * before[1]
+        rest = _global_order(plan, *after, None, state)
+        expected = plan.samples(start, plan.start + len(plan)).column("sample").to_pylist()
         assert rest == expected[: len(rest)], f"stop after {steps} steps: another rest"
         assert len(expected) - len(rest) < after[0] * after[1], f"stop after {steps} steps: the rest is too short"
 
 
 def _global_order(
-    plan: Plan, world_size: int, batch_size: int, start: int, limit: int | None, state: dict[str, object] | None = None
+    plan: Plan, world_size: int, batch_size: int, limit: int | None, state: dict[str, object] | None = None
 ) -> list[int]:
-    streams = [plan.stream(batch_size, rank, world_size, 0 if state else start) for rank in range(world_size)]
+    streams = [plan.stream(batch_size, rank, world_size) for rank in range(world_size)]
     samples: list[int] = []
     for stream in streams:
         if state:
