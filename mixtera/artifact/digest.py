@@ -113,9 +113,10 @@ def _variation(out: _Canonical, variation: Variation) -> None:
         out.array(np.empty(0, np.int64) if keys is None else keys, "<i8")
 
 
-def _begins(out: _Canonical, begins: Beginning, components: tuple[PlanComponent, ...]) -> None:
+def _begins(out: _Canonical, begins: Beginning, data: PlanData) -> None:
     out.texts(["begins", begins.plan])
-    out.integers([begins.position, *(component.consumed for component in components)])
+    out.integers([begins.position, *(component.consumed for component in data.components)])
+    out.array(data.remembered, "<i8")
 
 
 def digest(data: PlanData) -> str:
@@ -136,5 +137,5 @@ def digest(data: PlanData) -> str:
     if not data.variation.is_plain:
         _variation(out, data.variation)
     if data.begins is not None:
-        _begins(out, data.begins, data.components)
+        _begins(out, data.begins, data)
     return f"sha256:{hasher.hexdigest()}"

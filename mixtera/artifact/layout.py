@@ -35,6 +35,7 @@ from mixtera.order.timeline import Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
+_REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
 _SAMPLE_BYTES: Final = 1 << 14
@@ -99,6 +100,8 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
             wide = data.starts.dtype.itemsize == 8
             _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
+            if len(data.remembered):
+                _write_array(directory / _REMEMBERED, data.remembered.astype("<i8", copy=False))
             summary = variation.write(directory, data.variation)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
@@ -135,6 +138,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
         variation=variation.read(directory, body.variation, _map_array),
         begins=body.begins,
+        remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)

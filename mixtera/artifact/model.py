@@ -11,6 +11,7 @@ The files of a plan directory::
                     how many of each entry; only where something is excluded
     delivered.*     likewise, what a component's first epoch leaves out; only in a plan that continues another
     sequences.u32   orders of components that are sorted by a property, one after the other
+    remembered.i64  what the plans before it have delivered that no component of this one has
     head.i64        see `mixtera.order.places.Start`
     segment_keys.i64, group_keys.i64    see `mixtera.order.permute.Variation`
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
@@ -136,6 +137,8 @@ class PlanData:
         starts: [rows of segments with offsets + one per segment] uint32 or uint64; empty where no format has offsets.
         variation: What makes the order differ from the plain one.
         begins: Where it takes over from another plan; None: it begins at position 0.
+        remembered: Ids of samples that the plans before it have delivered in the current epoch, and that no component
+            of it has, ascending: what a plan after it leaves out, should it take them in again.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -152,6 +155,7 @@ class PlanData:
     starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
     variation: Variation = PLAIN
     begins: Beginning | None = None
+    remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mixtera.arrow import to_numpy
-from mixtera.artifact.model import Beginning, PlanData
+from mixtera.artifact.model import ROW_BITS, Beginning, PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.compiler.files import FileIndex, Int64s
-from mixtera.compiler.matching import same_files, same_segments
+from mixtera.compiler.matching import rows_of_ids, same_files, same_segments
 from mixtera.compiler.scratch import scratch
 from mixtera.compiler.stop import BLOCK, Cursor, Stop
 from mixtera.compiler.variation import dense_of
@@ -104,7 +104,10 @@ class _TakingOver:
         begins = Beginning(self._stop.position, self._stop.plan.digest, self._stop.plan.name)
         names = {component.name for component in self._data.components}
         gone = tuple(component.name for component in self._old.components if component.name not in names)
-        return Takeover(replace(self._data, components=components, variation=variation, begins=begins), taken, gone)
+        data = replace(
+            self._data, components=components, variation=variation, begins=begins, remembered=self._remembered()
+        )
+        return Takeover(data, taken, gone)
 
     def _cursor(self, number: int) -> Cursor | None:
         before = self._before[number]
@@ -147,7 +150,7 @@ class _TakingOver:
         result = self._excluded.copy()
         changed = [number for number, goes_on in enumerate(self._goes_on) if not goes_on]
         if changed:
-            delivered, dense = self._delivered(), dense_of(self._data, self._index)
+            delivered, dense = self._delivered[0], dense_of(self._data, self._index)
             for number in changed:
                 mine = self._numbers(number)
                 for low in range(mine.start, mine.stop, BLOCK):
@@ -160,22 +163,46 @@ class _TakingOver:
                 result[self._numbers(number)] = before.holds(np.arange(theirs.start, theirs.stop))
         return None if (result == self._excluded).all() else result
 
-    def _delivered(self) -> Bools:
-        """[rows of the new plan's files] whether the other plan has delivered each of them in its current epoch."""
+    @cached_property
+    def _delivered(self) -> tuple[Bools, Int64s]:
+        """What was delivered in the current epoch: [rows of the new plan's files] whether each was; and sample ids of
+        files that the new plan does not have.
+        """
         result: Bools = scratch(self._index.total_rows, np.bool_)
         old, first = self._old, self._index.first
         segment_file = to_numpy(old.segments.column("file")).astype(np.int64)
         segment_row = to_numpy(old.segments.column("row")).astype(np.int64)
         entry_segment = to_numpy(old.entries.column("segment")).astype(np.int64)
+        file_id = to_numpy(old.files.column("file_id")).astype(np.int64)
         sample_first = self._stop.map.permutation.sample_first
+        known, elsewhere = rows_of_ids(old.remembered, self._index)
+        result[known] = True
+        others = [elsewhere]
         for cursor in self._stop.cursors:
             for entry, rank in cursor.delivered():
                 segment = entry_segment[entry]
                 row = segment_row[segment] + old.rows[sample_first[entry] + rank]
                 file = self._files[segment_file[segment]]
-                known = file >= 0
-                result[first[file[known]] + row[known]] = True
-        return result
+                here = file >= 0
+                result[first[file[here]] + row[here]] = True
+                others.append(file_id[segment_file[segment[~here]]] << ROW_BITS | row[~here])
+        return result, np.concatenate(others)
+
+    def _remembered(self) -> Int64s:
+        """Ids of what was delivered and belongs to no component any more: a later plan may take it in again."""
+        old = {before for before, goes_on in zip(self._before, self._goes_on, strict=True) if goes_on}
+        if len(old) == len(self._old.components) and not len(self._old.remembered):
+            return np.empty(0, np.int64)
+        delivered, elsewhere = self._delivered
+        mine: Bools = scratch(self._index.total_rows, np.bool_)
+        dense, total = dense_of(self._data, self._index), len(self._data.rows)
+        for low in range(0, total, BLOCK):
+            mine[dense.rows(low, min(low + BLOCK, total))] = True
+        row = np.flatnonzero(delivered & ~mine)
+        file = np.searchsorted(self._index.first, row, side="right") - 1
+        return np.unique(
+            np.concatenate([self._index.file_id[file] << ROW_BITS | row - self._index.first[file], elsewhere])
+        )
 
     def _start(self) -> Start:
         cursors = [self._cursor(number) if self._goes_on[number] else None for number in range(len(self._goes_on))]

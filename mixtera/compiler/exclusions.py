@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import ROW_BITS
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.matching import rows_of_ids
 from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
 from mixtera.contracts.properties import LIST_TYPES, PropertyType
@@ -79,7 +79,7 @@ class Exclusions:
         self._sizes[number] = table.num_rows
         names = set(table.column_names)
         if not exclusion.columns and SAMPLE in names:
-            self._listed[number] = _by_id(_whole(table.column(SAMPLE), exclusion, issues), index)
+            self._listed[number] = rows_of_ids(_whole(table.column(SAMPLE), exclusion, issues), index)[0]
         elif not exclusion.columns and names >= set(LOCATION):
             self._listed[number] = _by_location(table, index, self._sources)
         elif (matcher := _matcher(table, exclusion, types, issues)) is not None:
@@ -154,16 +154,6 @@ def _whole(column: pa.ChunkedArray, exclusion: Exclusion, issues: Issues) -> Int
         return np.empty(0, np.int64)
     found: Int64s = column.drop_null().cast(pa.int64()).to_numpy()
     return found
-
-
-def _by_id(ids: Int64s, index: FileIndex) -> Int64s:
-    """Sample ids as rows among all rows, ascending; ids of other catalogs' files are left out."""
-    order = np.argsort(index.file_id)
-    known = index.file_id[order]
-    at = np.minimum(np.searchsorted(known, ids >> ROW_BITS), len(known) - 1)
-    file, row = order[at], ids & ((1 << ROW_BITS) - 1)
-    mine = (known[at] == ids >> ROW_BITS) & (row < index.rows[file])
-    return np.unique(index.first[file[mine]] + row[mine])
 
 
 def _by_location(table: pa.Table, index: FileIndex, sources: Sequence[str]) -> Int64s:

@@ -1,4 +1,4 @@
-"""Files and segments that two plans have in common."""
+"""Files, segments and samples that two plans have in common."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixtera.arrow import to_numpy
-from mixtera.artifact.model import PlanData
-from mixtera.compiler.files import Int64s
+from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.compiler.files import FileIndex, Int64s
 
 
 def same_files(old: PlanData, new: PlanData) -> Int64s:
@@ -43,3 +43,15 @@ def same_segments(old: PlanData, new: PlanData, files: Int64s) -> Int64s:
         if same:
             result[mine] = np.arange(theirs.start, theirs.stop)
     return result
+
+
+def rows_of_ids(ids: Int64s, index: FileIndex) -> tuple[Int64s, Int64s]:
+    """Sample ids as rows among all rows, ascending and each once; and the ids of files that are not there."""
+    if not len(ids) or not len(index.file_id):
+        return np.empty(0, np.int64), ids
+    order = np.argsort(index.file_id)
+    known = index.file_id[order]
+    at = np.minimum(np.searchsorted(known, ids >> ROW_BITS), len(known) - 1)
+    file, row = order[at], ids & ((1 << ROW_BITS) - 1)
+    mine = (known[at] == ids >> ROW_BITS) & (row < index.rows[file])
+    return np.unique(index.first[file[mine]] + row[mine]), ids[~mine]

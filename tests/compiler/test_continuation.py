@@ -237,6 +237,21 @@ order: {chunk_size: 64, lanes: 3, granule: 8}
     assert abs([row["component"] for row in rows_of(late)].count("web") - 12.5) <= 2
 
 
+def test_what_was_switched_off_for_a_while_is_not_delivered_again(tmp_path: Path) -> None:
+    first = made(tmp_path, FIRST)
+    off = FIRST.replace("name: books, weight: 2", "name: books, where: {dataset: books}, weight: 0")
+    second = made(tmp_path, off, stop=Stop(first, 1500))
+    second.save(str(tmp_path / "second"))
+    second = Plan.open(str(tmp_path / "second"))
+    assert len(second.data.remembered) == len(ids(rows_of(first, 0, 1500), "books"))
+    without = FIRST.replace("    - {name: books, weight: 2}\n", "").replace("{dataset: web}", "dataset == 'web'")
+    third = made(tmp_path, without, (GROWN,), stop=Stop(second, 1700))  # not even its files
+    last = made(tmp_path, FIRST, (GROWN, BOOKS), stop=Stop(third, 2000))
+    delivered = [rows_of(first, 0, 1500), rows_of(second, 1500, 1700), rows_of(third, 1700, 2000), rows_of(last)]
+    every = [sample for rows in delivered for sample in ids(rows)]
+    assert len(every) == len(set(every)) == 6 * ROWS
+
+
 def test_exclusions_are_added_in_mid_run(tmp_path: Path) -> None:
     old = made(tmp_path, FIRST.replace("lanes: 3", "lanes: 1"))
     gone = rows_of(old)[::4]
