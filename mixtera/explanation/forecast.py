@@ -16,7 +16,7 @@ class Track:
     Attributes:
         full_name: The component.
         held: Seats that it has before each position, one per position; they ascend.
-        epochs: `held / samples`, one per position.
+        epochs: Places that it has had, those of plans before this one too, per sample; one per position.
         shares: What it holds of the positions from each position to the next; one less than positions.
     """
 

@@ -134,7 +134,7 @@ class Part:
         share: Share of the positions at the start, over the whole mixture.
         samples: Samples that belong to it.
         delivered: Positions that it holds until the end; None without an end.
-        epochs: `delivered / samples`; None without an end.
+        epochs: Places it has had at the end, those of plans before this one too, per sample; None without an end.
         max_epochs: Epochs that it may have; None for no limit, and for groups.
         first_epoch_ends: Position at which each of its samples has been delivered once; None when that never comes,
             and for groups.
