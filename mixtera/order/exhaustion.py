@@ -8,13 +8,15 @@ from typing import Final
 
 import numpy as np
 
-from mixtera.order import ahead, seats
-from mixtera.order.seats import Int64s
+from mixtera.order import ahead
+from mixtera.order.seats import WITHIN, Int64s
 from mixtera.order.shares import Group, fixed
 from mixtera.order.timeline import Phase, Timeline
 
 NO_LIMIT: Final = -1
 """Places of a component that may be chosen for ever."""
+FAR: Final = 1 << 62
+"""A component that would run out at this position or later never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,13 @@ def course(
     while any(left):
         runs_out: int | None = None
         for planned in ahead.run(mixture, first, base, left, limit):
-            phase, last = planned.phase, planned.last
-            end, runs_out = _end(phase, last, limits)
+            phase = planned.phase
+            end, runs_out = _end(planned, limits)
             if end is None:
                 return Course(Timeline((*phases, phase), None), None)
             if end > phase.first:
                 phases.append(phase)
-            first, base = end, _filled(phase, end)
+            first, base = end, planned.after if runs_out is None and planned.after else _filled(phase, end)
             if runs_out is not None:
                 break
         if runs_out is None:
@@ -102,29 +104,35 @@ def _filled(phase: Phase, end: int) -> tuple[int, ...]:
     return tuple(phase.filled(np.array([end]))[0].tolist())
 
 
-def _end(phase: Phase, last: int | None, limits: Int64s) -> tuple[int | None, int | None]:
+def _end(planned: ahead.Planned, limits: Int64s) -> tuple[int | None, int | None]:
     """Where a phase ends, and the component that runs out there, if one does.
 
-    Seats stand in the order of their keys, so the first one that cannot be filled is that of the smallest key among
-    the first seats that components have no place for.
+    That is at the first position whose component has no place for it.
 
     Args:
-        phase: The phase.
-        last: Position that ends it in any case; None for none.
+        planned: The phase, and what ends it in any case.
         limits: [K] places of each component, `NO_LIMIT` for no limit.
     """
-    weights = np.array(phase.weights, np.float64)
+    phase, last = planned.phase, planned.last
+    weights, base = np.array(phase.weights, np.float64), np.array(phase.base, np.int64)
     limited = np.flatnonzero((weights > 0) & (limits != NO_LIMIT))
-    if not len(limited):
+    if planned.after is not None and (np.array(planned.after)[limited] <= limits[limited]).all():
         return last, None
-    room = limits[limited] - np.array(phase.base, np.int64)[limited]
-    if last is not None and (room >= last - phase.first).all():
+    room = (limits - base)[limited]
+    if not len(limited) or (last is not None and (room >= last - phase.first).all()):
         return last, None
-    found = int(np.argmin((2 * room + 1) / weights[limited]))
-    active = np.flatnonzero(weights)
-    own = np.searchsorted(active, limited[[found]])
-    end = phase.first + int(seats.ranks(own, room[[found]], weights[active])[0])
-    return (end, int(limited[found])) if last is None or end < last else (last, None)
+    chosen = int(phase.components(np.array([phase.first]), np.array([phase.first + 1]))[0])
+    found = (phase.first, chosen) if limits[chosen] == base[chosen] else None
+    # A seat is at most WITHIN samples late or early, so of few components it must be known where theirs stands.
+    earliest = phase.first + (room - WITHIN) / weights[limited] * (weights.sum() * (1 - 1e-9)) - 1
+    for n in np.argsort(earliest, kind="stable").tolist():
+        if found is not None and (found[0] == phase.first or found[0] < earliest[n]):
+            break
+        component = int(limited[n])
+        position = phase.position(component, int(limits[component]))
+        found = (position, component) if found is None else min(found, (position, component))
+    assert found is not None
+    return found if found[0] < (FAR if last is None else last) else (last, None)
 
 
 def _ends_with_group(mixture: Group, component: int, left: Sequence[bool]) -> bool:

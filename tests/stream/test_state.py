@@ -48,7 +48,7 @@ def test_a_state_of_another_plan_is_refused_and_named(data: PlanData, tmp_path) 
     ("change", "message"),
     [
         ({"version": 99}, "has version 99; this release reads version 1"),
-        ({"order": 99}, "order version: 99 in the state, 1 here"),
+        ({"order": 99}, "order version: 99 in the state, 2 here"),
         ({"position": -1}, "position is -1; .* between 0 and"),
         ({"position": 10**9}, "position is 1000000000; .* between 0 and"),
         ({"position": 1.5}, "position is 1.5; it must be a whole number"),
