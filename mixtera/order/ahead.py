@@ -31,11 +31,11 @@ _GAUSS: Final = (0.5 - math.sqrt(3) / 6, 0.5 + math.sqrt(3) / 6)
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A phase, the position that ends it, and the seats of each component there; None: it has no end."""
+    """A phase, the position that ends it (None: it has no end), and the seats of each component there (none: ())."""
 
     phase: Phase
     last: int | None
-    after: tuple[int, ...] | None = None
+    after: tuple[int, ...] = ()
 
 
 def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], end: int | None) -> Iterator[Planned]:

@@ -1,9 +1,10 @@
 """Seats: which component stands at which position, exactly, at any position (order version 2).
 
 The two lightest components of a mixture are put together, then again the two lightest of what there is, until one is
-left (Huffman, 1952). So the mixture is *split* in two, and each side again, down to the components. Of a split's first n
-seats the lighter side, whose part of the weight is p, has ⌊n·p + ½⌋, the heavier one the others. A component's seats
-among the first t positions follow from t by a few such roundings; they never shrink, and no state is kept.
+left (Huffman, 1952). So the mixture is *split* in two, and each side again, down to the components. Of the first n
+seats of a split the lighter side, whose part of the weight is p, has ⌊n·p + ½⌋, the heavier one the others. The seats
+of a component among the first t positions follow from t by a few such roundings; they never shrink, and no state is
+kept.
 
 Why every prefix is within 2 samples of the exact share, for any weights and any number of components: a split adds at
 most ½ to what its side inherits, and a side inherits its part of the error above. Let a node of weight x lie beside
@@ -20,7 +21,6 @@ whose weights are counts ends on these counts.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,16 +71,7 @@ class Splits:
             weights: [K] float64, any scale; not negative, at least one positive; those of weight 0 get no seats.
         """
         active = np.flatnonzero(weights > 0)
-        heap = list(zip(_whole(weights[active]), range(len(active)), (~active).tolist(), strict=True))
-        heapq.heapify(heap)
-        sides, parts = list[tuple[int, int]](), list[int]()
-        for number in range(len(active) - 1):
-            light, _, lighter = heapq.heappop(heap)
-            heavy, _, heavier = heap[0]
-            both = light + heavy
-            sides.append((lighter, heavier))
-            parts.append(-((-light << _WHOLE) // both))
-            heapq.heapreplace(heap, (both, len(active) + number, number))  # of equal weights, the one made first
+        sides, parts = _put_together(_whole(weights[active]), (~active).tolist())
         return cls(np.array(sides, np.int64).reshape(-1, 2), np.array(parts, np.uint64), len(weights), int(active[0]))
 
     @property
@@ -201,6 +192,32 @@ def _given(seats: UInt64s, part: UInt64s) -> UInt64s:
     middle = below * high + (below * low >> _WORD) + above * low + _HALF_WORD
     result: UInt64s = above * high + (middle >> _WORD)
     return result
+
+
+def _put_together(weights: Sequence[int], names: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The sides of all splits, one after the other, and their parts: two queues, since sums never get lighter."""
+    order = sorted(range(len(weights)), key=weights.__getitem__)
+    singles, single_names = [weights[n] for n in order], [names[n] for n in order]
+    sums: list[int] = []
+    lights: list[int] = []
+    sides: list[int] = []
+    single = pair = 0
+    for number in range(len(weights) - 1):
+        both = light = 0
+        for _ in range(2):
+            # Of equal weights, what was made first: a component before a sum.
+            if single < len(weights) and (pair == number or singles[single] <= sums[pair]):
+                weight = singles[single]
+                sides.append(single_names[single])
+                single += 1
+            else:
+                weight = sums[pair]
+                sides.append(pair)
+                pair += 1
+            light, both = light or weight, both + weight
+        sums.append(both)
+        lights.append(light)
+    return sides, [-((-light << _WHOLE) // both) for light, both in zip(lights, sums, strict=True)]
 
 
 def _whole(weights: Float64s) -> list[int]:
