@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import ORDER_VERSION, Beginning, PlanComponent, PlanData, PlanSource
+from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Variation
 from mixtera.order.places import Start
@@ -123,7 +123,7 @@ def digest(data: PlanData) -> str:
     """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
     hasher = hashlib.sha256(b"mixtera plan\0")
     out, order = _Canonical(hasher), data.order
-    out.integers([ORDER_VERSION, order.chunk_size, order.lanes, order.granule, order.window_segments])
+    out.integers([data.order_version, order.chunk_size, order.lanes, order.granule, order.window_segments])
     out.texts([str(order.seed), order.shuffle])
     _components(out, data.components)
     _timeline(out, data.timeline)

@@ -21,7 +21,6 @@ from mixtera.artifact.model import (
     ENTRIES,
     FILES,
     FORMAT_VERSION,
-    ORDER_VERSION,
     SEGMENTS,
     Beginning,
     OrderParameters,
@@ -31,7 +30,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
-from mixtera.order.timeline import Timeline
+from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
@@ -49,6 +48,27 @@ class _Mark(msgspec.Struct, frozen=True):
     checksum: int
 
 
+class _Phase(msgspec.Struct, frozen=True):
+    first: int
+    weights: tuple[float, ...]
+    base: tuple[int, ...]
+
+
+class _Timeline(msgspec.Struct, frozen=True):
+    """A timeline without its order version, which is that of the plan."""
+
+    phases: tuple[_Phase, ...]
+    total: int | None
+
+    @classmethod
+    def of(cls, timeline: Timeline) -> _Timeline:
+        return cls(tuple(_Phase(phase.first, phase.weights, phase.base) for phase in timeline.phases), timeline.total)
+
+    def timeline(self, order_version: int) -> Timeline:
+        phases = (Phase(phase.first, phase.weights, phase.base, order_version) for phase in self.phases)
+        return Timeline(tuple(phases), self.total)
+
+
 class _Body(msgspec.Struct, frozen=True):
     digest: str
     order_version: int
@@ -56,7 +76,7 @@ class _Body(msgspec.Struct, frozen=True):
     sources: tuple[PlanSource, ...]
     components: tuple[PlanComponent, ...]
     order: OrderParameters
-    timeline: Timeline
+    timeline: _Timeline
     component_entries: tuple[int, ...]
     marks: dict[str, _Mark]
     facts: dict[str, Any]
@@ -129,7 +149,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         sources=body.sources,
         components=body.components,
         order=body.order,
-        timeline=body.timeline,
+        timeline=body.timeline.timeline(body.order_version),
         files=remapped(files, remap) if remap else files,
         segments=_read_table(directory / "segments.arrow", SEGMENTS),
         entries=_read_table(directory / "entries.arrow", ENTRIES),
@@ -179,12 +199,12 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
     marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
     body = _Body(
         digest=digest,
-        order_version=ORDER_VERSION,
+        order_version=data.order_version,
         name=data.name,
         sources=data.sources,
         components=data.components,
         order=data.order,
-        timeline=data.timeline,
+        timeline=_Timeline.of(data.timeline),
         component_entries=tuple(data.component_entries.tolist()),
         marks=marks,
         facts=data.facts,

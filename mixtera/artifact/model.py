@@ -32,7 +32,6 @@ import pyarrow as pa
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
-ORDER_VERSION: Final = 1
 FORMAT_VERSION: Final = 2
 """What this release reads; a plan without a variation is written as version 1."""
 SEGMENT_ROWS: Final = 1024
@@ -157,6 +156,11 @@ class PlanData:
     begins: Beginning | None = None
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def order_version(self) -> int:
+        """Version of the order that the plan was made with; it keeps it."""
+        return self.timeline.order_version
 
     @property
     def first(self) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixtera.order.seats import Int64s, ranks
-from mixtera.order.timeline import Phase, Timeline
+from mixtera.order.seats import Int64s
+from mixtera.order.timeline import Timeline
 
 
 def first_positions(timeline: Timeline, seats: Int64s) -> list[int | None]:
@@ -21,15 +21,6 @@ def first_positions(timeline: Timeline, seats: Int64s) -> list[int | None]:
         base = np.array(phase.base, np.int64)
         last = np.full(len(seats), np.iinfo(np.int64).max) if end is None else phase.filled(np.array([end]))[0]
         active = np.array(phase.weights) > 0
-        mine = np.flatnonzero(active & (base < seats) & (seats <= last))
-        for component, position in zip(mine.tolist(), _positions(phase, mine, (seats - base)[mine]), strict=True):
-            found[component] = position
+        for component in np.flatnonzero(active & (base < seats) & (seats <= last)).tolist():
+            found[component] = phase.position(component, int(seats[component]) - 1) + 1
     return found
-
-
-def _positions(phase: Phase, components: Int64s, seats: Int64s) -> list[int]:
-    """The position after each component's seat number `seats` (from 1) of the phase."""
-    active = np.flatnonzero(np.array(phase.weights) > 0)
-    weights = np.array(phase.weights, np.float64)[active]
-    own = np.searchsorted(active, components)
-    return [phase.first + rank + 1 for rank in ranks(own, seats - 1, weights).tolist()]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtera.artifact.model import ORDER_VERSION, PlanData
+from mixtera.artifact.model import PlanData
 from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
 
 
@@ -24,7 +24,7 @@ def body_of(data: PlanData, digest: str, spec: tuple[str, ...], portable: bool =
     """
     return LockBody(
         made_by=version("mixtera"),
-        order_version=ORDER_VERSION,
+        order_version=data.order_version,
         plan=digest,
         name=data.name,
         positions=data.end,

@@ -2,7 +2,7 @@
 
 Each phase apportions anew, so the rounding of many short phases could add up. It does not: at the end of every phase
 the seats are the rounded *integral* of the shares since the last component ran out. A phase of given length and counts
-is one whose weights are these counts: at its end Webster's method has given exactly them.
+is one whose weights are these counts: at its end exactly they have been given.
 """
 
 from __future__ import annotations
@@ -23,16 +23,19 @@ PIECE_CELLS: Final = 1 << 18
 """Pieces × components of a ramp at most."""
 MOST_PIECES: Final = 1 << 14
 """Pieces of a ramp at most."""
+NEARLY_ONE: Final = 0.999
+"""Seats that the weights as asked may end away from what is owed: where that is a whole number, not at all."""
 _GAUSS: Final = (0.5 - math.sqrt(3) / 6, 0.5 + math.sqrt(3) / 6)
 """Where a piece is looked at: the mean of the shares there is their mean over the piece, exact for cubics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A phase and the position that ends it; None: it has no end."""
+    """A phase, the position that ends it (None: it has no end), and the seats of each component there (none: ())."""
 
     phase: Phase
     last: int | None
+    after: tuple[int, ...] = ()
 
 
 def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], end: int | None) -> Iterator[Planned]:
@@ -64,19 +67,24 @@ def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], e
                 return
             length = part.last - part.first
             exact += _exact(weights, length)
-            counts = rounded(exact - held, np.array(weights) > 0, length)
-            yield Planned(_phase(part, weights, held, counts), part.last)
-            held = held + counts
+            phase, held = _phase(part, weights, held, exact - held)
+            yield Planned(phase, part.last, tuple(held.tolist()))
         waiting = []
 
 
-def _phase(part: Stretch, weights: Sequence[float], held: Int64s, counts: Int64s) -> Phase:
-    """A phase that ends with these counts: with the weights as they were asked for where they give them."""
+def _phase(part: Stretch, weights: Sequence[float], held: Int64s, owed: Float64s) -> tuple[Phase, Int64s]:
+    """A phase that ends with what is owed, rounded, and the seats after it.
+
+    Where the weights as they were asked for end within one seat of what is owed, they are kept.
+    """
     phase = Phase(part.first, tuple(weights), tuple(held.tolist()))
     assert part.last is not None
-    if not part.ramp and (phase.filled(np.array([part.last]))[0] == held + counts).all():
-        return phase
-    return Phase(part.first, tuple(counts.astype(np.float64).tolist()), phase.base)
+    if not part.ramp:
+        after = phase.filled(np.array([part.last]))[0]
+        if np.abs(after - held - owed).max() < NEARLY_ONE:
+            return phase, after
+    counts = rounded(owed, np.array(weights) > 0, part.last - part.first)
+    return Phase(part.first, tuple(counts.astype(np.float64).tolist()), phase.base), held + counts
 
 
 def _pieces(parts: Sequence[Stretch], first: int, end: int | None, components: int) -> Iterator[Stretch]:

@@ -8,13 +8,15 @@ from typing import Final
 
 import numpy as np
 
-from mixtera.order import ahead, seats
+from mixtera.order import ahead
 from mixtera.order.seats import Int64s
 from mixtera.order.shares import Group, fixed
 from mixtera.order.timeline import Phase, Timeline
 
 NO_LIMIT: Final = -1
 """Places of a component that may be chosen for ever."""
+FAR: Final = 1 << 62
+"""A component that would run out at this position or later never does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,16 @@ def course(
     limits = np.array([NO_LIMIT if limit is None else limit for limit in places], np.int64)
     left, phases = [True] * len(places), list[Phase]()
     first, base = begin, (0,) * len(places)
-    while any(left):
+    while any(left) and not _is_over(mixture, limits, on_exhaust, base, left):
         runs_out: int | None = None
         for planned in ahead.run(mixture, first, base, left, limit):
-            phase, last = planned.phase, planned.last
-            end, runs_out = _end(phase, last, limits)
+            phase = planned.phase
+            end, runs_out, after = _end(planned, limits)
             if end is None:
                 return Course(Timeline((*phases, phase), None), None)
             if end > phase.first:
                 phases.append(phase)
-            first, base = end, _filled(phase, end)
+            first, base = end, after
             if runs_out is not None:
                 break
         if runs_out is None:
@@ -93,38 +95,46 @@ def course(
     return _course(phases, begin, first, base, None)
 
 
+def _is_over(
+    mixture: Group, limits: Int64s, on_exhaust: Sequence[str], base: Sequence[int], left: Sequence[bool]
+) -> bool:
+    """Whether everything is delivered, and nothing is to be said of who ended it: no need to let them go one by one."""
+    if not (np.array(base) == limits)[np.array(left)].all():
+        return False
+    policies = {policy for policy, here in zip(on_exhaust, left, strict=True) if here}
+    return policies == {"redistribute"} and all(group.on_exhaust == "redistribute" for group in mixture.groups())
+
+
 def _course(phases: Sequence[Phase], begin: int, end: int, base: tuple[int, ...], ended_by: int | None) -> Course:
     empty = Phase(begin, (1.0,) * len(base), base)
     return Course(Timeline(tuple(phases) or (empty,), end), ended_by)
 
 
-def _filled(phase: Phase, end: int) -> tuple[int, ...]:
-    return tuple(phase.filled(np.array([end]))[0].tolist())
+def _end(planned: ahead.Planned, limits: Int64s) -> tuple[int | None, int | None, tuple[int, ...]]:
+    """Where a phase ends, the component that runs out there, if one does, and the seats of each before it.
 
-
-def _end(phase: Phase, last: int | None, limits: Int64s) -> tuple[int | None, int | None]:
-    """Where a phase ends, and the component that runs out there, if one does.
-
-    Seats stand in the order of their keys, so the first one that cannot be filled is that of the smallest key among
-    the first seats that components have no place for.
+    That is at the first position whose component has no place for it.
 
     Args:
-        phase: The phase.
-        last: Position that ends it in any case; None for none.
+        planned: The phase, and what ends it in any case.
         limits: [K] places of each component, `NO_LIMIT` for no limit.
     """
+    phase = planned.phase
     weights = np.array(phase.weights, np.float64)
     limited = np.flatnonzero((weights > 0) & (limits != NO_LIMIT))
-    if not len(limited):
-        return last, None
-    room = limits[limited] - np.array(phase.base, np.int64)[limited]
-    if last is not None and (room >= last - phase.first).all():
-        return last, None
-    found = int(np.argmin((2 * room + 1) / weights[limited]))
-    active = np.flatnonzero(weights)
-    own = np.searchsorted(active, limited[[found]])
-    end = phase.first + int(seats.ranks(own, room[[found]], weights[active])[0])
-    return (end, int(limited[found])) if last is None or end < last else (last, None)
+    if planned.last is not None:
+        limited = limited[np.array(planned.after)[limited] > limits[limited]]
+    end, runs_out, after = planned.last, None, planned.after
+    while len(limited):  # run out before that: the first of them, as it seems, then those that do so before it
+        room = limits[limited] - np.array(phase.base, np.int64)[limited]
+        runs_out = int(limited[np.argmin((room + 0.5) / weights[limited])])
+        end = phase.position(runs_out, int(limits[runs_out]))
+        if end >= FAR:
+            return None, None, planned.after
+        filled = phase.filled(np.array([end]))[0]
+        after = tuple(filled.tolist())
+        limited = limited[filled[limited] > limits[limited]]
+    return end, runs_out, after
 
 
 def _ends_with_group(mixture: Group, component: int, left: Sequence[bool]) -> bool:

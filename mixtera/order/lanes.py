@@ -19,7 +19,9 @@ from mixtera.order.timeline import Timeline
 KEPT_BYTES: Final = 32 << 20
 """Bytes of chunks that are kept, about."""
 BLOCK_POSITIONS: Final = 1 << 20
-"""Positions of a round that are counted at a time: bounds the memory of long rounds."""
+"""Positions of a round, or granules × components, that are counted at a time: bounds the memory of long rounds."""
+CELLS_PER_POSITION: Final = 2
+"""Granules × components for each position up to which counting by granules takes less time than by positions."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,34 @@ class Lanes:
         """[L + 1, K]: the first place of each component in each lane of a round, and after the last lane."""
         start, stop = round_ * self.round_size, self._bounded((round_ + 1) * self.round_size)
         counts = np.zeros((self.lanes, self._components), np.int64)
-        for first in range(start, stop, BLOCK_POSITIONS):
-            last = min(first + BLOCK_POSITIONS, stop)
-            component = self.timeline.components(np.array([first]), np.array([last]))
-            lane = np.arange(first, last) // self.granule % self.lanes
-            cell = lane * self._components + component
-            counts += np.bincount(cell, minlength=counts.size).reshape(counts.shape)
+        few = self._components <= CELLS_PER_POSITION * self.granule
+        count, step = (self._by_granule, self._granules) if few else (self._by_position, BLOCK_POSITIONS)
+        for first in range(start, stop, step):
+            counts += count(first, min(first + step, stop))
         base = np.zeros((self.lanes + 1, self._components), np.int64)
         np.cumsum(counts, axis=0, out=base[1:])
         return base + self.timeline.filled(np.array([start]))
+
+    def _by_position(self, first: int, last: int) -> Int64s:
+        """[L, K] seats of each component in each lane, of some positions: each is looked at."""
+        component = self.timeline.components(np.array([first]), np.array([last]))
+        lane = np.arange(first, last) // self.granule % self.lanes
+        cells = self.lanes * self._components
+        return np.bincount(lane * self._components + component, minlength=cells).reshape(self.lanes, -1)
+
+    def _by_granule(self, first: int, last: int) -> Int64s:
+        """The same, where there are few components: what each has had where granules meet; `first` is such a place."""
+        edges = np.minimum(np.arange(first, last + self.granule, self.granule), last)
+        given = np.diff(self.timeline.filled(edges), axis=0)
+        counts = np.zeros((self.lanes, self._components), np.int64)
+        for lane in range(min(self.lanes, len(given))):
+            counts[(first // self.granule + lane) % self.lanes] = given[lane :: self.lanes].sum(axis=0)
+        return counts
+
+    @property
+    def _granules(self) -> int:
+        """Positions that are counted granule by granule at a time."""
+        return max(1, BLOCK_POSITIONS // self._components) * self.granule
 
     def _chunk(self, round_: int, lane: int) -> Chunk:
         """Chunk (round, lane); shorter or empty at the end."""

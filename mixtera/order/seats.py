@@ -1,186 +1,228 @@
-"""Seats: which component stands at which position, exactly, at any position (Webster / Sainte-Laguë apportionment).
+"""Seats: which component stands at which position, exactly, at any position (order version 2).
 
-Seat i of component c (i = 0, 1, …) has the key ((2i + 1) / w_c, c); position t holds the t-th seat in the order of the
-keys. So the seats of c among the first t positions are the Webster apportionment of t seats by the weights w
-(Balinski & Young, "Fair Representation", 1982): monotone in t, and within a few seats of the exact share at every t.
+The two lightest components of a mixture are put together, then again the two lightest of what there is, until one is
+left (Huffman, 1952). So the mixture is *split* in two, and each side again, down to the components. Of the first n
+seats of a split the lighter side, whose part of the weight is p, has ⌊n·p + ½⌋, the heavier one the others. The seats
+of a component among the first t positions follow from t by a few such roundings; they never shrink, and no state is
+kept.
 
-Only integers and correctly rounded double divisions are used, so the result is the same on every machine.
+Why every prefix is within 2 samples of the exact share, for any weights and any number of components: a split adds at
+most ½ to what its side inherits, and a side inherits its part of the error above. Let a node of weight x lie beside
+one of weight y, and both together beside one of weight z. When x and y were put together, nothing was lighter, so z is
+at least as heavy as either; the node has x / (x + y + z) ≤ ½ of what is two splits above. Hence the error is at most
+½ · (1 + 1) · (1 + ½ + ¼ + …) = 2. (Looked at more closely, ½ of the sum of the inverse Fibonacci numbers: 1.68.)
+
+Only integers are used, and nothing is rounded before the end: weights are the doubles that they are, as whole numbers
+of a common power of two, and p is ⌈p · 2⁶⁴⌉ / 2⁶⁴, too large by less than 2⁻⁶⁴. For whole weights of the sum N the rule
+is kept exactly as long as n · N < 2⁶³; and at t = N, below 2⁶³, each component has had exactly its weight: n · p is a
+whole number there, and n / 2⁶⁴ too small to change that. So a natural mixture delivers every sample once, and a phase
+whose weights are counts ends on these counts.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
 Float64s = npt.NDArray[np.float64]
 
 BLOCK_CELLS: Final = 1 << 20
-"""Totals × components that are worked on at a time: bounds the memory of `seats`."""
+"""Totals × components that are worked on at a time: bounds the memory of `Splits.seats`."""
+WITHIN: Final = 2
+"""Samples that a component may be away from its exact share, at any prefix."""
+_WHOLE: Final = 64
+"""A part of 1 is 2 to this."""
+_WORD: Final = np.uint64(32)
+_LOW: Final = np.uint64((1 << 32) - 1)
+_SMALL: Final = np.uint64(1 << 32)
+_HALF: Final = np.uint64(1 << 63)
+_HALF_WORD: Final = np.uint64(1 << 31)
 
 
-def seats(totals: Int64s, weights: Float64s) -> Int64s:
-    """Seats of each component among the first t positions, for many t.
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """How a mixture is split down to its components.
+
+    Attributes:
+        sides: [S, 2] int64, the lighter and the heavier side of each split: the number of a split, or ~c for component
+            c. The last split is the whole mixture.
+        parts: [S] uint64, the lighter side's part of the weight, in 2⁻⁶⁴.
+        size: Components, those without weight too.
+        only: The component, where there is no split.
+    """
+
+    sides: Int64s
+    parts: UInt64s
+    size: int
+    only: int
+
+    @classmethod
+    def of(cls, weights: Float64s) -> Splits:
+        """The splits of some weights.
+
+        Args:
+            weights: [K] float64, any scale; not negative, at least one positive; those of weight 0 get no seats.
+        """
+        active = np.flatnonzero(weights > 0)
+        sides, parts = _put_together(_whole(weights[active]), (~active).tolist())
+        return cls(np.array(sides, np.int64).reshape(-1, 2), np.array(parts, np.uint64), len(weights), int(active[0]))
+
+    @property
+    def root(self) -> int:
+        """The whole mixture, as `sides` has it."""
+        return len(self.parts) - 1 if len(self.parts) else ~self.only
+
+    def seats(self, totals: Int64s) -> Int64s:
+        """Seats of each component among the first t positions, for many t.
+
+        Args:
+            totals: [G] int64, values of t, not negative.
+
+        Returns:
+            [G, K] int64; each row sums to its t.
+        """
+        rows = max(1, BLOCK_CELLS // self.size)
+        blocks = [self._seats(totals[first : first + rows]) for first in range(0, len(totals), rows)]
+        return np.concatenate([np.empty((0, self.size), np.int64), *blocks])
+
+    def _seats(self, totals: Int64s) -> Int64s:
+        result = np.zeros((self.size, len(totals)), np.uint64)
+        held = np.empty((len(self.parts), len(totals)), np.uint64)
+        (held if self.root >= 0 else result)[max(self.root, ~self.root)] = totals
+        for level in self._levels:
+            given = held[level]
+            lighter = _given(given, self.parts[level, None])
+            for sides, seats in zip(self.sides[level].T, (lighter, given - lighter), strict=True):
+                inner = sides >= 0
+                held[sides[inner]], result[~sides[~inner]] = seats[inner], seats[~inner]
+        return result.T.astype(np.int64)
+
+    def components(self, starts: Int64s, stops: Int64s) -> Int64s:
+        """Component of each position of ranges [start, stop), concatenated."""
+        positions = ranges(starts, stops)
+        return components([self], np.zeros(len(positions), np.int64), positions)
+
+    @cached_property
+    def _levels(self) -> Sequence[Int64s]:
+        """The splits, those nearer to the whole first."""
+        found = list[Int64s]()
+        level = np.array([self.root])
+        while len(level := level[level >= 0]):
+            found.append(level)
+            level = self.sides[level].ravel()
+        return found
+
+    def position(self, component: int, seat: int) -> int:
+        """The position of a component's seat with this number, from 0: the inverse of `components`."""
+        node = ~component
+        while node != self.root:
+            split = int(self._above[node])
+            part, half = int(self.parts[split]), (2 * seat + 1) << (_WHOLE - 1)
+            lighter = self.sides[split, 0] == node
+            seat = -(-half // part) - 1 if lighter else half // ((1 << _WHOLE) - part)
+            node = split
+        return seat
+
+    @cached_property
+    def _above(self) -> Int64s:
+        """[S + K] the split that each split, and (counted from the end) each component, is a side of."""
+        above = np.full(len(self.parts) + self.size, -1)
+        above[self.sides] = np.arange(len(self.parts))[:, None]
+        return above
+
+
+def components(splits: Sequence[Splits], which: Int64s, positions: Int64s) -> Int64s:
+    """Component of each of some positions: the way down to it from the whole.
 
     Args:
-        totals: [G] int64, values of t, not negative.
-        weights: [K] float64, all positive, any scale; or [G, K], not negative, for each t its own.
+        splits: The splits of some phases.
+        which: [n] int64, the phase of each position, an index into `splits`.
+        positions: [n] int64, each counted from the beginning of its phase.
 
     Returns:
-        [G, K] int64; each row sums to its t and is the first t elements of the order of the keys.
+        [n] int64.
     """
-    rows = max(1, BLOCK_CELLS // weights.shape[-1])
-    with np.errstate(divide="ignore"):  # the key of a component of weight 0 is infinite
-        if len(totals) <= rows:
-            return _apportion(totals, weights)
-        blocks = [slice(first, first + rows) for first in range(0, len(totals), rows)]
-        joined: Int64s = np.concatenate([_apportion(totals[block], _of(weights, block)) for block in blocks])
-        return joined
+    sides, parts, roots = _joined(splits)
+    result = np.empty(len(positions), np.int64)
+    node, seat, at = roots[which], positions.astype(np.uint64), np.arange(len(positions))
+    while len(at):
+        arrived = node < 0
+        if arrived.any():
+            result[at[arrived]] = ~node[arrived]
+            inside = np.flatnonzero(~arrived)
+            node, seat, at = node[inside], seat[inside], at[inside]
+        part = parts[node]
+        before = _given(seat, part)
+        lighter = seat * part + _HALF + part < part  # modulo 2⁶⁴: whether the next seat is rounded up
+        node = sides[2 * node + 1 - lighter]
+        seat = np.where(lighter, before, seat - before)
+    return result
 
 
-def _of(weights: Float64s, rows: slice | Int64s) -> Float64s:
-    """The weights of some rows, where rows have their own."""
-    return weights if weights.ndim == 1 else weights[rows]
+def _joined(splits: Sequence[Splits]) -> tuple[Int64s, UInt64s, Int64s]:
+    """Sides (flat) and parts of all, renumbered, and the whole of each."""
+    first = np.cumsum([0, *(len(one.parts) for one in splits)]).tolist()
+    sides = [np.where(one.sides >= 0, one.sides + at, one.sides) for one, at in zip(splits, first, strict=False)]
+    roots = [one.root + (at if one.root >= 0 else 0) for one, at in zip(splits, first, strict=False)]
+    return np.concatenate(sides).ravel(), np.concatenate([one.parts for one in splits]), np.array(roots)
 
 
-def _apportion(totals: Int64s, weights: Float64s) -> Int64s:
-    shares = weights / weights.sum(axis=-1, keepdims=True)
-    filled: Int64s = np.floor(totals[:, None] * shares + 0.5).astype(np.int64)
-    _give_missing(filled, totals, weights)
-    _take_surplus(filled, totals, weights)
-    _exchange(filled, weights)
-    return filled
+def ranges(starts: Int64s, stops: Int64s) -> Int64s:
+    """The positions of ranges [start, stop), concatenated."""
+    lengths = stops - starts
+    before = np.cumsum(lengths) - lengths
+    result: Int64s = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+    return result
 
 
-def _give_missing(filled: Int64s, totals: Int64s, weights: Float64s) -> None:
-    """Give each row that has too few seats one more at its smallest free keys, until none has."""
-    while True:
-        missing = totals - filled.sum(axis=1)
-        short = np.flatnonzero(missing > 0)
-        if not len(short):
-            return
-        keys = (2 * filled[short] + 1) / _of(weights, short)
-        _change(filled, short, np.argsort(keys, axis=1, kind="stable"), missing[short], 1)
+def _given(seats: UInt64s, part: UInt64s) -> UInt64s:
+    """⌊seats · part / 2⁶⁴ + ½⌋, exactly, of seats below 2⁶³ and parts up to 2⁶³."""
+    high, low = part >> _WORD, part & _LOW
+    if not seats.size or seats.max() < _SMALL:
+        small: UInt64s = (seats * high + (seats * low >> _WORD) + _HALF_WORD) >> _WORD
+        return small
+    above, below = seats >> _WORD, seats & _LOW
+    middle = below * high + (below * low >> _WORD) + above * low + _HALF_WORD
+    result: UInt64s = above * high + (middle >> _WORD)
+    return result
 
 
-def _take_surplus(filled: Int64s, totals: Int64s, weights: Float64s) -> None:
-    """Take one seat at the largest taken keys from each row that has too many, until none has."""
-    while True:
-        surplus = filled.sum(axis=1) - totals
-        long = np.flatnonzero(surplus > 0)
-        if not len(long):
-            return
-        taken = filled[long]
-        keys = np.where(taken > 0, (2 * taken - 1) / _of(weights, long), -1.0)
-        ranked = np.argsort(keys, axis=1, kind="stable")[:, ::-1]
-        held = (taken > 0).sum(axis=1)
-        _change(filled, long, ranked, np.minimum(surplus[long], held), -1)
+def _put_together(weights: Sequence[int], names: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The sides of all splits, one after the other, and their parts: two queues, since sums never get lighter."""
+    order = sorted(range(len(weights)), key=weights.__getitem__)
+    singles, single_names = [weights[n] for n in order], [names[n] for n in order]
+    sums: list[int] = []
+    lights: list[int] = []
+    sides: list[int] = []
+    single = pair = 0
+    for number in range(len(weights) - 1):
+        both = light = 0
+        for _ in range(2):
+            # Of equal weights, what was made first: a component before a sum.
+            if single < len(weights) and (pair == number or singles[single] <= sums[pair]):
+                weight = singles[single]
+                sides.append(single_names[single])
+                single += 1
+            else:
+                weight = sums[pair]
+                sides.append(pair)
+                pair += 1
+            light, both = light or weight, both + weight
+        sums.append(both)
+        lights.append(light)
+    return sides, [-((-light << _WHOLE) // both) for light, both in zip(lights, sums, strict=True)]
 
 
-def _change(filled: Int64s, rows: Int64s, ranked: Int64s, amounts: Int64s, step: int) -> None:
-    """Add `step` to the first `amounts` components of `ranked` in each of the rows."""
-    chosen = np.arange(ranked.shape[1]) < amounts[:, None]
-    row, column = np.nonzero(chosen)
-    filled[rows[row], ranked[row, column]] += step
-
-
-def _exchange(filled: Int64s, weights: Float64s) -> None:
-    """Move seats until the largest taken key stands before the smallest free one in every row: this makes it exact."""
-    active = np.arange(len(filled))
-    last = weights.shape[-1] - 1
-    while len(active):
-        now, own = filled[active], _of(weights, active)
-        taken = np.where(now > 0, (2 * now - 1) / own, -np.inf)
-        free = (2 * now + 1) / own
-        giver = last - np.argmax(taken[:, ::-1], axis=1)  # of equal keys, the component that comes last
-        taker = np.argmin(free, axis=1)  # of equal keys, the component that comes first
-        rows = np.arange(len(active))
-        largest, smallest = taken[rows, giver], free[rows, taker]
-        wrong = (largest > smallest) | ((largest == smallest) & (giver > taker))
-        active, giver, taker = active[wrong], giver[wrong], taker[wrong]
-        filled[active, giver] -= 1
-        filled[active, taker] += 1
-
-
-def components(starts: Int64s, stops: Int64s, weights: Float64s) -> Int64s:
-    """Component of each position of some ranges.
-
-    The keys of a later range are never smaller than those of an earlier one, so one stable sort serves all ranges.
-
-    Args:
-        starts: [R] int64, first position of each range; ranges ascend and do not overlap.
-        stops: [R] int64, position after each range.
-        weights: [K] float64, all positive.
-
-    Returns:
-        [sum of lengths] int64, in ascending order of the positions.
-    """
-    low, high = seats(starts, weights).T, seats(stops, weights).T
-    counts = (high - low).ravel()
-    component = np.repeat(np.arange(len(weights)), (high - low).sum(axis=1))
-    before = np.cumsum(counts) - counts
-    seat = np.repeat(low.ravel() - before, counts) + np.arange(len(component))
-    keys = (2 * seat + 1) / weights[component]
-    return component[np.argsort(keys, kind="stable")]
-
-
-def components_of_phases(starts: Int64s, stops: Int64s, weights: Float64s, phase: Int64s) -> Int64s:
-    """Like `components`, for ranges whose weights differ.
-
-    Args:
-        starts: [R] int64, first position of each range, counted from the beginning of its phase.
-        stops: [R] int64, position after each range, likewise.
-        weights: [R, K] float64, not negative, those of its phase.
-        phase: [R] int64, ascending: ranges of one phase ascend and do not overlap.
-
-    Returns:
-        [sum of lengths] int64, in ascending order of the phases and positions.
-    """
-    low, high = seats(starts, weights).T, seats(stops, weights).T
-    last = np.append(np.flatnonzero(np.diff(phase)), len(phase) - 1) + 1
-    cells = np.arange(low.size).reshape(low.shape)
-    cell = np.concatenate([cells[:, a:b].ravel() for a, b in pairwise([0, *last.tolist()])])  # by phase, then component
-    counts = (high - low).ravel()[cell]
-    component = np.repeat(cell // len(starts), counts)
-    before = np.cumsum(counts) - counts
-    seat = np.repeat(low.ravel()[cell] - before, counts) + np.arange(len(component))
-    keys = (2 * seat + 1) / np.repeat(weights.T.ravel()[cell], counts)
-    bounds = [0, *np.cumsum(stops - starts)[last - 1].tolist()]
-    return np.concatenate([component[a:b][np.argsort(keys[a:b], kind="stable")] for a, b in pairwise(bounds)])
-
-
-def ranks(own: Int64s, seat: Int64s, weights: Float64s) -> Int64s:
-    """The position of some seats: how many seats of all components stand before each.
-
-    Args:
-        own: [n] int64, the component of each seat.
-        seat: [n] int64, the number of each seat in its component, from 0.
-        weights: [K] float64, all positive.
-
-    Returns:
-        [n] int64; the inverse of `components`.
-    """
-    rows = max(1, BLOCK_CELLS // len(weights))
-    blocks = [_ranks(own[i : i + rows], seat[i : i + rows], weights) for i in range(0, len(own), rows)]
-    return np.concatenate([np.empty(0, np.int64), *blocks])
-
-
-def _ranks(own: Int64s, seat: Int64s, weights: Float64s) -> Int64s:
-    key = ((2 * seat + 1) / weights[own])[:, None]
-    earlier_wins = np.arange(len(weights)) < own[:, None]
-    count = np.maximum(np.floor((key * weights + 1) / 2), 0).astype(np.int64)
-
-    def stands(index: Int64s) -> npt.NDArray[np.bool_]:
-        other = (2 * index + 1) / weights
-        before: npt.NDArray[np.bool_] = (other < key) | ((other == key) & earlier_wins)
-        return before
-
-    while (more := stands(count)).any():
-        count += more
-    while (less := (count > 0) & ~stands(count - 1)).any():
-        count -= less
-    total: Int64s = count.sum(axis=1)
-    return total
+def _whole(weights: Float64s) -> list[int]:
+    """Positive doubles times a common power of two: whole numbers, nothing rounded."""
+    mantissa, exponent = np.frexp(weights)
+    digits = np.ldexp(mantissa, 53).astype(np.int64)
+    shifts = exponent - exponent.min()
+    return [digit << shift for digit, shift in zip(digits.tolist(), shifts.tolist(), strict=True)]

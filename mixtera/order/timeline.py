@@ -8,15 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from mixtera.order import seats
-from mixtera.order.seats import Float64s, Int64s
+from mixtera.order.seats import Int64s, Splits
+from mixtera.order.webster import Webster
 
-CELLS_ALONE: Final = 4096
-"""Ranges × components of a phase that are worked on by themselves; fewer, together with those of other phases."""
+ORDER_VERSION: Final = 2
+"""The order of new plans. Version 1, which has other seats, can be read."""
+
+
+class Seats(Protocol):
+    """Which component stands at which position, counted from 0, under weights that do not change."""
+
+    def seats(self, totals: Int64s) -> Int64s:
+        """[G, K] seats of each component among the first t positions, for each of `totals` [G]."""
+
+    def components(self, starts: Int64s, stops: Int64s) -> Int64s:
+        """Component of each position of ascending, disjoint ranges [start, stop), concatenated."""
+
+    def position(self, component: int, seat: int) -> int:
+        """The position of a component's seat with this number, from 0."""
 
 
 @dataclass(frozen=True)
@@ -27,29 +41,31 @@ class Phase:
         first: First position of the phase.
         weights: One weight per component, any scale, zero for those that have no seat in it.
         base: Seats of each component before the phase.
+        order_version: Version of the order: what the seats are.
     """
 
     first: int
     weights: tuple[float, ...]
     base: tuple[int, ...]
+    order_version: int = ORDER_VERSION
 
     @cached_property
-    def _active(self) -> tuple[Int64s, Float64s]:
+    def seats(self) -> Seats:
+        """The seats, counted from the phase's first position, without those before it."""
         weights = np.array(self.weights, np.float64)
-        active = np.flatnonzero(weights > 0)
-        return active, weights[active]
+        return Webster(weights) if self.order_version == 1 else Splits.of(weights)
 
     def filled(self, totals: Int64s) -> Int64s:
         """[G, K] seats of each component before the positions `totals` [G], which lie in this phase or end it."""
-        active, weights = self._active
-        result = np.tile(np.array(self.base, np.int64), (len(totals), 1))
-        result[:, active] += seats.seats(totals - self.first, weights)
-        return result
+        return self.seats.seats(totals - self.first) + np.array(self.base, np.int64)
 
     def components(self, starts: Int64s, stops: Int64s) -> Int64s:
         """Component of each position of ascending ranges that lie in this phase."""
-        active, weights = self._active
-        return active[seats.components(starts - self.first, stops - self.first, weights)]
+        return self.seats.components(starts - self.first, stops - self.first)
+
+    def position(self, component: int, seat: int) -> int:
+        """Where the phase, if it went on, would have a component's seat with this number, those before it counted."""
+        return self.first + self.seats.position(component, seat - self.base[component])
 
 
 @dataclass(frozen=True)
@@ -63,13 +79,10 @@ class Timeline:
     def _firsts(self) -> Int64s:
         return np.array([phase.first for phase in self.phases], np.int64)
 
-    @cached_property
-    def _weights(self) -> Float64s:
-        return np.array([phase.weights for phase in self.phases], np.float64)
-
-    @cached_property
-    def _bases(self) -> Int64s:
-        return np.array([phase.base for phase in self.phases], np.int64)
+    @property
+    def order_version(self) -> int:
+        """Version of the order, which is that of all phases."""
+        return self.phases[0].order_version if self.phases else ORDER_VERSION
 
     def _phase_of(self, positions: Int64s) -> Int64s:
         found: Int64s = np.searchsorted(self._firsts, positions, side="right") - 1
@@ -86,9 +99,13 @@ class Timeline:
         """
         totals = totals if self.total is None else np.minimum(totals, self.total)
         phase_of = self._phase_of(totals)
-        if len(totals) and phase_of.min() == phase_of.max():
-            return self.phases[int(phase_of[0])].filled(totals)
-        return self._bases[phase_of] + seats.seats(totals - self._firsts[phase_of], self._weights[phase_of])
+        result = np.empty((len(totals), len(self.phases[0].weights)), np.int64)
+        order = np.argsort(phase_of, kind="stable")
+        cuts = np.flatnonzero(np.diff(phase_of[order])) + 1
+        for rows in np.split(order, cuts):
+            if len(rows):
+                result[rows] = self.phases[int(phase_of[rows[0]])].filled(totals[rows])
+        return result
 
     def components(self, starts: Int64s, stops: Int64s) -> Int64s:
         """Component of each position of ascending, disjoint ranges [start, stop) before the end, concatenated."""
@@ -100,9 +117,12 @@ class Timeline:
         cuts = cuts[cuts < stops[inside]]
         starts, stops = np.sort(np.concatenate([starts, cuts])), np.sort(np.concatenate([stops, cuts]))
         phase_of = self._phase_of(starts)
-        if len(starts) * len(self.phases[first].weights) >= CELLS_ALONE * (last - first + 1):
-            bounds = np.searchsorted(phase_of, np.arange(first, last + 2))
-            parts = [(first + n, slice(a, b)) for n, (a, b) in enumerate(pairwise(bounds.tolist())) if a < b]
-            return np.concatenate([self.phases[n].components(starts[part], stops[part]) for n, part in parts])
-        before = self._firsts[phase_of]
-        return seats.components_of_phases(starts - before, stops - before, self._weights[phase_of], phase_of)
+        held = [phase.seats for phase in self.phases[first : last + 1]]
+        splits = [one for one in held if isinstance(one, Splits)]
+        if len(splits) == len(held):
+            before = self._firsts[phase_of]
+            which = np.repeat(phase_of - first, stops - starts)
+            return seats.components(splits, which, seats.ranges(starts - before, stops - before))
+        bounds = np.searchsorted(phase_of, np.arange(first, last + 2))
+        parts = [(first + n, slice(a, b)) for n, (a, b) in enumerate(pairwise(bounds.tolist())) if a < b]
+        return np.concatenate([self.phases[n].components(starts[part], stops[part]) for n, part in parts])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.artifact.model import ORDER_VERSION, Beginning, PlanData
+from mixtera.artifact.model import Beginning, PlanData
 from mixtera.errors import PlanError, StateError
 
 STATE_VERSION: Final = 1
@@ -20,18 +20,20 @@ class PlanIdentity:
         name: The plan's name.
         digest: Its digest.
         end: The position that ends it; None: it has no end.
+        order_version: Version of its order.
         begins: Where it takes over from another plan, if it does.
     """
 
     name: str
     digest: str
     end: int | None
+    order_version: int
     begins: Beginning | None = None
 
     @classmethod
     def of(cls, data: PlanData, digest: str) -> PlanIdentity:
         """What states of a plan are checked against."""
-        return cls(data.name, digest, data.end, data.begins)
+        return cls(data.name, digest, data.end, data.order_version, data.begins)
 
     @property
     def first(self) -> int:
@@ -60,7 +62,7 @@ class PlanIdentity:
             "position": position,
             "plan": self.digest,
             "name": self.name,
-            "order": ORDER_VERSION,
+            "order": self.order_version,
         }
 
     def position_of(self, state: Mapping[str, object]) -> int:
@@ -80,7 +82,7 @@ class PlanIdentity:
     def _is_handed_over(self, state: Mapping[str, object], position: object) -> bool:
         """Whether it is the state of the plan that this one continues, at the place where it does."""
         begins = self.begins
-        if begins is None or _field(state, "plan") != begins.plan or _field(state, "order") != ORDER_VERSION:
+        if begins is None or _field(state, "plan") != begins.plan:  # its digest covers its order version
             return False
         if position != begins.position:
             raise StateError(
@@ -91,7 +93,7 @@ class PlanIdentity:
 
     def _check_plan(self, state: Mapping[str, object]) -> None:
         given = {
-            "order version": (_field(state, "order"), ORDER_VERSION),
+            "order version": (_field(state, "order"), self.order_version),
             "plan digest": (_field(state, "plan"), self.digest),
         }
         changed = [f"{what}: {old} in the state, {new} here" for what, (old, new) in given.items() if old != new]

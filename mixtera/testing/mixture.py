@@ -141,10 +141,6 @@ def _unimax(sizes: Sequence[int], max_epochs: float, budget: float) -> list[floa
 def assert_follows(plan: Plan, mixture: Mixture, sizes: Sizes, stop: int) -> float:
     """Law 3: every prefix since a component left is within SHARE_BOUND samples of the integral of the shares.
 
-    Webster's method itself may be half a sample off, and half a sample more for every component, times the share: so a
-    large component beside many small ones of one weight, whose seats all come at the same time. Where that, with one
-    sample for the rounding of phases, is more than SHARE_BOUND, it is the bound.
-
     Args:
         plan: The plan of the mixture.
         mixture: The mixture, as the spec says it.
@@ -177,10 +173,9 @@ def assert_follows(plan: Plan, mixture: Mixture, sizes: Sizes, stop: int) -> flo
         counts[component] += 1
         exact += held
         away = np.abs(counts - exact)
-        most = np.maximum(SHARE_BOUND, 1.5 + held * np.count_nonzero(held) / 2)
         worst = max(worst, float(away.max()))
-        at = int((away - most).argmax())
-        assert away[at] <= most[at], f"{names[at]} is {away[at]:.2f} samples off its share at {position}"
+        at = int(away.argmax())
+        assert away[at] <= SHARE_BOUND, f"{names[at]} is {away[at]:.2f} samples off its share at {position}"
     return worst
 
 

@@ -10,7 +10,11 @@ import numpy as np
 from mixtera.plan import Plan
 
 SHARE_BOUND = 4
-"""Samples that a component may be away from its exact share, at any prefix of a phase, up to 40 components."""
+"""Samples that a component may be away from its exact share, at any prefix, however many components there are.
+
+Weights that do not change keep within `mixtera.order.seats.WITHIN`; a phase adds the rounding where it began, and a
+ramp that it is a staircase. Plans of order version 1 keep to it where few components have about the same weight.
+"""
 
 
 def assert_shares_hold(plan: Plan, start: int, stop: int) -> None:

@@ -14,10 +14,10 @@ from mixtera.artifact.model import (
     PlanData,
     PlanSource,
 )
-from mixtera.order.timeline import Phase, Timeline
+from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 
-def tiny() -> PlanData:
+def tiny(order_version: int = ORDER_VERSION) -> PlanData:
     """Two sources, three files, two components, seven selected samples."""
     files = {
         "source": [0, 0, 1],
@@ -49,7 +49,7 @@ def tiny() -> PlanData:
             PlanComponent("code/ü", 2.0, 3, None, "repeat"),
         ),
         order=OrderParameters(17, "global", 256, 4, 32),
-        timeline=Timeline((Phase(0, (0.1, 2.0), (0, 0)),), 84),
+        timeline=Timeline((Phase(0, (0.1, 2.0), (0, 0), order_version),), 84),
         files=pa.table(files, schema=FILES),
         segments=pa.table(segments, schema=SEGMENTS),
         entries=pa.table({"segment": [0, 1, 2, 3], "count": [2, 2, 2, 1]}, schema=ENTRIES),

@@ -28,7 +28,7 @@ def test_two_specs(run: Run) -> None:
     assert (code, err) == (0, "")
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == "spec mixed.yaml → spec other.yaml"
-    assert "english 50 → 30 50.00 % → 37.50 % 180 153 → 92" in lines
+    assert "english 50 → 30 50.00 % → 37.50 % 180 152 → 91" in lines
     assert "- recent 20 20.00 % 100 61" in lines
     assert "+ late 20 25.00 % 80 61" in lines
     assert "recent 0 0 20 0 80" in lines

@@ -56,7 +56,7 @@ def test_text_has_what_matters() -> None:
         report(with_facts(named(SHARED, NAMES), filter="year > 1", dropped=260, rows=10_000), DIGEST, 5, OVERLAP)
     )
     for words in (
-        f"Plan synthetic: 405 positions over 9,740 samples\n  {DIGEST}",
+        f"Plan synthetic: 404 positions over 9,740 samples\n  {DIGEST}",
         "filter: year > 1",
         "kept by the filter",
         "9,740",
@@ -93,7 +93,7 @@ def test_json_values_are_those_of_the_text(tmp_path: object) -> None:
     values = json.loads(json.dumps(found.to_json()))
     assert values == found.to_json()
     assert values["mixtera_explanation"] == EXPLANATION_VERSION
-    summary = {"name": "synthetic", "digest": plan.digest, "positions": 405, "samples": 9740, "lock": None}
+    summary = {"name": "synthetic", "digest": plan.digest, "positions": 404, "samples": 9740, "lock": None}
     summary |= {"first": 0, "continues": None}
     assert values["plan"] == summary
     assert values["reading"]["many"]["readers"] == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mixtera
+from mixtera.artifact.digest import digest
+from mixtera.order.timeline import Phase, Timeline
 from mixtera.testing.order import (
     assert_any_topology,
     assert_delivered_as_planned,
@@ -18,6 +21,7 @@ from mixtera.testing.order import (
     assert_shares_hold,
 )
 from tests.laws.conftest import MIXTURES, build, record
+from tests.synthetic import plan_data
 
 TEXTS = 10 * 271 + 900
 
@@ -65,6 +69,21 @@ def test_law_3_shares_hold_over_every_prefix(plan: mixtera.Plan) -> None:
     ends = [phase.first for phase in phases[1:]] + [len(plan)]
     for phase, end in zip(phases, ends, strict=True):
         assert_shares_hold(plan, phase.first, end)
+
+
+def crowded(order_version: int) -> mixtera.Plan:
+    """A large component beside forty small ones of one weight."""
+    weights = (100.0, *[1.0] * 40)
+    data = plan_data([np.arange(4100) % 41], weights, epochs=[None] * 41, on_exhaust="repeat")
+    phase = Phase(0, weights, (0,) * 41, order_version)
+    data = replace(data, timeline=Timeline((phase,), 20_000))
+    return mixtera.Plan(data, Path("nowhere"), digest(data))
+
+
+def test_law_3_shares_hold_for_a_large_component_beside_many_small_ones() -> None:
+    assert_shares_hold(crowded(2), 0, 20_000)
+    with pytest.raises(AssertionError, match="samples off its share"):
+        assert_shares_hold(crowded(1), 0, 20_000)
 
 
 def test_law_4_state_does_not_grow_and_a_far_position_is_reached_at_once(weighted: mixtera.Plan) -> None:

@@ -255,3 +255,49 @@ def test_many_ranges_over_some_phases_are_parts_of_the_whole(size: int) -> None:
     starts = np.arange(5, 2090, 11)
     found = timeline.components(starts, starts + 4)
     assert found.tolist() == np.concatenate([whole[a : a + 4] for a in starts.tolist()]).tolist()
+
+
+def changing(size: int, ramp: Ramp, kind: str) -> Group:
+    """Ramps and sudden changes between weights that many components make hard."""
+    draws = np.random.default_rng(size)
+    near = draws.uniform(0.5, 1.5, size).tolist()
+    before, after = {
+        "one after the other": ([1.0] + [0.0] * (size - 1), [0.0] + [1.0] * (size - 1)),
+        "a large one that becomes small": ([5.0 * size] + [1.0] * (size - 1), near),
+        "random": (draws.lognormal(0, 2, size).tolist(), draws.lognormal(0, 2, size).tolist()),
+        "a large one that stays": ([5.0 * size, *near[1:]], [5.0 * size, *draws.uniform(0.5, 1.5, size - 1).tolist()]),
+    }[kind]
+    one, other = tuple(before), tuple(after)
+    points = [Point(0, one), Point(100, other, ramp, 2100), Point(2200, one), Point(2300, other)]
+    points += [Point(2310, one, ramp, 2320), Point(2330, other)]
+    return Group(tuple(range(size)), (*points, *(Point(at, one if at % 20 else other) for at in range(2400, 2900, 10))))
+
+
+@pytest.mark.parametrize(
+    "kind", ["one after the other", "a large one that becomes small", "random", "a large one that stays"]
+)
+@pytest.mark.parametrize(("size", "ramp"), [(2, "cosine"), (41, "linear"), (64, "cosine"), (200, "linear")])
+def test_many_components_follow_changes_and_ramps(size: int, ramp: Ramp, kind: str) -> None:
+    mixture, end = changing(size, ramp, kind), 3000
+    chosen = sequence(course(mixture, [None] * size, ["repeat"] * size, end))
+    asked = np.array([shares(mixture, position + 0.5, [True] * size) for position in range(end)])
+    exact = np.cumsum(asked / asked.sum(axis=1, keepdims=True), axis=0)
+    counts = np.cumsum(np.eye(size)[chosen], axis=0)
+    assert np.abs(counts - exact).max() <= BOUND
+
+
+def test_a_longer_budget_begins_like_a_shorter_one() -> None:
+    mixture = fixed([70.0, 20.0, 9.0, 1.0])
+    short, long = (course(mixture, [None] * 4, ["repeat"] * 4, budget) for budget in (1000, 1777))
+    assert sequence(long)[:1000].tolist() == sequence(short).tolist()
+
+
+def test_what_would_run_out_when_nobody_lives_any_more_never_does() -> None:
+    found = course(fixed([1.0, 1e-300]), [None, 1], ["repeat", "stop"])
+    assert (found.timeline.total, found.ended_by) == (None, None)
+
+
+def test_a_thousand_that_run_out_together_are_done_at_once() -> None:
+    sizes = np.random.default_rng(4).integers(1, 10**6, 1000).tolist()
+    found = course(fixed(list(map(float, sizes))), sizes, ["redistribute"] * 1000)
+    assert (found.timeline.total, len(found.timeline.phases), found.ended_by) == (sum(sizes), 1, None)

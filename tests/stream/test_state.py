@@ -5,8 +5,10 @@ import json
 
 import pytest
 
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.digest import digest
+from mixtera.artifact.model import Beginning, PlanData
 from mixtera.errors import PlanError, StateError
+from mixtera.stream.state import PlanIdentity
 from tests.stream.written import open_stream, rows_of, written_plan
 
 
@@ -48,7 +50,7 @@ def test_a_state_of_another_plan_is_refused_and_named(data: PlanData, tmp_path) 
     ("change", "message"),
     [
         ({"version": 99}, "has version 99; this release reads version 1"),
-        ({"order": 99}, "order version: 99 in the state, 1 here"),
+        ({"order": 99}, "order version: 99 in the state, 2 here"),
         ({"position": -1}, "position is -1; .* between 0 and"),
         ({"position": 10**9}, "position is 1000000000; .* between 0 and"),
         ({"position": 1.5}, "position is 1.5; it must be a whole number"),
@@ -103,3 +105,29 @@ def test_a_plan_without_files_at_hand_still_loads_states(data: PlanData) -> None
     stream = open_stream(gone, batch_size=8)
     stream.load_state_dict(stream.state_dict() | {"position": 64})
     assert stream.position == 64
+
+
+def of_version_1(data: PlanData) -> PlanData:
+    phases = tuple(dataclasses.replace(phase, order_version=1) for phase in data.timeline.phases)
+    return dataclasses.replace(data, timeline=dataclasses.replace(data.timeline, phases=phases))
+
+
+def test_a_plan_of_an_older_order_has_states_of_its_own_order(data: PlanData) -> None:
+    old = of_version_1(data)
+    with open_stream(old, batch_size=8) as stream:
+        next(stream)
+        state = json.loads(json.dumps(stream.state_dict()))
+        following = rows_of(next(stream))
+    assert state["order"] == 1
+    with open_stream(old, batch_size=8) as again:
+        again.load_state_dict(state)
+        assert rows_of(next(again)) == following
+    with pytest.raises(StateError, match="order version: 1 in the state, 2 here"):
+        open_stream(data, batch_size=8).load_state_dict(state)
+
+
+def test_a_plan_that_takes_over_from_one_of_an_older_order_takes_its_state(data: PlanData) -> None:
+    old = of_version_1(data)
+    state = PlanIdentity.of(old, digest(old)).state_at(16)
+    new = PlanIdentity("new", digest(data), None, data.order_version, Beginning(16, digest(old), "old"))
+    assert new.position_of(state) == 16
