@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.order.epochs import Entries
 from mixtera.order.lanes import Chunk, Lanes
-from mixtera.order.permute import Entries, Permutation
+from mixtera.order.permute import Permutation
 from mixtera.order.seats import Int64s
 
 
@@ -49,14 +50,10 @@ class PointerMap:
         self.total = data.timeline.total
         order = data.order
         self.lanes = Lanes(data.timeline, order.chunk_size, order.lanes, order.granule)
-        sizes = np.diff(data.component_entries)
-        self._entry_component = np.repeat(np.arange(len(sizes)), sizes)
-        self._entry_segment = _column(data.entries, "segment")
-        self._entry_count = _column(data.entries, "count")
-        self._entry_row = np.cumsum(self._entry_count) - self._entry_count
         self._found = lru_cache(maxsize=self.lanes.kept_chunks)(self._chunk)
         shuffled = order.shuffle == "global"
         self.permutation = Permutation(entries_of(data), order.seed, shuffled, order.window_segments, data.variation)
+        self._entry_row = self.permutation.sample_first
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
         self._segment_offset = _column(data.segments, "offset")
@@ -119,20 +116,16 @@ class PointerMap:
         low, high = np.searchsorted(self._segment_file, [files[0], files[0] + 1])
         segment = int(low + np.searchsorted(self._segment_row[low:high], row, side="right") - 1)
         inside = row - int(self._segment_row[segment])
-        cells = self._entry_component * len(self._segment_row) + self._entry_segment
-        wanted = np.arange(len(self.data.components)) * len(self._segment_row) + segment
-        for entry in np.searchsorted(cells, wanted).tolist():
-            if entry == len(cells) or self._entry_segment[entry] != segment:
-                continue
-            first = int(self._entry_row[entry])
-            rows = self.data.rows[first : first + int(self._entry_count[entry])]
+        entries = self.permutation.entries
+        for entry in np.flatnonzero(entries.segment == segment).tolist():
+            rows = self.data.rows[self._entry_row[entry] : self._entry_row[entry + 1]]
             rank = int(np.searchsorted(rows, inside)) if inside < 1 << 16 else len(rows)
             if rank < len(rows) and int(rows[rank]) == inside:
-                return int(self._entry_component[entry]), entry, rank
+                return int(entries.component[entry]), entry, rank
         return None
 
     def _pointers(self, chunk: Chunk, entry: Int64s, rank: Int64s) -> Pointers:
-        segment = self._entry_segment[entry]
+        segment = self.permutation.entries.segment[entry]
         inside = self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
         file, row = self._segment_file[segment], self._segment_row[segment] + inside
         start, stop = self._bytes(segment, inside)
@@ -152,17 +145,17 @@ class PointerMap:
 
 
 def entries_of(data: PlanData) -> Entries:
-    """The entries of a plan, as the order needs them."""
+    """The entries of a plan, as the order needs them: views of its table, where they can be."""
     sizes = np.diff(data.component_entries)
-    component = np.repeat(np.arange(len(sizes)), sizes)
-    segment, count_, group = (
-        _column(data.entries, "segment"),
-        _column(data.entries, "count"),
-        _column(data.segments, "group"),
-    )
-    return Entries(component, segment, count_, group, len(data.components))
+    component = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    segment, count_ = (_view(data.entries, name) for name in ("segment", "count"))
+    return Entries(component, segment, count_, _column(data.segments, "group"), len(data.components))
 
 
 def _column(table: pa.Table, name: str) -> Int64s:
-    column: Int64s = to_numpy(table.column(name)).astype(np.int64)
-    return column
+    return _view(table, name).astype(np.int64)
+
+
+def _view(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
+    view: npt.NDArray[np.int32] = to_numpy(table.column(name))  # type: ignore[assignment]  # or int64, as the table says
+    return view
