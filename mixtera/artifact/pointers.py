@@ -42,6 +42,23 @@ class Pointers:
     sample: Int64s
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a sample stands in the component that has it.
+
+    Attributes:
+        component: Index into the plan's components.
+        excluded: Whether an exclusion leaves it out.
+        earlier: Whether the plan that this one continues has delivered it in the component's first epoch.
+        place: The first place that it has, counted as the plan gives places out; None for none.
+    """
+
+    component: int
+    excluded: bool
+    earlier: bool
+    place: int | None
+
+
 class PointerMap:
     """Positions → pointers, for one plan. Cheap to make; caches a few rounds and epochs."""
 
@@ -90,13 +107,31 @@ class PointerMap:
         found = self._entry_of(sample)
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
+    def standing(self, sample: int) -> Standing | None:
+        """Where a sample stands, delivered or not; None if the plan has not chosen it."""
+        found = self._entry_of(sample)
+        if found is None:
+            return None
+        component, entry, rank = found
+        if self.permutation.is_excluded(entry, rank):
+            return Standing(component, excluded=True, earlier=False, place=None)
+        first = self._first_epoch(component)
+        place = self.permutation.place_of(first, component, entry, rank)
+        if place is not None:
+            return Standing(component, excluded=False, earlier=False, place=place)
+        again = self.permutation.place_of(first + 1, component, entry, rank)
+        return Standing(component, excluded=False, earlier=True, place=again)
+
+    def _first_epoch(self, component: int) -> int:
+        start = self.data.variation.start
+        return 0 if start is None else int(start.first_epoch[component])
+
     def _deliveries(self, component: int, entry: int, rank: int, limit: int) -> Iterator[int]:
         """The sample's position in each epoch, up to the end of the round that `limit` lies in.
 
         Lanes of one round are ahead of each other: inside it a later epoch may come first.
         """
-        start = self.data.variation.start
-        for epoch in count(0 if start is None else int(start.first_epoch[component])):
+        for epoch in count(self._first_epoch(component)):
             place = self.permutation.place_of(epoch, component, entry, rank)
             if place is None:
                 if self.permutation.is_excluded(entry, rank):
