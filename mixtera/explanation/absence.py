@@ -43,7 +43,7 @@ def absence(plan: Plan, sample: int) -> str:
         sample: A sample id of its files.
 
     Returns:
-        The end of a sentence, such as "it is one of the 20 samples of web that the filter drops".
+        The end of a sentence, such as "it is one of the 20 rows of web that the filter drops".
     """
     standing = plan.pointers.standing(sample)
     return _of_source(plan.data, sample) if standing is None else _of_component(plan, standing)
@@ -70,24 +70,27 @@ def _of_component(plan: Plan, standing: Standing) -> str:
 
 
 def _of_source(data: PlanData, sample: int) -> str:
-    number = int(np.flatnonzero(to_numpy(data.files.column("file_id")) == sample >> ROW_BITS)[0])
-    source = data.sources[int(to_numpy(data.files.column("source"))[number])].name
+    file = int(np.flatnonzero(to_numpy(data.files.column("file_id")) == sample >> ROW_BITS)[0])
+    of_file = to_numpy(data.files.column("source"))
+    source = data.sources[int(of_file[file])].name
+    rows = int(to_numpy(data.files.column("rows"))[of_file == of_file[file]].sum())
     facts = _facts_of(data)
     found = next((one for one in facts.sources if one.name == source), None)
-    reasons = [] if found is None else _reasons(found, facts.definition.filter)
+    reasons = [] if found is None else _reasons(found, rows, facts.definition.filter)
+    if not reasons:
+        return "no component has it"
     if len(reasons) == 1:
         count, reason = reasons[0]
-        return f"it is {'the one sample' if count == 1 else f'one of the {count:,} samples'} of {source} that {reason}"
-    if not reasons or found is None:
-        return "no component has it"
+        return f"it is {'the one row' if count == 1 else f'one of the {count:,} rows'} of {source} that {reason}"
     listed = ", ".join(f"{count:,} are those that {reason}" for count, reason in reasons)
-    return f"no component has it; of the {found.rows:,} samples of {source}, {listed}"
+    return f"no component has it; of the {rows:,} rows of {source}, {listed}"
 
 
-def _reasons(source: _Source, filter_: str | None) -> list[tuple[int, str]]:
-    """How many samples of a source no component has, for each reason that there is."""
+def _reasons(source: _Source, rows: int, filter_: str | None) -> list[tuple[int, str]]:
+    """How many rows of a source no component has, for each reason that there is."""
     condition = f" ({filter_})" if filter_ else ""
     reasons = [
+        (rows - source.rows, "hold no sample (blank, or skipped as bad)"),
         (source.dropped, f"the filter drops{condition}"),
         (source.held_out, "`holdout` keeps on the other side of the split"),
         (source.unassigned, "no component asks for"),

@@ -110,10 +110,10 @@ Compiled = Callable[..., mixtera.Plan]
 @pytest.mark.parametrize(
     ("components", "more", "sample", "words"),
     [
-        (BOTH, KNOWN, "web/a.jsonl#0", "20 samples of web that the filter drops (year != 2000 or year is None)"),
-        (WEB, "", "code/b.parquet#3", "it is one of the 90 samples of code that no component asks for"),
-        (f"{WEB}, {CODE[:-2]}0}}", "", "code/b.parquet#3", "90 samples of code that only components of weight 0"),
-        (RUST, "filter: year is None", "code/b.parquet#0", "one of the 60 samples of code that no component asks for"),
+        (BOTH, KNOWN, "web/a.jsonl#0", "20 rows of web that the filter drops (year != 2000 or year is None)"),
+        (WEB, "", "code/b.parquet#3", "it is one of the 90 rows of code that no component asks for"),
+        (f"{WEB}, {CODE[:-2]}0}}", "", "code/b.parquet#3", "90 rows of code that only components of weight 0"),
+        (RUST, "filter: year is None", "code/b.parquet#0", "one of the 60 rows of code that no component asks for"),
     ],
 )  # fmt: skip
 def test_a_sample_that_no_component_has(
@@ -131,9 +131,21 @@ def test_several_reasons_are_counted(compiled: Compiled, run: Run) -> None:
     compiled("asked", english, 'filter: year >= 2005 and dataset == "web"')
     _, out, _ = run("ledger", "asked", "--sample", "web/a.jsonl#1")
     assert out == (
-        "web/a.jsonl#1 is never delivered: no component has it; of the 400 samples of web, 100 are those that the "
+        "web/a.jsonl#1 is never delivered: no component has it; of the 400 rows of web, 100 are those that the "
         'filter drops (year >= 2005 and dataset == "web"), 160 are those that no component asks for\n'
     )
+
+
+def test_a_row_that_is_no_sample(compiled: Compiled, run: Run) -> None:
+    with Path("web/a.jsonl").open("a") as file:
+        file.write("\n{broken\n")
+    text = SPEC.replace("web/*.jsonl, content: text", "web/*.jsonl, content: text, on_bad_sample: skip")
+    Path("skipping.yaml").write_text(text.format(name="skipping", components=BOTH, more=""))
+    for command in (["index", "skipping.yaml"], ["compile", "skipping.yaml", "-o", "skipping"]):
+        assert run(*command, "--quiet")[0] == 0
+    for row in (400, 401):
+        _, out, _ = run("ledger", "skipping", "--sample", f"web/a.jsonl#{row}")
+        assert out.endswith("it is one of the 2 rows of web that hold no sample (blank, or skipped as bad)\n"), out
 
 
 def test_a_sample_that_is_held_out_is_on_the_other_side(compiled: Compiled, run: Run) -> None:
@@ -144,7 +156,7 @@ def test_a_sample_that_is_held_out_is_on_the_other_side(compiled: Compiled, run:
         sides[part] = out
     absent = [out for out in sides.values() if "never" in out]
     assert len(absent) == 1
-    assert "samples of code that `holdout` keeps on the other side of the split" in absent[0]
+    assert "rows of code that `holdout` keeps on the other side of the split" in absent[0]
 
 
 def test_a_sample_that_is_excluded_says_so(compiled: Compiled, run: Run) -> None:
