@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mixtera.order.epochs import Entries, Epoch, Integers, Keys, epoch_of, permuted, sums
+from mixtera.order.epochs import Entries, Epoch, Keys, epoch_of, holding, permuted, sums
 from mixtera.order.keys import keys
 from mixtera.order.leftout import Bools, LeftOut
 from mixtera.order.places import Places, Start
@@ -114,9 +114,9 @@ class Permutation:
         if not len(epochs) or epochs.min() == epochs.max():
             return self._find(int(epochs[0]) if len(epochs) else 0, component, within)
         entry, rank = np.empty_like(within), np.empty_like(within)
-        for epoch in np.unique(epochs):
+        for epoch in _ranked(epochs)[0].tolist():
             mine = epochs == epoch
-            entry[mine], rank[mine] = self._find(int(epoch), component[mine], within[mine])
+            entry[mine], rank[mine] = self._find(epoch, component[mine], within[mine])
         return entry, rank
 
     def find_in(self, component: int, epoch: int, within: Int64s) -> tuple[Int64s, Int64s]:
@@ -162,10 +162,10 @@ class Permutation:
         others = ~self._sequenced[component]
         if others.any():
             entry[others], rank[others] = self._permuted(epoch, component[others], within[others])
-        for one in np.unique(component[~others]).tolist():
+        for one in _ranked(component[~others])[0].tolist():
             mine = component == one
             number = self._first_of(one) + self._sequence(one, epoch)[within[mine]].astype(np.int64)
-            at = np.searchsorted(self.sample_first, number, side="right") - 1
+            at = holding(self.sample_first, number)
             entry[mine], rank[mine] = at, number - self.sample_first[at]
         return entry, rank
 
@@ -184,11 +184,11 @@ class Permutation:
             return self._through_gaps(order, number)
         if not self._plain.all():
             number = self._through_windows(order, number)
-        at = np.searchsorted(order.first, number, side="right") - 1
+        at = holding(order.first, number)
         return order.entry[at].astype(np.int64), number - order.first[at]
 
     def _through_windows(self, order: Epoch, number: Int64s) -> Int64s:
-        window = np.searchsorted(order.window_first, number, side="right") - 1
+        window = holding(order.window_first, number)
         touched, which = _distinct(window, int(order.windows[-1]))
         first = order.window_first[touched]
         sizes = order.window_first[touched + 1] - first
@@ -199,7 +199,7 @@ class Permutation:
 
     def _through_gaps(self, order: Epoch, number: Int64s) -> tuple[Int64s, Int64s]:
         """Entry and rank of some numbers where samples are left out."""
-        window = np.searchsorted(order.window_first, number, side="right") - 1
+        window = holding(order.window_first, number)
         touched, which = _distinct(window, int(order.windows[-1]))
         entry, rank = self._delivered(order, touched)
         first = order.window_first[touched]
@@ -212,7 +212,7 @@ class Permutation:
         first = order.window_whole_first[windows]
         sizes = order.window_whole_first[windows + 1] - first
         whole = np.repeat(first, sizes) + self._shuffled(order, windows)
-        at = np.searchsorted(order.whole_first, whole, side="right") - 1
+        at = holding(order.whole_first, whole)
         entry, rank = order.entry[at].astype(np.int64), whole - order.whole_first[at]
         if order.complete:
             return entry, rank
@@ -263,16 +263,10 @@ class Permutation:
         bounds = entries.bounds if component is None else entries.bounds[component : component + 2]
         part, sizes = slice(int(bounds[0]), int(bounds[-1])), np.diff(bounds)
         plain = self._plain[which]
-        if plain.all():
-            entry: Integers = np.arange(part.start, part.stop)
-        else:
-            place = self._ranks(epoch)[entries.segment[part]]
-            if plain.any():
-                place = np.where(np.repeat(plain, sizes), entries.segment[part], place)
-            entry = permuted(part.start, sizes, place, len(entries.group))
-        left_out = self._left_out_counts(epoch, which, part, sizes)
-        counts = entries.count[entry], None if left_out is None else left_out[entry - part.start]
-        return epoch_of(epoch, entry, counts, sizes, self.window_segments, plain, self._keys.of_windows(epoch, which))
+        entry = permuted(part.start, sizes, entries.segment[part], self._ranks(epoch), plain)
+        counts = entries.count[part], self._left_out_counts(epoch, which, part, sizes)
+        key = self._keys.of_windows(epoch, which)
+        return epoch_of(epoch, entry, part.start, counts, sizes, self.window_segments, plain, key)
 
     def _left_out_counts(self, epoch: int, components: slice, part: slice, sizes: Int64s) -> Int64s | None:
         """Samples of each entry of a part that an epoch leaves out; None where it is none at all."""
@@ -300,10 +294,20 @@ def _keys(entries: Entries, seed: int, variation: Variation) -> Keys:
 def _distinct(values: Int64s, bound: int) -> tuple[Int64s, Int64s]:
     """The distinct values below a bound, ascending, and the index of each value among them."""
     if bound > 4 * len(values):
-        distinct, which = np.unique(values, return_inverse=True)
-        return distinct, which
+        return _ranked(values)
     present = np.zeros(bound, np.bool_)
     present[values] = True
     distinct = np.flatnonzero(present)
     index = np.cumsum(present) - 1
     return distinct, index[values]
+
+
+def _ranked(values: Int64s) -> tuple[Int64s, Int64s]:
+    """As `np.unique` with the inverse, which imports `numpy.ma` and takes 15 ms when it is first called."""
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    index = np.empty(len(values), np.int64)
+    index[order] = np.cumsum(new) - 1
+    return ascending[new], index

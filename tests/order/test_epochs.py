@@ -16,14 +16,17 @@ from tests.order.test_permute import entries
 @given(entries(), st.integers(0, 2**64 - 1))
 @settings(deadline=None)
 def test_a_table_and_a_sort_give_the_same_order(data: Entries, seed: int) -> None:
-    place = np.random.default_rng(seed).permutation(len(data.group))[data.segment]
-    sizes = np.diff(data.bounds)
+    rank = np.random.default_rng(seed).permutation(len(data.group))
+    plain = np.arange(data.components) % 3 == seed % 3
+    place = np.where(plain[data.component], data.segment, rank[data.segment])
     expected = sorted(range(len(place)), key=lambda entry: (int(data.component[entry]), int(place[entry])))
-    for cells_per_entry in (0, 1 << 30):
+    for cells_per_entry, block in ((0, 1), (0, 99), (1 << 30, 1), (1 << 30, 7), (2, 5)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(epochs, "CELLS_PER_ENTRY", cells_per_entry)
-            assert permuted(0, sizes, place, len(data.group)).tolist() == expected
-            assert permuted(5, sizes, place, len(data.group)).tolist() == [5 + entry for entry in expected]
+            patch.setattr(epochs, "BLOCK_ENTRIES", block)
+            for first in (0, 5):
+                found = permuted(first, np.diff(data.bounds), data.segment, rank, plain)
+                assert found.tolist() == [first + entry for entry in expected]
 
 
 @given(entries(), st.integers(0, 99), st.integers(1, 4), st.booleans())
@@ -54,7 +57,9 @@ def test_components_without_entries_have_bounds_and_no_samples() -> None:
 
 
 def test_entry_numbers_are_narrow_where_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes, place = np.array([3]), np.array([2, 0, 1])
-    assert permuted(0, sizes, place, 3).dtype == np.int32
+    arguments = (0, np.array([3]), np.array([0, 1, 2]), np.array([2, 0, 1]), np.array([False]))
+    narrow = permuted(*arguments)
+    assert narrow.dtype == np.int32
     monkeypatch.setattr(epochs, "_NARROW", 2)
-    assert permuted(0, sizes, place, 3).dtype == np.int64
+    assert permuted(*arguments).dtype == np.int64
+    assert permuted(*arguments).tolist() == narrow.tolist() == [1, 2, 0]
