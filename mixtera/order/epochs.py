@@ -213,7 +213,8 @@ def _sums_of(counts: Integers, at: Integers) -> Integers:
     kind = _kind(int(counts.sum(dtype=np.int64)))
     total: Integers = np.empty(len(at) + 1, kind)
     total[0] = 0
-    np.take(counts.astype(kind, copy=False), at, out=total[1:], mode="clip")  # all are in range; "raise" would copy first
+    narrow = counts.astype(kind, copy=False)
+    np.take(narrow, at, out=total[1:], mode="clip")  # all are in range; "raise" would copy first
     np.cumsum(total[1:], dtype=kind, out=total[1:])
     return total
 
