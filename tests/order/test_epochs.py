@@ -46,6 +46,15 @@ def test_a_component_alone_is_its_part_of_the_whole_epoch(data: Entries, seed: i
         assert alone.plain.tolist() == [plain and component == 0]
 
 
+@given(entries(), st.integers(0, 99))
+@settings(deadline=None)
+def test_the_place_of_a_sample_needs_no_epoch_of_all_components(data: Entries, seed: int) -> None:
+    permutation = Permutation(data, seed, True, 2)
+    last = len(data.count) - 1
+    assert permutation.place_of(3, int(data.component[last]), last, 0) is not None
+    assert permutation.epoch.cache_info().misses == 0
+
+
 def test_components_without_entries_have_bounds_and_no_samples() -> None:
     data = Entries(np.array([1, 1, 3]), np.array([0, 1, 0]), np.array([4, 5, 6]), np.zeros(2, np.int64), 5)
     assert data.bounds.tolist() == [0, 0, 2, 2, 3, 3]
