@@ -185,9 +185,14 @@ def measure_trees(bench: Bench) -> None:
 
 def measure_ledger(bench: Bench) -> None:
     """Documents of a step, and steps of a document; the plan is opened inside the clock."""
-    position = int(SYNTHETIC_ROWS * 0.7)
-    for name, label in (("synthetic", "10 M samples"), ("phases", "the same, 1,000 phases")):
-        plan = bench.plan(name)
+    catalog = bench.catalog("synthetic")
+    run(Task("figures.prepare", {"spec": bench.spec("flat-200"), "catalog": catalog, "plan": bench.plan("flat-200")}))
+    for name, label, part in (
+        ("synthetic", "10 M samples", 0.7),
+        ("phases", "the same, 1,000 phases", 0.7),
+        ("flat-200", "the same, 200 components", 0.4),  # its stream ends in the middle of the rows
+    ):
+        plan, position = bench.plan(name), int(SYNTHETIC_ROWS * part)
         step, sample = bench.take_turns(
             Task("figures.ledger_of_step", {"plan": plan, "position": position}),
             Task("figures.ledger_of_sample", {"plan": plan, "position": position, "last": SYNTHETIC_ROWS}),

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.order.epochs import Entries
 from mixtera.order.lanes import Chunk, Lanes
-from mixtera.order.permute import Entries, Permutation
+from mixtera.order.permute import Permutation
 from mixtera.order.seats import Int64s
 
 
@@ -41,6 +42,23 @@ class Pointers:
     sample: Int64s
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a sample stands in the component that has it.
+
+    Attributes:
+        component: Index into the plan's components.
+        excluded: Whether an exclusion leaves it out.
+        earlier: Whether the plan that this one continues has delivered it in the component's first epoch.
+        place: The first place that it has, counted as the plan gives places out; None for none.
+    """
+
+    component: int
+    excluded: bool
+    earlier: bool
+    place: int | None
+
+
 class PointerMap:
     """Positions → pointers, for one plan. Cheap to make; caches a few rounds and epochs."""
 
@@ -49,14 +67,10 @@ class PointerMap:
         self.total = data.timeline.total
         order = data.order
         self.lanes = Lanes(data.timeline, order.chunk_size, order.lanes, order.granule)
-        sizes = np.diff(data.component_entries)
-        self._entry_component = np.repeat(np.arange(len(sizes)), sizes)
-        self._entry_segment = _column(data.entries, "segment")
-        self._entry_count = _column(data.entries, "count")
-        self._entry_row = np.cumsum(self._entry_count) - self._entry_count
         self._found = lru_cache(maxsize=self.lanes.kept_chunks)(self._chunk)
         shuffled = order.shuffle == "global"
         self.permutation = Permutation(entries_of(data), order.seed, shuffled, order.window_segments, data.variation)
+        self._entry_row = self.permutation.sample_first
         self._segment_file = _column(data.segments, "file")
         self._segment_row = _column(data.segments, "row")
         self._segment_offset = _column(data.segments, "offset")
@@ -93,13 +107,31 @@ class PointerMap:
         found = self._entry_of(sample)
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
+    def standing(self, sample: int) -> Standing | None:
+        """Where a sample stands, delivered or not; None if the plan has not chosen it."""
+        found = self._entry_of(sample)
+        if found is None:
+            return None
+        component, entry, rank = found
+        if self.permutation.is_excluded(entry, rank):
+            return Standing(component, excluded=True, earlier=False, place=None)
+        first = self._first_epoch(component)
+        place = self.permutation.place_of(first, component, entry, rank)
+        if place is not None:
+            return Standing(component, excluded=False, earlier=False, place=place)
+        again = self.permutation.place_of(first + 1, component, entry, rank)
+        return Standing(component, excluded=False, earlier=True, place=again)
+
+    def _first_epoch(self, component: int) -> int:
+        start = self.data.variation.start
+        return 0 if start is None else int(start.first_epoch[component])
+
     def _deliveries(self, component: int, entry: int, rank: int, limit: int) -> Iterator[int]:
         """The sample's position in each epoch, up to the end of the round that `limit` lies in.
 
         Lanes of one round are ahead of each other: inside it a later epoch may come first.
         """
-        start = self.data.variation.start
-        for epoch in count(0 if start is None else int(start.first_epoch[component])):
+        for epoch in count(self._first_epoch(component)):
             place = self.permutation.place_of(epoch, component, entry, rank)
             if place is None:
                 if self.permutation.is_excluded(entry, rank):
@@ -119,20 +151,16 @@ class PointerMap:
         low, high = np.searchsorted(self._segment_file, [files[0], files[0] + 1])
         segment = int(low + np.searchsorted(self._segment_row[low:high], row, side="right") - 1)
         inside = row - int(self._segment_row[segment])
-        cells = self._entry_component * len(self._segment_row) + self._entry_segment
-        wanted = np.arange(len(self.data.components)) * len(self._segment_row) + segment
-        for entry in np.searchsorted(cells, wanted).tolist():
-            if entry == len(cells) or self._entry_segment[entry] != segment:
-                continue
-            first = int(self._entry_row[entry])
-            rows = self.data.rows[first : first + int(self._entry_count[entry])]
+        entries = self.permutation.entries
+        for entry in np.flatnonzero(entries.segment == segment).tolist():
+            rows = self.data.rows[self._entry_row[entry] : self._entry_row[entry + 1]]
             rank = int(np.searchsorted(rows, inside)) if inside < 1 << 16 else len(rows)
             if rank < len(rows) and int(rows[rank]) == inside:
-                return int(self._entry_component[entry]), entry, rank
+                return int(entries.component[entry]), entry, rank
         return None
 
     def _pointers(self, chunk: Chunk, entry: Int64s, rank: Int64s) -> Pointers:
-        segment = self._entry_segment[entry]
+        segment = self.permutation.entries.segment[entry]
         inside = self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
         file, row = self._segment_file[segment], self._segment_row[segment] + inside
         start, stop = self._bytes(segment, inside)
@@ -159,17 +187,17 @@ def kept_counts(data: PlanData) -> Int64s:
 
 
 def entries_of(data: PlanData) -> Entries:
-    """The entries of a plan, as the order needs them."""
+    """The entries of a plan, as the order needs them: views of its table, where they can be."""
     sizes = np.diff(data.component_entries)
-    component = np.repeat(np.arange(len(sizes)), sizes)
-    segment, count_, group = (
-        _column(data.entries, "segment"),
-        _column(data.entries, "count"),
-        _column(data.segments, "group"),
-    )
-    return Entries(component, segment, count_, group, len(data.components))
+    component = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    segment, count_ = (_view(data.entries, name) for name in ("segment", "count"))
+    return Entries(component, segment, count_, _column(data.segments, "group"), len(data.components))
 
 
 def _column(table: pa.Table, name: str) -> Int64s:
-    column: Int64s = to_numpy(table.column(name)).astype(np.int64)
-    return column
+    return _view(table, name).astype(np.int64)
+
+
+def _view(table: pa.Table, name: str) -> npt.NDArray[np.int32]:
+    view: npt.NDArray[np.int32] = to_numpy(table.column(name))  # type: ignore[assignment]  # or int64, as the table says
+    return view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from mixtera.cli.output import write, write_json
+from mixtera.cli.output import note, write, write_json
 from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
@@ -61,16 +61,38 @@ def _print_documents(documents: pa.Table, start: int, as_json: bool) -> None:
 
 def _print_deliveries(plan: Plan, arguments: argparse.Namespace) -> int:
     source, file, row = _parts(arguments.sample)
-    positions = plan.locate(plan.sample_id(source, file, row), stop=arguments.until)
+    if plan.end is None and arguments.until is None:
+        raise PlanError(f"plan {plan.name!r} has no end: --until P says how far to look for a sample")
+    if arguments.until is not None and arguments.until < 0:
+        raise PlanError(f"--until is {arguments.until}; positions are counted from 0")
+    sample = plan.sample_id(source, file, row)
+    positions = plan.locate(sample, stop=arguments.until)
     found = [{"position": p} | ({"step": p // arguments.batch} if arguments.batch else {}) for p in positions]
     if arguments.json:
         write_json(found)
-    elif not found:
-        write(f"{arguments.sample} is never delivered{' before that position' if arguments.until else ''}")
-    else:
-        for one in found:
-            write("  ".join(f"{name} {value:,}" for name, value in one.items()))
+    for one in () if arguments.json else found:
+        write("  ".join(f"{name} {value:,}" for name, value in one.items()))
+    if not found:
+        why = _why_not(plan, sample, arguments)
+        note(arguments, why) if arguments.json else write(why)
+    elif plan.data.begins is not None:
+        begins = plan.data.begins
+        note(arguments, f"before position {begins.position:,}: ask plan {begins.name!r} ({begins.plan})")
     return 0
+
+
+def _why_not(plan: Plan, sample: int, arguments: argparse.Namespace) -> str:
+    from mixtera.explanation.absence import absence
+
+    until = arguments.until
+    if until is not None:
+        early = f"{arguments.sample} is not delivered before position {until:,}"
+        if plan.end is not None and (later := plan.locate(sample)):
+            return f"{early}; the first time is at position {later[0]:,}"
+        standing = plan.pointers.standing(sample)
+        if plan.end is None and standing is not None and not standing.excluded:
+            return early  # an end cannot be looked for where there is none
+    return f"{arguments.sample} is never delivered: {absence(plan, sample)}"
 
 
 def _parts(sample: str) -> tuple[str, str, int]:

@@ -94,6 +94,9 @@ def _report_empty(spec: Spec, sizes: Mapping[int, int], kept: int, issues: Issue
     if isinstance(parts, Grouped):
         if not kept:
             issues.add(parts.place, f"by: no samples {passed}; nothing can be grouped")
+        elif not any(sizes.values()):
+            message = f"by: {kept:,} samples {passed}; `holdout` and `exclude` leave none: nothing can be grouped"
+            issues.add(parts.place, message)
         return
     _report_empty_parts(parts, (), iter(sizes.values()), f"{kept:,} samples {passed}", issues)
 

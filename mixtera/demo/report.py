@@ -50,7 +50,7 @@ def show_resumed(console: Console, stopped: int, with_torch: bool) -> None:
 
 def show_end(console: Console, digest: str, seconds: float, directory: Path, others: Sequence[str]) -> None:
     """The digest, the time, and where to go on."""
-    say(console, f"\nplan {digest}\ndone in {seconds:.1f} s; more specs to try in {directory}: {', '.join(others)}")
+    say(console, f"\nplan {digest}\ndone in {seconds:.1f} s; more specs to try in {directory}:\n{', '.join(others)}")
 
 
 def show_shares(console: Console, found: Sequence[Share]) -> None:

@@ -1,4 +1,7 @@
-"""The example specs: files of `specs/examples/`, shipped in the wheel as `mixtera/demo/specs/`."""
+"""The example specs: files of `specs/examples/`, shipped in the wheel as `mixtera/demo/specs/`.
+
+The specs lie at the top; below it what they include, and the lists that they exclude.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,23 @@ def example_specs() -> tuple[Path, ...]:
 
 
 def copy_specs(directory: Path) -> tuple[Path, ...]:
-    """Copy the example specs to a directory, so that their relative paths find the corpus in it.
+    """Copy the example specs, and what they need, to a directory, so that their relative paths find the corpus in it.
+
+    Args:
+        directory: An existing directory.
+
+    Returns:
+        The copies of the specs, sorted.
 
     Raises:
         StorageError: The directory cannot be written.
     """
+    specs = example_specs()
+    root = specs[0].parent
     try:
-        return tuple(Path(shutil.copyfile(path, directory / path.name)) for path in example_specs())
+        for path in sorted(root.glob("*/*")):
+            (directory / path.parent.name).mkdir(exist_ok=True)
+            shutil.copyfile(path, directory / path.relative_to(root))
+        return tuple(Path(shutil.copyfile(path, directory / path.name)) for path in specs)
     except OSError as error:
         raise StorageError(f"cannot write the example specs to {directory}: {error.strerror or error}") from error

@@ -20,38 +20,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mixtera.order.keys import key_of, keys
+from mixtera.order.epochs import Entries, Epoch, Keys, epoch_of, holding, permuted, sums
+from mixtera.order.keys import keys
 from mixtera.order.leftout import Bools, LeftOut
 from mixtera.order.places import Places, Start
 from mixtera.order.seats import Int64s
-
-_GROUPS, _SEGMENTS, _WINDOWS = 1, 2, 3
-"""What a key is for: keeps the permutations independent of each other."""
 
 INDEX_BITS: Final = 18
 """A window has at most 4 segments of at most 65,536 rows."""
 KEY_BITS: Final = 32
 SORTED_WINDOWS: Final = 1 << (64 - INDEX_BITS - KEY_BITS)
 """Windows that one sort can tell apart."""
-
-
-@dataclass(frozen=True)
-class Entries:
-    """What the order needs to know of the samples.
-
-    Attributes:
-        component: [E] int64, ascending.
-        segment: [E] int64, ascending inside a component.
-        count: [E] int64, samples of the component in the segment, at least 1; those that are left out too.
-        group: [S] int64, group of each segment.
-        components: K.
-    """
-
-    component: Int64s
-    segment: Int64s
-    count: Int64s
-    group: Int64s
-    components: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,46 +70,17 @@ class Variation:
 PLAIN: Final = Variation()
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """The permuted entries of one epoch, all components one after the other.
-
-    Attributes:
-        number: Number of the epoch.
-        entry: [E] int64, the entries in their order.
-        first: [E + 1] int64, number of the first sample of each of them; what is left out is not counted.
-        whole_first: [E + 1] int64, the same with what is left out.
-        window: [E] int64, window that each lies in; windows are numbered over all components.
-        window_first: [W + 1] int64, number of the first sample of each window.
-        window_whole_first: [W + 1] int64, the same with what is left out.
-        window_plain: [W] bool, windows whose samples are not permuted.
-        window_key: [W] uint64.
-        complete: Whether nothing is left out.
-    """
-
-    number: int
-    entry: Int64s
-    first: Int64s
-    whole_first: Int64s
-    window: Int64s
-    window_first: Int64s
-    window_whole_first: Int64s
-    window_plain: Bools
-    window_key: np.ndarray[tuple[int], np.dtype[np.uint64]]
-    complete: bool
-
-
 class Permutation:
     """Place → (entry, rank of the sample inside the entry). Caches the last few epochs."""
 
     def __init__(
         self, entries: Entries, seed: int, shuffle: bool, window_segments: int, variation: Variation = PLAIN
     ) -> None:
-        self.entries, self.seed, self.window_segments = entries, seed, window_segments
+        self.entries, self.window_segments = entries, window_segments
         self._variation = variation
-        sizes = np.bincount(entries.component, minlength=entries.components)
-        self.entry_first = np.cumsum(sizes) - sizes
-        self.sample_first = np.concatenate([[0], np.cumsum(entries.count)])
+        self._keys = _keys(entries, seed, variation)
+        self.entry_first = entries.bounds[:-1]
+        self.sample_first = sums(entries.count)
         """[E + 1] number of each entry's first sample, with what is left out; entries in their own order."""
         self._plain = np.full(entries.components, not shuffle)
         self._plain[list(variation.in_file_order)] = True
@@ -141,14 +91,14 @@ class Permutation:
         self._sequenced = np.zeros(entries.components, np.bool_)
         self._sequenced[list(variation.sequences)] = True
         self.epoch = lru_cache(maxsize=3)(self._epoch)
+        self._alone = lru_cache(maxsize=8)(self._epoch)
+        self._ranks = lru_cache(maxsize=3)(self._keys.ranks)
         self._sequence = lru_cache(maxsize=8)(self._sequence_in)
 
     def _sizes(self, left_out: LeftOut | None) -> Int64s:
         """[K] samples of each component that are not left out."""
-        counts = self.entries.count if left_out is None else self.entries.count - left_out.count
-        totals = np.zeros(self.entries.components, np.int64)
-        np.add.at(totals, self.entries.component, counts)
-        return totals
+        sizes: Int64s = np.diff(self.sample_first[self.entries.bounds])
+        return sizes if left_out is None else sizes - np.diff(sums(left_out.count)[self.entries.bounds])
 
     def find(self, component: Int64s, place: Int64s) -> tuple[Int64s, Int64s]:
         """Entry, and rank of the sample among the entry's samples, of some places.
@@ -164,9 +114,9 @@ class Permutation:
         if not len(epochs) or epochs.min() == epochs.max():
             return self._find(int(epochs[0]) if len(epochs) else 0, component, within)
         entry, rank = np.empty_like(within), np.empty_like(within)
-        for epoch in np.unique(epochs):
+        for epoch in _ranked(epochs)[0].tolist():
             mine = epochs == epoch
-            entry[mine], rank[mine] = self._find(int(epoch), component[mine], within[mine])
+            entry[mine], rank[mine] = self._find(epoch, component[mine], within[mine])
         return entry, rank
 
     def find_in(self, component: int, epoch: int, within: Int64s) -> tuple[Int64s, Int64s]:
@@ -194,21 +144,15 @@ class Permutation:
             number = int(self.sample_first[entry]) + rank - self._first_of(component)
             found = np.flatnonzero(self._sequence(component, epoch) == number)
             return int(found[0]) if len(found) else None
-        order = self.epoch(epoch)
-        at = int(np.flatnonzero(order.entry[self._slice(component)] == entry)[0] + self.entry_first[component])
-        window = np.array([order.window[at]])
+        order = self._alone(epoch, component)
+        at = int(np.flatnonzero(order.entry == entry)[0])
+        window = np.array([at // self.window_segments])
         entries, ranks = self._delivered(order, window)
         found = np.flatnonzero((entries == entry) & (ranks == rank))
-        if not len(found):
-            return None
-        return int(order.window_first[window[0]]) + int(found[0]) - int(order.first[self.entry_first[component]])
+        return int(order.window_first[window[0]]) + int(found[0]) if len(found) else None
 
     def _first_of(self, component: int) -> int:
         return int(self.sample_first[self.entry_first[component]])
-
-    def _slice(self, component: int) -> slice:
-        stop = np.append(self.entry_first, len(self.entries.component))[component + 1]
-        return slice(int(self.entry_first[component]), int(stop))
 
     def _find(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
         """Entry and rank of some places of one epoch."""
@@ -218,10 +162,10 @@ class Permutation:
         others = ~self._sequenced[component]
         if others.any():
             entry[others], rank[others] = self._permuted(epoch, component[others], within[others])
-        for one in np.unique(component[~others]).tolist():
+        for one in _ranked(component[~others])[0].tolist():
             mine = component == one
             number = self._first_of(one) + self._sequence(one, epoch)[within[mine]].astype(np.int64)
-            at = np.searchsorted(self.sample_first, number, side="right") - 1
+            at = holding(self.sample_first, number)
             entry[mine], rank[mine] = at, number - self.sample_first[at]
         return entry, rank
 
@@ -240,12 +184,12 @@ class Permutation:
             return self._through_gaps(order, number)
         if not self._plain.all():
             number = self._through_windows(order, number)
-        at = np.searchsorted(order.first, number, side="right") - 1
-        return order.entry[at], number - order.first[at]
+        at = holding(order.first, number)
+        return order.entry[at].astype(np.int64), number - order.first[at]
 
     def _through_windows(self, order: Epoch, number: Int64s) -> Int64s:
-        window = np.searchsorted(order.window_first, number, side="right") - 1
-        touched, which = _distinct(window, len(order.window_key))
+        window = holding(order.window_first, number)
+        touched, which = _distinct(window, int(order.windows[-1]))
         first = order.window_first[touched]
         sizes = order.window_first[touched + 1] - first
         before = np.cumsum(sizes) - sizes
@@ -255,8 +199,8 @@ class Permutation:
 
     def _through_gaps(self, order: Epoch, number: Int64s) -> tuple[Int64s, Int64s]:
         """Entry and rank of some numbers where samples are left out."""
-        window = np.searchsorted(order.window_first, number, side="right") - 1
-        touched, which = _distinct(window, len(order.window_key))
+        window = holding(order.window_first, number)
+        touched, which = _distinct(window, int(order.windows[-1]))
         entry, rank = self._delivered(order, touched)
         first = order.window_first[touched]
         sizes = order.window_first[touched + 1] - first
@@ -268,8 +212,8 @@ class Permutation:
         first = order.window_whole_first[windows]
         sizes = order.window_whole_first[windows + 1] - first
         whole = np.repeat(first, sizes) + self._shuffled(order, windows)
-        at = np.searchsorted(order.whole_first, whole, side="right") - 1
-        entry, rank = order.entry[at], whole - order.whole_first[at]
+        at = holding(order.whole_first, whole)
+        entry, rank = order.entry[at].astype(np.int64), whole - order.whole_first[at]
         if order.complete:
             return entry, rank
         kept = ~self._left_out(order.number, entry, rank)
@@ -299,11 +243,12 @@ class Permutation:
         sizes = order.window_whole_first[windows + 1] - order.window_whole_first[windows]
         ordinal = np.repeat(np.arange(len(windows), dtype=np.uint64), sizes)
         index: Int64s = np.arange(len(ordinal)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        if order.window_plain[windows].all():
+        plain = order.plain[order.component_of(windows)]
+        if plain.all():
             return index
-        key = keys(np.repeat(order.window_key[windows], sizes), index) >> np.uint64(64 - KEY_BITS)
-        if order.window_plain[windows].any():
-            key[np.repeat(order.window_plain[windows], sizes)] = 0
+        key = keys(np.repeat(order.keys_of(windows), sizes), index) >> np.uint64(64 - KEY_BITS)
+        if plain.any():
+            key[np.repeat(plain, sizes)] = 0
         packed = (
             (ordinal << np.uint64(KEY_BITS + INDEX_BITS)) | (key << np.uint64(INDEX_BITS)) | index.astype(np.uint64)
         )
@@ -311,67 +256,58 @@ class Permutation:
         shuffled: Int64s = (packed & np.uint64((1 << INDEX_BITS) - 1)).astype(np.int64)
         return shuffled
 
-    def _epoch(self, epoch: int) -> Epoch:
-        entries, variation = self.entries, self._variation
-        entry = np.arange(len(entries.component)) if self._plain.all() else self._entries_in(epoch)
-        component = entries.component  # permuted inside each component, so unchanged
-        whole_first = _sums(entries.count[entry])
-        left_out = self._left_out_counts(epoch)
-        first = whole_first if left_out is None else _sums((entries.count - left_out)[entry])
-        inside = np.arange(len(entry)) - self.entry_first[component]
-        starts = inside % self.window_segments == 0
-        heads = np.flatnonzero(starts)
-        named = component if variation.component_keys is None else variation.component_keys[component]
-        window_key = keys(key_of(self.seed, _WINDOWS, epoch), named[heads])
-        window_key = keys(window_key, inside[heads] // self.window_segments)
-        return Epoch(
-            number=epoch,
-            entry=entry,
-            first=first,
-            whole_first=whole_first,
-            window=np.cumsum(starts) - 1,
-            window_first=np.append(first[heads], first[-1]),
-            window_whole_first=np.append(whole_first[heads], whole_first[-1]),
-            window_plain=self._plain[component[heads]],
-            window_key=window_key,
-            complete=left_out is None,
-        )
+    def _epoch(self, epoch: int, component: int | None = None) -> Epoch:
+        """An epoch of all components, or of one alone."""
+        entries = self.entries
+        which = slice(None) if component is None else slice(component, component + 1)
+        bounds = entries.bounds if component is None else entries.bounds[component : component + 2]
+        part, sizes = slice(int(bounds[0]), int(bounds[-1])), np.diff(bounds)
+        plain = self._plain[which]
+        entry = permuted(part.start, sizes, entries.segment[part], self._ranks(epoch), plain)
+        counts = entries.count[part], self._left_out_counts(epoch, which, part, sizes)
+        key = self._keys.of_windows(epoch, which)
+        return epoch_of(epoch, entry, part.start, counts, sizes, self.window_segments, plain, key)
 
-    def _left_out_counts(self, epoch: int) -> Int64s | None:
-        """[E] samples of each entry that an epoch leaves out; None where it is none at all."""
+    def _left_out_counts(self, epoch: int, components: slice, part: slice, sizes: Int64s) -> Int64s | None:
+        """Samples of each entry of a part that an epoch leaves out; None where it is none at all."""
         excluded, delivered = self._variation.excluded, self._variation.delivered
-        counts = np.zeros(len(self.entries.count), np.int64) if excluded is None else excluded.count
+        if excluded is None and delivered is None:
+            return None
+        counts = np.zeros(part.stop - part.start, np.int64) if excluded is None else excluded.count[part]
         if delivered is not None:
-            first = self._start.first_epoch[self.entries.component] == epoch
-            counts = np.where(first, delivered.count, counts)
+            first = np.repeat(self._start.first_epoch[components] == epoch, sizes)
+            counts = np.where(first, delivered.count[part], counts)
         return counts if counts.any() else None
 
-    def _entries_in(self, epoch: int) -> Int64s:
-        """Entries by component, then the rank of their segment in this epoch, or the segment in file order."""
-        segments = len(self.entries.group)
-        named, groups = self._variation.segment_keys, self._variation.group_keys
-        by_group = keys(key_of(self.seed, _GROUPS, epoch), self.entries.group if groups is None else groups)
-        by_segment = keys(key_of(self.seed, _SEGMENTS, epoch), np.arange(segments) if named is None else named)
-        rank = np.empty(segments, np.int64)
-        rank[np.lexsort((by_segment, by_group))] = np.arange(segments)
-        place = rank[self.entries.segment]
-        if self._plain.any():
-            place = np.where(self._plain[self.entries.component], self.entries.segment, place)
-        return np.argsort(self.entries.component * segments + place)
 
-
-def _sums(counts: Int64s) -> Int64s:
-    sums: Int64s = np.concatenate([[0], np.cumsum(counts)])
-    return sums
+def _keys(entries: Entries, seed: int, variation: Variation) -> Keys:
+    """What keys are made of: numbers, unless a variation names something else."""
+    component, segment, group = variation.component_keys, variation.segment_keys, variation.group_keys
+    return Keys(
+        seed,
+        np.arange(entries.components) if component is None else component,
+        np.arange(len(entries.group)) if segment is None else segment,
+        entries.group if group is None else group,
+    )
 
 
 def _distinct(values: Int64s, bound: int) -> tuple[Int64s, Int64s]:
     """The distinct values below a bound, ascending, and the index of each value among them."""
     if bound > 4 * len(values):
-        distinct, which = np.unique(values, return_inverse=True)
-        return distinct, which
+        return _ranked(values)
     present = np.zeros(bound, np.bool_)
     present[values] = True
     distinct = np.flatnonzero(present)
     index = np.cumsum(present) - 1
     return distinct, index[values]
+
+
+def _ranked(values: Int64s) -> tuple[Int64s, Int64s]:
+    """As `np.unique` with the inverse, which imports `numpy.ma` and takes 15 ms when it is first called."""
+    order = np.argsort(values, kind="stable")
+    ascending = values[order]
+    new = np.ones(len(values), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    index = np.empty(len(values), np.int64)
+    index[order] = np.cumsum(new) - 1
+    return ascending[new], index

@@ -33,8 +33,10 @@ def test_the_wheel_has_every_module_and_the_types(wheel: list[str]) -> None:
 
 
 def test_the_wheel_has_the_example_specs(wheel: list[str]) -> None:
-    examples = {f"mixtera/demo/specs/{path.name}" for path in (ROOT / "specs" / "examples").glob("*.yaml")}
-    assert examples
+    root = ROOT / "specs" / "examples"
+    files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    examples = {f"mixtera/demo/specs/{name}" for name in files}
+    assert {"mixtera/demo/specs/demo.yaml", "mixtera/demo/specs/parts/corpus.yaml"} < examples
     assert examples <= set(wheel)
 
 

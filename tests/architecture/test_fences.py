@@ -18,7 +18,7 @@ TEXTS = sorted(
         "mixtera/**/*.py",
         "backends/**/*.py",
         "docs/**/*.md",
-        "specs/examples/*.yaml",
+        "specs/examples/**/*.*",
         "benchmarks/**/*.py",
         "*.md",
     )

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixtera.arrow import to_numpy
+from mixtera.artifact import digest, layout
 from mixtera.artifact.model import OrderParameters
-from mixtera.artifact.pointers import PointerMap
+from mixtera.artifact.pointers import PointerMap, entries_of
 from tests.synthetic import NOT_SELECTED, plan_data
 
 
@@ -86,3 +90,36 @@ def test_chunks_of_all_lanes_are_the_whole(seed: int, lanes: int, granules: int)
                 part = pointers.lane(round_, lane, first, min(first + 2, granules))
                 samples[part.position] = part.sample
     assert samples.tolist() == whole.sample.tolist()
+
+
+@given(st.integers(0, 1000))
+@settings(deadline=None, max_examples=20)
+def test_a_sample_stands_at_a_place_that_is_its_own_where_it_is_given_out(seed: int) -> None:
+    labels = random_labels(seed)
+    pointers = PointerMap(plan_data(labels, [3.0, 1.0, 2.0], epochs=[2, 2, 2]))
+    chunk = pointers.lanes.range(0, 10**6)
+    found = pointers.range(0, 10**6)
+    places: dict[int, set[int]] = {}
+    for sample, place in zip(found.sample.tolist(), chunk.place.tolist(), strict=True):
+        places.setdefault(sample, set()).add(place)
+    given_out = np.bincount(chunk.component, minlength=3)
+    for file, values in enumerate(labels):
+        for row, label in enumerate(values.tolist()):
+            sample = (file * 1000 + 5) << 31 | row
+            standing = pointers.standing(sample)
+            if label == NOT_SELECTED:
+                assert standing is None
+                continue
+            assert standing is not None
+            assert (standing.component, standing.excluded, standing.earlier) == (label, False, False)
+            assert standing.place is not None
+            assert (standing.place in places.get(sample, set())) == (standing.place < given_out[label])
+
+
+def test_entries_of_a_plan_on_disk_are_not_copied(tmp_path: Path) -> None:
+    data = plan_data(random_labels(1), [3.0, 1.0, 2.0])
+    layout.write(str(tmp_path / "plan"), data, digest.digest(data))
+    opened = layout.open(str(tmp_path / "plan")).data
+    found = entries_of(opened)
+    assert np.shares_memory(found.segment, to_numpy(opened.entries.column("segment")))
+    assert np.shares_memory(found.count, to_numpy(opened.entries.column("count")))

@@ -118,11 +118,12 @@ def test_values_of_a_property_are_held_out_whole(made: Callable[[str], Plan]) ->
 @pytest.mark.parametrize("by", ["number", "quality", "day", "clean", "id", "dataset"])
 def test_any_property_splits(made: Callable[[str], Plan], by: str) -> None:
     parts = [
-        table_of(made(f"{NATURAL}holdout: {{fraction: 0.5, by: {by}, part: {part}}}\n"))
+        table_of(made(f"{NATURAL}holdout: {{fraction: 0.5, salt: v1, by: {by}, part: {part}}}\n"))
         for part in ("train", "holdout")
     ]
     assert sum(map(len, parts)) == 3 * ROWS + 300
     if by == "dataset":
+        assert {row["source"] for row in parts[0]} == {"web"}
         return
     values = [{properties(row).get(by) for row in part} for part in parts]
     assert values[0] & values[1] <= {None}
@@ -338,3 +339,9 @@ def test_a_curriculum_that_cannot_be_is_refused(made: Callable[[str], Plan], by:
     with pytest.raises(SpecError) as caught:
         made(SORTED.format(by=by))
     assert message in str(caught.value)
+
+
+def test_a_split_that_leaves_no_sample_to_group_is_refused(made: Callable[[str], Plan]) -> None:
+    for fraction in (1e-15, 0.000001):
+        with pytest.raises(SpecError, match=r"2,400 samples are in the catalog; `holdout` and `exclude` leave none"):
+            made(NATURAL + f"holdout: {{fraction: {fraction}, by: clean, part: holdout}}\n")

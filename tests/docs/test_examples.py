@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mixtera.demo.corpus import build
-from mixtera.demo.specs import copy_specs
+from mixtera.demo.specs import copy_specs, example_specs
 from tests.docs.blocks import Block, blocks
 from tests.miniature import installation
 
@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 ALL_PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 GIVEN_A_PLAN = {"jax.md", "pytorch.md"}  # tests/adapters/test_how_to.py runs these, in one namespace
 PAGES = [page for page in ALL_PAGES if blocks(page) and page.name not in GIVEN_A_PLAN]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 COMMANDS = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
 
 
@@ -54,6 +55,12 @@ def test_the_readme_has_examples_in_both_languages() -> None:
 
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    local = [link for link in links if "://" not in link]
+    local = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link]
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_index_has_every_page_and_every_example() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / link).resolve() for link in LINK.findall(index.read_text(encoding="utf-8"))}
+    pages = {page for page in (ROOT / "docs").rglob("*.md") if page != index}
+    assert sorted({*pages, *example_specs()} - listed) == []

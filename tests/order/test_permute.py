@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixtera.order import permute
+from mixtera.order.epochs import Entries
 from mixtera.order.keys import key_of, keys, mix
-from mixtera.order.permute import Entries, Permutation
+from mixtera.order.permute import Permutation
 
 
 @st.composite

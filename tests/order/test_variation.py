@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixtera.order.epochs import Entries
 from mixtera.order.leftout import LeftOut
-from mixtera.order.permute import Entries, Permutation, Variation
+from mixtera.order.permute import Permutation, Variation
 from mixtera.order.places import Places, Start
 from tests.order.test_permute import entries
 
