@@ -9,9 +9,9 @@
         def write(self, path, records):
             ...
 
-A format that cannot hold all of it says so: `rows` is how many records fit into one of its files, `properties` are those
-that it can hold, and `gaps` names each law that has no meaning for it, with the reason. A gap is strict: a law that holds
-in spite of it fails.
+A format that cannot hold all of it says so: `rows` is how many records fit into one of its files, `properties` are
+those that it can hold, and `gaps` names each law that has no meaning for it, with the reason. A gap is strict: a law
+that holds in spite of it fails.
 """
 
 # ruff: noqa: D102 - the name of a law says what it is

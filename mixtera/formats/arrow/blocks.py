@@ -1,7 +1,7 @@
 """Where the record batches of an Arrow file lie and how many rows each has, without decoding any of them.
 
-pyarrow tells neither. Both stand in the metadata (flatbuffers, of which a few fields are read here): Message, Footer and
-RecordBatch of https://github.com/apache/arrow/tree/main/format.
+pyarrow tells neither. Both stand in the metadata (flatbuffers, of which a few fields are read here): Message, Footer
+and RecordBatch of https://github.com/apache/arrow/tree/main/format.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def arrow_errors(file: FileInfo) -> Iterator[None]:
         if error.errno is not None:
             raise StorageError(f"{file.url} cannot be read: {error.strerror}") from error
         raise _broken(file, error) from error
-    except (pa.ArrowException, BrokenLayout) as error:
+    except (pa.ArrowException, BrokenLayout, UnicodeDecodeError) as error:
         raise _broken(file, error) from error
 
 
@@ -60,11 +60,11 @@ class ArrowFile:
             with arrow_errors(file):
                 self.layout = layout_of(self._native, file.size)
                 self.schema: pa.Schema = self._schema()
+                self._columns: list[str] = self.schema.names
         except BaseException:
             self._source.close()
             raise
         self.sliceable = self.map is not None and not any(block.compressed for block in self.layout.batches)
-        self._columns: list[str] = self.schema.names
         self._reader: ipc.RecordBatchFileReader | None = None
 
     @property

@@ -43,6 +43,7 @@ class MappedStrings:
         if (self._offsets[touched] == _OTHER).any():
             return None
         buffer = self._opened.buffer
+        assert buffer is not None  # it is sliceable
         offsets = np.frombuffer(buffer, np.dtype(f"<i{self._width}"), buffer.size // self._width)
         places = self._offsets[batches] // self._width + rows
         edges = np.empty(2 * len(rows), np.int64)
@@ -50,6 +51,8 @@ class MappedStrings:
         edges[1::2] = self._values[batches] + offsets[places + 1]
         if int(edges.min()) < 0 or int(edges.max()) > buffer.size or bool((edges[1::2] < edges[0::2]).any()):
             raise BrokenLayout("its offsets are damaged")
+        if edges[0] > edges[-1]:  # batches do not lie in their order, and Arrow wants the last edge to be the largest
+            return None
         return _strings(buffer, edges, self._column.type)
 
     def _locate(self, number: int) -> None:
@@ -58,13 +61,15 @@ class MappedStrings:
         self._offsets[number] = _OTHER
         if values.null_count or values.offset:
             return
+        buffer = self._opened.buffer
+        assert buffer is not None
         _, offsets, data = values.buffers()
-        base, size = self._opened.buffer.address, self._opened.buffer.size
+        base, size = buffer.address, buffer.size
         at = offsets.address - base if offsets is not None and offsets.size else _OTHER
         if not 0 <= at < size or at % self._width:
             return
         self._offsets[number] = at
-        self._values[number] = data.address - base if data is not None and data.size else 0
+        self._values[number] = data.address - base if data is not None and data.size else at  # all are empty: anywhere
 
 
 def _strings(buffer: pa.Buffer, edges: Rows, found: pa.DataType) -> pa.Array:

@@ -8,8 +8,8 @@
 - Records end with a newline, a carriage return before it counts to it. A UTF-8 byte order mark is passed over. Blank
   lines are no samples.
 - An empty field is NULL. So is an empty quoted one, but for strings: `""` is a text without characters.
-- Types that are guessed: int64, float64, bool (`true`, `false`), date, timestamp, string. Numbers with leading zeros are
-  strings. A field holds no list.
+- Types that are guessed: int64, float64, bool (`true`, `false`), date, timestamp, string. Numbers with leading zeros
+  are strings. A field holds no list.
 - Bad samples: another number of fields than the header, a quote inside an unquoted field or text after a closing one, a
   quote that is never closed, a NUL byte, a carriage return alone, invalid UTF-8, a value that is not of the property's
   type, content that is empty.

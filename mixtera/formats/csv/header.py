@@ -83,9 +83,9 @@ def parse_header(head: bytes, whole: bool, file: FileInfo) -> Header | None:
         raise SampleError(f"{file.url} is UTF-16 by its byte order mark: write it again as UTF-8")
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     stop = _record_stop(head, mark)
+    if stop is None and len(head) > LONGEST_HEADER:
+        raise SampleError(f"{file.url}: the header does not end within 1 MiB: is a quote never closed?")
     if stop is None and not whole:
-        if len(head) > LONGEST_HEADER:
-            raise SampleError(f"{file.url}: the header does not end within 1 MiB: is a quote never closed?")
         return None
     line = head[mark:stop]
     if not line:
@@ -120,8 +120,8 @@ def _delimiter(line: bytes, file: FileInfo) -> str:
     if len(held) > 1:
         names = " and ".join(_DELIMITERS[candidate] for candidate in held)
         raise SampleError(
-            f"{file.url}: the header holds {names}, so what stands between fields is not clear: put names that hold one "
-            "of them in quotes"
+            f"{file.url}: the header holds {names}, so what stands between fields is not clear: put names that hold "
+            "one of them in quotes"
         )
     return held[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -84,7 +85,7 @@ class CsvReader:
             )
         edges = np.searchsorted(np.cumsum(stops - request.starts), np.arange(1, 1 + _pieces(request)) * PIECE_BYTES)
         cuts = [0, *np.unique(np.minimum(edges + 1, len(stops))).tolist()]
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             chosen = slice(first, last)
             values = self._access.gather(request.starts[chosen], stops[chosen])
             yield _Part(values, request.rows[chosen], self._file.url)

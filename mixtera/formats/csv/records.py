@@ -2,8 +2,8 @@
 
 In well-formed text (RFC 4180) a newline is inside quotes exactly if an odd number of quotes stands before it. That each
 quote stands where it may (an opening one at the beginning of a field, a closing one at its end, or two side by side) is
-checked for all of them. At the first one that does not, the record that holds it is broken; it ends with the next newline,
-whatever quotes say, and counting starts afresh behind it.
+checked for all of them. At the first one that does not, the record that holds it is broken; it ends with the next
+newline, whatever quotes say, and counting starts afresh behind it.
 """
 
 from __future__ import annotations
@@ -209,11 +209,8 @@ def _bare_returns(data: Bytes, records: Records) -> Positions:
     if not len(returns):
         return returns
     following = data[np.minimum(returns + 1, len(data) - 1)]
-    returns = returns[(following != _NEWLINE)]
-    if not len(returns):
-        return returns
-    bare: Positions = returns[_outside(np.flatnonzero(data == _QUOTE), records, returns)]
-    return bare
+    bare: Positions = returns[following != _NEWLINE]
+    return bare[_outside(np.flatnonzero(data == _QUOTE), records, bare)] if len(bare) else bare
 
 
 def _mark(records: Records, places: Positions, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.opening import open_unchanged
-from mixtera.formats.text.document import read_document, reason_against
+from mixtera.formats.text.document import LARGEST_BYTES, read_document, reason_against
 from mixtera.formats.text.scan import check_content
 
 _LONGEST_STRINGS = 2**31 - 1
@@ -27,7 +28,9 @@ class TextReader:
         self.file = file
         self.names = [column.name for column in content]
         self._storage: Storage | None = storage
-        self._source: BinaryIO | None = open_unchanged(storage, file)
+        source = open_unchanged(storage, file)
+        self._source: BinaryIO | None = source
+        self._release = weakref.finalize(self, source.close)
 
     @property
     def held_bytes(self) -> int:
@@ -57,8 +60,7 @@ class TextReader:
 
     def close(self) -> None:
         """Release the file."""
-        if self._source is not None:
-            self._source.close()
+        self._release()
         self._source = self._storage = None
 
 
@@ -72,7 +74,8 @@ def read(requests: Iterable[tuple[TextReader, ReadRequest]]) -> pa.RecordBatch:
         found = reader.documents(request)
         documents += found
         files += [reader.file] * len(found)
-    texts = _strings(documents)
+    sound = all(len(document) <= LARGEST_BYTES and 0 not in document for document in documents)
+    texts = _strings(documents) if sound else None
     if texts is None:
         raise _refused(documents, files)
     return pa.RecordBatch.from_arrays([texts] * len(names), names=names)

@@ -13,6 +13,7 @@ from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, Proper
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError
 from mixtera.formats.opening import open_unchanged
+from mixtera.formats.sniff import HEAD_BYTES, look_at
 from mixtera.formats.text.document import read_document, reason_against
 from mixtera.formats.values import INDEX_FIELDS
 
@@ -43,13 +44,20 @@ class TextScan:
         with open_unchanged(self._storage, self._file) as source:
             data = read_document(source, self._file)
         self._content_bytes = len(data)
-        reason = reason_against(data)
+        reason = _reason(data)
         bad = () if reason is None else (BadSample(0, -1, reason, data[:_EXCERPT_BYTES].decode("utf-8", "replace")),)
         yield ScanBatch(_index(1 - len(bad)), bad, self._file.size)
 
     def facts(self) -> FileFacts:
         """One row, which is read alone."""
         return FileFacts(1, (), self._content_bytes)
+
+
+def _reason(data: bytes) -> str | None:
+    """Why a document cannot be used, with what it looks like instead."""
+    reason = reason_against(data)
+    look = None if reason is None else look_at(data[:HEAD_BYTES])
+    return f"{reason}; it looks like {look.words}" if look is not None and look.certain else reason
 
 
 def refuse_properties(paths: dict[str, str], file: FileInfo) -> None:
@@ -62,8 +70,8 @@ def refuse_properties(paths: dict[str, str], file: FileInfo) -> None:
         name, path = next(iter(paths.items()))
         raise SampleError(
             f"{file.url}: property {name!r} ({path}): a plain text file has no properties, it is one text and nothing "
-            "else; leave `properties` out, make a source of each kind of file and ask for it by `dataset`, or store the "
-            "texts with their properties as JSONL or Parquet"
+            "else; leave `properties` out, make a source of each kind of file and ask for it by `dataset`, or store "
+            "the texts with their properties as JSONL or Parquet"
         )
 
 
