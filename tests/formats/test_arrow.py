@@ -349,7 +349,39 @@ def test_what_is_kept_stays_within_bounds(tmp_path, compression):
             chosen = np.arange(start, 20_000, 3_001)
             assert opened.read(ReadRequest(chosen))["text"].to_pylist() == [texts[i] for i in chosen]
             assert opened.held_bytes <= cache_bytes
-        assert opened.held_bytes > 0 or cache_bytes < 1 << 30
+        assert opened.held_bytes > 0 or cache_bytes < 1 << 30 or compression is None
         opened.close()
         with pytest.raises(MixteraError, match="is closed"):
             opened.read(rows(0))
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from mixtera.contracts.format import ReadRequest
+from mixtera.formats.arrow import Arrow
+from mixtera.registry import storage_of
+from mixtera.testing.format import CONTENT
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+path = sys.argv[1]
+storage = storage_of(path)
+reader = Arrow().reader(storage, storage.stat(path), CONTENT, 16 << 20)
+reader.read(ReadRequest(np.arange(10)))
+before, most = resident(), 0
+for start in range(0, 100_000, 1_000):
+    reader.read(ReadRequest(np.arange(start, start + 1_000)))
+    most = max(most, resident())
+print(most - before)
+"""
+
+
+def test_a_mapped_file_does_not_fill_the_memory(tmp_path):
+    path = written(tmp_path, {"text": ["x" * 2_000] * 100_000}, "stream", 1_000)
+    assert path.stat().st_size > 200_000_000
+    done = subprocess.run([sys.executable, "-c", MEMORY, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 100_000_000

@@ -68,6 +68,11 @@ class ArrowFile:
         self._reader: ipc.RecordBatchFileReader | None = None
 
     @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._info.size
+
+    @property
     def batches(self) -> tuple[Block, ...]:
         """The record batches."""
         return self.layout.batches
@@ -124,8 +129,9 @@ class ArrowFile:
 
     def _of_file(self, number: int) -> pa.RecordBatch:
         if self._reader is None:
-            self._reader = ipc.open_file(self._native, options=self._options())
-        return self._reader.get_batch(number)
+            # pyarrow copies what it reads of some of the columns; of a map, all of them cost nothing
+            self._reader = ipc.open_file(self._native, options=None if self.sliceable else self._options())
+        return self._reader.get_batch(number).select(self._columns)
 
     def _of_stream(self, number: int) -> pa.RecordBatch:
         block = self.batches[number]

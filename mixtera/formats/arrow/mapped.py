@@ -6,6 +6,9 @@ of all rows are computed over all batches together, and one `take` copies them.
 
 from __future__ import annotations
 
+import weakref
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -20,6 +23,25 @@ Rows = npt.NDArray[np.int64]
 _UNKNOWN, _OTHER = -1, -2
 _LONGEST_STRINGS = 2**31 - 1
 _WIDTHS = {pa.string(): 4, pa.binary(): 4, pa.large_string(): 8, pa.large_binary(): 8}
+
+
+class Pages:
+    """About how many bytes of all mapped files of this process are in its memory, so that they stay within bounds."""
+
+    def __init__(self) -> None:
+        self._read: weakref.WeakKeyDictionary[ArrowFile, int] = weakref.WeakKeyDictionary()
+
+    def count(self, opened: ArrowFile, read: int, most: int) -> None:
+        """Add what was read through a map; with more than `most` in all, every file lets go of its pages."""
+        self._read[opened] = min(self._read.get(opened, 0) + read, opened.size)
+        if sum(list(self._read.values())) <= most:
+            return
+        for file in list(self._read):
+            file.forget()
+            self._read[file] = 0
+
+
+PAGES: Final = Pages()
 
 
 class MappedStrings:

@@ -16,7 +16,7 @@ from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.arrow.file import ArrowFile, arrow_errors, content_columns
-from mixtera.formats.arrow.mapped import MappedStrings
+from mixtera.formats.arrow.mapped import PAGES, MappedStrings
 from mixtera.formats.parquet.schema import plain_type, values_of
 
 ROW_PAGES_BYTES: Final = 64 << 10
@@ -26,7 +26,9 @@ Rows = npt.NDArray[np.int64]
 
 
 class ArrowReader:
-    """Reads chosen rows of one file. What is decoded, or mapped, is kept up to `cache_bytes`."""
+    """Reads chosen rows of one file. Decoded batches are kept up to `cache_bytes`, and so are mapped pages, of all files
+    together.
+    """
 
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> None:
         self._file = file
@@ -45,7 +47,7 @@ class ArrowReader:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes of the decoded batches that are kept, or of the mapped pages that were read, about."""
+        """Bytes of the decoded batches that are kept; mapped pages are not held, they are let go of in time."""
         return self._held_bytes
 
     @property
@@ -88,14 +90,8 @@ class ArrowReader:
                 return None
             arrays.append(array)
         found = pa.RecordBatch.from_arrays(arrays, names=self.schema.names)
-        self._count_pages(found.nbytes + len(places) * ROW_PAGES_BYTES)
+        PAGES.count(self._opened, found.nbytes + len(places) * ROW_PAGES_BYTES, self._cache_bytes)
         return found
-
-    def _count_pages(self, read: int) -> None:
-        self._held_bytes = min(self._held_bytes + read, self._file.size)
-        if self._held_bytes > self._cache_bytes:
-            self._opened.forget()
-            self._held_bytes = 0
 
     def _batch_by_batch(self, batches: Rows, places: Rows) -> pa.RecordBatch:
         cuts = np.searchsorted(batches, np.unique(batches))

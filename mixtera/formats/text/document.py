@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from mixtera.contracts.storage import FileInfo
@@ -12,19 +13,32 @@ from mixtera.formats.opening import read_fully
 LARGEST_BYTES: Final = 1 << 30
 """Bytes that a document may have, decompressed."""
 
+PIECE_BYTES: Final = 1 << 18
+"""Bytes that are decompressed at once."""
+
 _WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_document(source: BinaryIO, file: FileInfo) -> bytes:
-    """The bytes of an open file, decompressed, without a byte order mark; cut after one more than a document may have.
+    """The bytes of an open file, decompressed, without a byte order mark; cut soon after it has more than a document may.
 
     Raises:
         SampleError: The compressed data are cut short or broken.
         StorageError: The file cannot be read.
     """
-    with plain_stream(source, file) as (stream, _):
-        data = read_fully(stream, LARGEST_BYTES + 1)
+    with plain_stream(source, file) as (stream, compression):
+        if compression is None:
+            data = read_fully(stream, min(file.size, LARGEST_BYTES + 1))  # a buffer of that size is made at once
+        else:
+            data = b"".join(_pieces(stream))
     return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    size = 0
+    while size <= LARGEST_BYTES and (piece := stream.read(PIECE_BYTES)):
+        size += len(piece)
+        yield piece
 
 
 def reason_against(data: bytes) -> str | None:
