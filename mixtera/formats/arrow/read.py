@@ -26,8 +26,8 @@ Rows = npt.NDArray[np.int64]
 
 
 class ArrowReader:
-    """Reads chosen rows of one file. Decoded batches are kept up to `cache_bytes`, and so are mapped pages, of all files
-    together.
+    """Reads chosen rows of one file. Decoded batches are kept up to `cache_bytes`, and so are mapped pages, those
+    of all files together.
     """
 
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> None:

@@ -20,7 +20,7 @@ _WIDE_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_document(source: BinaryIO, file: FileInfo) -> bytes:
-    """The bytes of an open file, decompressed, without a byte order mark; cut soon after it has more than a document may.
+    """The bytes of an open file, decompressed, without a byte order mark; cut when they are more than a document has.
 
     Raises:
         SampleError: The compressed data are cut short or broken.
