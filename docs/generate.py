@@ -22,8 +22,8 @@ outside failed (storage, network). Results go to stdout, progress and errors to 
 
 FORMATS_HEAD = """# Formats
 
-Written by `make docs` from the formats themselves. The format of a source is that of the suffix of its paths, or the one
-that `format:` names. When the content is of another format than that, the error says what it looks like.
+Written by `make docs` from the formats themselves. The format of a source is that of the suffix of its paths, or the
+one that `format:` names. When the content is of another format than that, the error says what it looks like.
 
 Every format comes through the entry point group `mixtera.formats`, as a plugin of yours would, and passes
 `mixtera.testing.format.FormatLaws`; what a format cannot hold is declared there as a gap.
@@ -33,9 +33,9 @@ FORMATS_FOOT = """
 
 A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the default) the first file that has some ends
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
-counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1, for
-formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`, from 0, for
-others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error under
+counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1,
+for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`, from 0,
+for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error under
 every policy.
 
 ## Types
@@ -58,8 +58,8 @@ NOTES = {
 - Properties and content by dotted paths into the object.
 - Lines are read alone, by byte offset. A compressed file is decompressed once per process into a temporary file
   (`MIXTERA_SPOOL` says where).
-- Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of the
-  property's type.
+- Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
+  the property's type.
 """,
     "parquet": """
 - A row is a sample. Properties and content are columns, fields of structs by dotted paths.
