@@ -107,8 +107,9 @@ class ArrowFile:
 
     def forget(self) -> None:
         """Let go of the pages that were read through the map; they are read again when they are needed."""
-        if self.map is not None:
-            self.map.madvise(mmap.MADV_DONTNEED)
+        mapped = self.map  # another thread may close the file meanwhile
+        if mapped is not None:
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def close(self) -> None:
         """Release the file. Batches that are views of it keep the map until they are gone."""

@@ -26,19 +26,30 @@ _WIDTHS = {pa.string(): 4, pa.binary(): 4, pa.large_string(): 8, pa.large_binary
 
 
 class Pages:
-    """About how many bytes of all mapped files of this process are in its memory, so that they stay within bounds."""
+    """About how many bytes of all mapped files of this process are in its memory, so that they stay within bounds.
+
+    Threads share it without a lock: each step is one operation of a plain dictionary, and a count may be off.
+    """
 
     def __init__(self) -> None:
-        self._read: weakref.WeakKeyDictionary[ArrowFile, int] = weakref.WeakKeyDictionary()
+        self._read: dict[weakref.ref[ArrowFile], int] = {}
 
     def count(self, opened: ArrowFile, read: int, most: int) -> None:
         """Add what was read through a map; with more than `most` in all, every file lets go of its pages."""
-        self._read[opened] = min(self._read.get(opened, 0) + read, opened.size)
+        key = weakref.ref(opened)
+        if key not in self._read:
+            key = weakref.ref(opened, self._forgotten)
+        self._read[key] = min(self._read.get(key, 0) + read, opened.size)
         if sum(list(self._read.values())) <= most:
             return
-        for file in list(self._read):
-            file.forget()
-            self._read[file] = 0
+        for known in list(self._read):
+            file = known()
+            if file is not None:
+                file.forget()
+            self._read.pop(known, None)
+
+    def _forgotten(self, key: weakref.ref[ArrowFile]) -> None:
+        self._read.pop(key, None)
 
 
 PAGES: Final = Pages()
