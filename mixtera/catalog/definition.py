@@ -9,6 +9,7 @@ from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import Issue, SpecError
+from mixtera.formats.sniff import hint, naming_the_content
 from mixtera.registry import format_named, storage_of
 from mixtera.spec.model import Property, Source
 
@@ -32,8 +33,9 @@ def define(source: Source, files: Sequence[FileInfo], before: Definition | None)
 def _types(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyType]:
     guessed = _inferred(source, files)
     types = {wanted.name: wanted.type or guessed[wanted.name] for wanted in source.properties}
-    if issues := [_untyped(wanted) for wanted in source.properties if types[wanted.name] is None]:
-        raise SpecError(issues)
+    if untyped := [wanted for wanted in source.properties if types[wanted.name] is None]:
+        said = hint(storage_of(files[0].url), files[0], source.format, only_certain=True)
+        raise SpecError([_untyped(wanted, f"; {files[0].url}: {said}" if said else "") for wanted in untyped])
     return {name: type_ for name, type_ in types.items() if type_ is not None}
 
 
@@ -43,12 +45,13 @@ def _inferred(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyTy
         return {}
     first = storage_of(files[0].url)
     same = [file for file in files if storage_of(file.url) is first]
-    return format_named(source.format).infer(first, same, undeclared)
+    with naming_the_content(first, same[0], source.format):
+        return format_named(source.format).infer(first, same, undeclared)
 
 
-def _untyped(wanted: Property) -> Issue:
+def _untyped(wanted: Property, said: str) -> Issue:
     message = (
         f"property {wanted.name!r}: none of the first records has a value at {wanted.path!r}; correct the path, or "
-        f"declare its type: {{path: {wanted.path}, type: string}}"
+        f"declare its type: {{path: {wanted.path}, type: string}}{said}"
     )
     return Issue(wanted.place.file, wanted.place.line, wanted.place.column, message)

@@ -15,8 +15,9 @@ from mixtera.catalog.bundles import SHOWN_BAD_SAMPLES, BadRecord, Bundle, Number
 from mixtera.catalog.columns import BAD_COLUMNS
 from mixtera.catalog.writing import ParquetFile
 from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
-from mixtera.contracts.storage import FileInfo
+from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
+from mixtera.formats.sniff import hint, naming_the_content
 from mixtera.registry import format_named, storage_of
 
 Advance: TypeAlias = Callable[[int, int], None]
@@ -57,16 +58,19 @@ def _scan_file(
     bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: _BadRecords, advance: Advance
 ) -> ScannedFile:
     storage = storage_of(file.info.url)
-    scan = format_named(bundle.format).scan(storage, file.info, bundle.properties, bundle.content)
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
-    for piece in scan:
-        if piece.table.num_rows:
-            samples.add(_with_file_id(file.file_id, piece, names))
-        bad.add(file.info.name, piece.bad, keep=bundle.policy == "quarantine")
-        rows += piece.table.num_rows
-        advance(piece.bytes_read, piece.table.num_rows)
+    with naming_the_content(storage, file.info, bundle.format):
+        scan = format_named(bundle.format).scan(storage, file.info, bundle.properties, bundle.content)
+        for piece in scan:
+            if piece.table.num_rows:
+                samples.add(_with_file_id(file.file_id, piece, names))
+            bad.add(file.info.name, piece.bad, keep=bundle.policy == "quarantine")
+            rows += piece.table.num_rows
+            advance(piece.bytes_read, piece.table.num_rows)
     facts = scan.facts()
+    if not rows and facts.rows > 1:
+        _check_format(bundle, storage, file.info)
     _check_rows(bundle.source, file.info, facts)
     _check_unchanged(bundle.source, file.info, storage.stat(file.info.url))
     return ScannedFile(
@@ -77,6 +81,13 @@ def _scan_file(
 def _with_file_id(file_id: int, piece: ScanBatch, names: Sequence[str]) -> list[pa.Array]:
     ids = from_numpy(np.full(piece.table.num_rows, file_id, np.int64))
     return [ids, *(piece.table.column(name) for name in names)]
+
+
+def _check_format(bundle: Bundle, storage: Storage, file: FileInfo) -> None:
+    """Refuse a file in which nothing is a record and whose first bytes are those of another format."""
+    said = hint(storage, file, bundle.format, only_certain=True)
+    if said:
+        raise SampleError(f"source {bundle.source!r}: {file.url} has no record of the format {bundle.format!r}; {said}")
 
 
 def _check_rows(source: str, file: FileInfo, facts: FileFacts) -> None:

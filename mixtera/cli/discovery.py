@@ -51,9 +51,15 @@ def look_into(format_name: str, storage: Storage, files: Sequence[FileInfo]) -> 
 
 
 def _head(format_name: str, storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:
-    readers = {"jsonl": _head_of_jsonl, "parquet": _head_of_parquet}
+    readers = {
+        "arrow": _head_of_arrow,
+        "csv": _head_of_csv,
+        "jsonl": _head_of_jsonl,
+        "parquet": _head_of_parquet,
+        "text": _head_of_text,
+    }
     if format_name not in readers:
-        known = " and ".join(readers)
+        known = ", ".join(readers)
         raise PluginError(f"init looks into files of {known}, not of {format_name}: write the spec by hand")
     return readers[format_name](storage, file)
 
@@ -87,6 +93,30 @@ def _head_of_parquet(storage: Storage, file: FileInfo) -> list[Mapping[str, obje
     finally:
         parquet.close(force=True)
     return [] if batch is None else list(batch.to_pylist())
+
+
+def _head_of_arrow(storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:
+    from mixtera.formats.arrow.file import ArrowFile
+
+    opened = ArrowFile(storage, file)
+    try:
+        return list(opened.batch(0)[:HEAD_RECORDS].to_pylist()) if opened.batches else []
+    finally:
+        opened.close()
+
+
+def _head_of_csv(storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:
+    from mixtera.formats.csv.infer import first_records
+
+    header, fields = first_records(storage, file)
+    if header is None:
+        return []
+    columns = [field[:HEAD_RECORDS].to_pylist() for field in fields]
+    return [dict(zip(header.names, record, strict=True)) for record in zip(*columns, strict=True)]
+
+
+def _head_of_text(storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:
+    return [{"text": "a text file is its text"}]
 
 
 def _text_lengths(records: Sequence[Mapping[str, object]]) -> dict[str, float]:

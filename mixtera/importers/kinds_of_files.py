@@ -12,7 +12,7 @@ _SUFFIXES: Final = (
     (re.compile(r"\.(csv|tsv)" + _COMPRESSED), "csv"),
     (re.compile(r"\.(txt|text)" + _COMPRESSED), "text"),
     (re.compile(r"\.tar(\.gz|\.zst)?$|\.tgz$"), "webdataset"),
-    (re.compile(r"\.(arrow|feather)$"), "arrow"),
+    (re.compile(r"\.(arrow|arrows|feather|ipc)$"), "arrow"),
     (re.compile(r"\.np[yz]$"), "npy"),
     (re.compile(r"\.(bin|idx)$"), "megatron"),
 )

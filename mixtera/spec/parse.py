@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from mixtera.errors import SpecError
 from mixtera.spec import keys
+from mixtera.spec.document import Mapping
 from mixtera.spec.fields import Fields
 from mixtera.spec.include import Merged, read_merged
 from mixtera.spec.issues import Issues, TooManyIssues
@@ -62,7 +64,12 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     name = _name(fields, file, issues)
     if mixture is None or issues.found:
         return None
-    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, lines(merged.root))
+    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, lines(_without_includes(merged.root)))
+
+
+def _without_includes(root: Mapping) -> Mapping:
+    """What is included stands in the mapping already."""
+    return replace(root, entries=tuple(entry for entry in root.entries if entry.key.text != "include"))
 
 
 def _check_needed(fields: Fields, issues: Issues) -> None:

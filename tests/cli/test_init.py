@@ -3,6 +3,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -78,7 +79,7 @@ def test_nothing_is_overwritten(data: Path, capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("name", "content", "word"),
     [
-        ("a.txt", b"hello\n", "no installed format has this suffix"),
+        ("a.log", b"hello\n", "no installed format has this suffix"),
         ("a.jsonl", b"{\n", "not JSON"),
         ("a.jsonl", b'{"n": 1}\n', "no field holds text"),
         ("a.jsonl", b"", "no field holds text"),
@@ -98,3 +99,24 @@ def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "no-*.jsonl" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["init", str(tmp_path / "empty")]) != 0
+
+
+@pytest.mark.parametrize("kind", ["arrow", "csv", "text"])
+def test_specs_for_other_formats_can_be_indexed(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = pa.table({"id": [1, 2], "text": ["one long text", "another"], "lang": ["en", "de"]})
+    if kind == "arrow":
+        with pa.ipc.new_stream("data.arrow", table.schema) as writer:
+            writer.write_table(table)
+    elif kind == "csv":
+        pa.csv.write_csv(table, "data.csv")
+    else:
+        Path("data.txt").write_text("one long text")
+    assert main(["init", "data.*", "-o", "spec.yaml"]) == 0
+    written = Path("spec.yaml").read_text()
+    assert f"format: {kind}" in written
+    assert "content: text" in written
+    assert ("lang: {path: lang, type: string}" in written) == (kind != "text")
+    assert main(["index", "spec.yaml", "--quiet"]) == 0

@@ -4,14 +4,20 @@ import bz2
 import gzip
 import json
 import lzma
+from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
 import pyarrow.parquet as pq
 import zstandard
 
+from mixtera.formats.arrow import Arrow
+from mixtera.formats.csv import Csv
 from mixtera.formats.jsonl import Jsonl
 from mixtera.formats.parquet import Parquet
-from mixtera.testing.format import FormatLaws
+from mixtera.formats.text import Text
+from mixtera.testing.format import PROPERTIES, FormatLaws
 
 EMPTY = pa.table({"text": pa.array([], pa.string())})
 
@@ -22,6 +28,21 @@ def lines(records, ascii_only=False) -> bytes:
 
 def as_table(records) -> pa.Table:
     return pa.Table.from_pylist([dict(record) for record in records]) if records else EMPTY
+
+
+def flattened(records) -> pa.Table:
+    """Records without their lists, objects as columns with dots in their names."""
+    table = as_table([{key: value for key, value in record.items() if key != "topics"} for record in records])
+    while any(pa.types.is_struct(field.type) for field in table.schema):
+        table = table.flatten()
+    return table
+
+
+def delimited(records, delimiter=",") -> bytes:
+    """What pyarrow's CSV writer makes of records: strings in quotes, NULL empty."""
+    sink = pa.BufferOutputStream()
+    pa.csv.write_csv(flattened(records), sink, pa.csv.WriteOptions(delimiter=delimiter))
+    return sink.getvalue().to_pybytes()
 
 
 class TestPlainJsonl(FormatLaws):
@@ -135,3 +156,145 @@ class TestParquetOfOtherTypes(FormatLaws):
                 column = column.dictionary_encode() if name == "title" else column.cast(wanted)
                 table = table.set_column(place, name, column)
         pq.write_table(table, path, write_statistics=False)
+
+
+class CsvLaws(FormatLaws):
+    format = Csv()
+    properties = tuple(column for column in PROPERTIES if column.name != "topics")
+    gaps: ClassVar = {"test_an_object_cannot_be_a_property": "a field of a CSV file is never an object"}
+
+
+class TestCsv(CsvLaws):
+    suffix = ".csv"
+
+    def write(self, path, records):
+        path.write_bytes(delimited(records))
+
+
+class TestTabs(CsvLaws):
+    suffix = ".tsv"
+
+    def write(self, path, records):
+        path.write_bytes(delimited(records, "\t"))
+
+
+class TestWindowsCsv(CsvLaws):
+    """Semicolons, a byte order mark, carriage returns at the ends of records, and no line end at the end."""
+
+    suffix = ".csv"
+
+    def write(self, path, records):
+        data = delimited(records, ";").replace(b'\n""q""', b"\0").replace(b"\n", b"\r\n").replace(b"\0", b'\n""q""')
+        path.write_bytes(b"\xef\xbb\xbf" + data.removesuffix(b"\r\n"))
+
+
+class TestGzipCsv(CsvLaws):
+    suffix = ".csv.gz"
+
+    def write(self, path, records):
+        path.write_bytes(gzip.compress(delimited(records)))
+
+
+class TestZstdTabs(CsvLaws):
+    suffix = ".tsv.zst"
+
+    def write(self, path, records):
+        path.write_bytes(zstandard.ZstdCompressor().compress(delimited(records, "\t")))
+
+
+class TextLaws(FormatLaws):
+    format = Text()
+    rows = 1
+    properties = ()
+    gaps: ClassVar = {
+        name: reason
+        for reason, names in {
+            "a text file has no properties": [
+                "test_types_are_inferred",
+                "test_a_property_no_record_has_is_null",
+                "test_two_properties_may_have_one_path",
+            ],
+            "a text file has one content": ["test_several_content_columns", "test_content_below_an_object"],
+            "a text file is one sample": ["test_records_without_content_are_named", "test_a_file_without_records"],
+            "a shorter text is a text": ["test_a_file_cut_short_is_noticed"],
+            "text is no object": ["test_an_object_cannot_be_a_property"],
+        }.items()
+        for name in names
+    }
+
+
+class TestText(TextLaws):
+    suffix = ".txt"
+
+    def write(self, path, records):
+        path.write_text("".join(record["text"] or "" for record in records), encoding="utf-8", newline="")
+
+
+class TestGzipText(TextLaws):
+    suffix = ".txt.gz"
+    gaps: ClassVar = {name: reason for name, reason in TextLaws.gaps.items() if "cut_short" not in name}
+
+    def write(self, path, records):
+        path.write_bytes(gzip.compress("".join(record["text"] or "" for record in records).encode()))
+
+
+class TestArrowFile(FormatLaws):
+    format = Arrow()
+    suffix = ".arrow"
+
+    def write(self, path, records):
+        table = as_table(records)
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=700)
+
+
+class TestArrowStream(TestArrowFile):
+    def write(self, path, records):
+        table = as_table(records)
+        with pa.ipc.new_stream(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=100)
+
+
+class TestCompressedArrowStream(TestArrowFile):
+    suffix = ".arrows"
+
+    def write(self, path, records):
+        table = as_table(records)
+        with pa.ipc.new_stream(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table, max_chunksize=700)
+
+
+class TestFeather(TestArrowFile):
+    """LZ4 buffers."""
+
+    suffix = ".feather"
+
+    def write(self, path, records):
+        pa.feather.write_feather(as_table(records), path, compression="lz4", chunksize=300)
+
+
+class TestArrowOfOtherTypes(TestArrowFile):
+    """Dictionaries that grow from batch to batch, large and view strings, large lists."""
+
+    def write(self, path, records):
+        table = as_table(records)
+        other = {"text": pa.large_string(), "topics": pa.large_list(pa.large_string()), "title": None}
+        for name in table.schema.names:
+            if name in other:
+                column = table[name].cast(other[name]) if other[name] is not None else table[name].dictionary_encode()
+                table = table.set_column(table.schema.get_field_index(name), name, column)
+        options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+        with pa.ipc.new_stream(path, table.schema, options=options) as writer:
+            for batch in table.to_batches(max_chunksize=500):
+                writer.write_batch(batch)
+
+
+class TestArrowOfViews(TestArrowFile):
+    suffix = ".ipc"
+
+    def write(self, path, records):
+        table = as_table(records)
+        views = [pa.field(f.name, pa.string_view() if f.type == pa.string() else f.type) for f in table.schema]
+        table = table.cast(pa.schema(views))
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=1000)

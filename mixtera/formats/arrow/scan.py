@@ -1,0 +1,175 @@
+"""The scan of an Arrow file: all of its properties and content are read and checked, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixtera.arrow import from_numpy
+from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import SampleError
+from mixtera.formats.arrow.file import ArrowFile, content_columns
+from mixtera.formats.parquet.convert import convert
+from mixtera.formats.parquet.schema import Column, check_convertible, find_column, values_of
+from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
+
+PIECE_ROWS: Final = 1 << 16
+"""Rows of one piece of the index, at most."""
+
+_SHOWN: Final = 60
+
+
+class ArrowScan:
+    """The scan of one file: iterate it to the end, then ask for `facts`."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> None:
+        self._storage = storage
+        self._file = file
+        self._properties = properties
+        self._content = content
+        self._schema = pa.schema([*INDEX_FIELDS, *(pa.field(p.name, ARROW_TYPES[p.type]) for p in properties)])
+        self._facts = FileFacts(0)
+
+    def __iter__(self) -> Iterator[ScanBatch]:
+        """Pieces of the index, at most 65,536 rows of a record batch each."""
+        opened = ArrowFile(self._storage, self._file)
+        try:
+            yield from self._batches(opened)
+        finally:
+            opened.close()
+
+    def facts(self) -> FileFacts:
+        """What the scan found; valid after the last piece."""
+        return self._facts
+
+    def _batches(self, opened: ArrowFile) -> Iterator[ScanBatch]:
+        columns = [self._property_column(opened.schema, prop) for prop in self._properties]
+        content = content_columns(opened.schema, self._file, self._content)
+        opened.choose([*content, *(column for column in columns if column is not None)])
+        first = told = content_bytes = 0
+        for number, block in enumerate(opened.batches):
+            batch = opened.batch(number)
+            reasons = self._check(batch, content, number)
+            for start in range(0, len(batch), PIECE_ROWS):
+                part = batch[start : start + PIECE_ROWS]
+                yield self._piece(part, first + start, columns, _within(reasons, start, len(part)), block.stop - told)
+                told = block.stop
+            content_bytes += sum(_bytes(values_of(batch, column)) for column in content)
+            first += len(batch)
+            del batch
+            opened.forget()
+        if told < self._file.size:
+            yield ScanBatch(pa.RecordBatch.from_pylist([], self._schema), (), self._file.size - told)
+        groups = () if opened.sliceable else tuple(block.rows for block in opened.batches)
+        self._facts = FileFacts(first, groups, content_bytes)
+
+    def _property_column(self, schema: pa.Schema, prop: PropertyColumn) -> Column | None:
+        found = find_column(schema, prop.path)
+        if found is not None:
+            check_convertible(found.type, prop.type, f"{self._file.url}: property {prop.name!r} ({prop.path})")
+        return found
+
+    def _check(self, batch: pa.RecordBatch, content: Sequence[Column], number: int) -> dict[int, str]:
+        """Why some rows cannot be used: their content.
+
+        Raises:
+            SampleError: The batch is damaged.
+        """
+        reasons: dict[int, str] = {}
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            if not _is_sound(values):
+                for row in self._not_text(values, name, number):
+                    reasons[row] = f"column {name!r} is not valid UTF-8"
+        for column in content:
+            values = values_of(batch, column)
+            if values.null_count:
+                for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
+                    reasons.setdefault(row, f"content column {'.'.join(column.keys)!r} is NULL")
+        return reasons
+
+    def _not_text(self, values: pa.Array, name: str, number: int) -> list[int]:
+        """Rows whose strings are not UTF-8, if that is all that is wrong."""
+        kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+        kind = kinds.get(values.type)
+        if kind is None or not _is_sound(values.view(kind)):
+            raise SampleError(
+                f"{self._file.url} is no whole Arrow file: column {name!r} of record batch {number} is damaged; "
+                "copy or write it again"
+            )
+        return _unsound(values, 0)
+
+    def _piece(
+        self,
+        batch: pa.RecordBatch,
+        first: int,
+        columns: Sequence[Column | None],
+        reasons: dict[int, str],
+        bytes_read: int,
+    ) -> ScanBatch:
+        arrays = [
+            self._property(batch, prop, found, reasons) for prop, found in zip(self._properties, columns, strict=True)
+        ]
+        rows = from_numpy(np.arange(first, first + len(batch)))
+        nothing = pa.nulls(len(batch), pa.int64())
+        table = pa.RecordBatch.from_arrays([rows, nothing, nothing, *arrays], schema=self._schema)
+        if reasons:
+            kept = np.ones(len(batch), np.bool_)
+            kept[list(reasons)] = False
+            table = table.filter(pa.array(kept))
+        bad = tuple(BadSample(first + row, -1, reasons[row], "") for row in sorted(reasons))
+        return ScanBatch(table, bad, bytes_read)
+
+    def _property(
+        self, batch: pa.RecordBatch, prop: PropertyColumn, found: Column | None, reasons: dict[int, str]
+    ) -> pa.Array:
+        target = ARROW_TYPES[prop.type]
+        if found is None:
+            return clean(pa.nulls(len(batch), target))
+        values = values_of(batch, found)
+        if reasons and found.type in (pa.string(), pa.large_string()):
+            good = np.ones(len(batch), np.bool_)
+            good[list(reasons)] = False
+            values = pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
+        converted, failing = convert(values, target)
+        for row in failing.tolist():
+            shown = str(values[row].as_py())[:_SHOWN]
+            reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
+        return converted
+
+
+def _bytes(values: pa.Array) -> int:
+    """Bytes of the values themselves."""
+    return int(values.nbytes)
+
+
+def _within(reasons: dict[int, str], start: int, count: int) -> dict[int, str]:
+    return {row - start: reason for row, reason in reasons.items() if start <= row < start + count}
+
+
+def _is_sound(values: pa.Array) -> bool:
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _unsound(values: pa.Array, first: int) -> list[int]:
+    """Places of the values that are not sound, by halving."""
+    if _is_sound(values):
+        return []
+    if len(values) == 1:
+        return [first]
+    half = len(values) // 2
+    return _unsound(values[:half], first) + _unsound(values[half:], first + half)

@@ -1,0 +1,50 @@
+"""The CSV format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
+
+import pyarrow as pa
+
+from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
+from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.csv.infer import infer
+from mixtera.formats.csv.read import CsvReader, read
+from mixtera.formats.csv.scan import CsvScan
+
+_PLAIN = (".csv", ".tsv")
+_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN for packed in (".gz", ".zst", ".bz2", ".xz"))
+
+
+class Csv:
+    """Delimited text with a header row. Compression is told by the first bytes of a file, not by its suffix."""
+
+    name = "csv"
+    suffixes = _PLAIN + _COMPRESSED
+    offsets: Literal["always", "never"] = "always"
+
+    def infer(
+        self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]
+    ) -> dict[str, PropertyType | None]:
+        """Guess the type of each property from the first records of some files; see `Format.infer`."""
+        return infer(storage, files, paths)
+
+    def scan(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        properties: Sequence[PropertyColumn],
+        content: Sequence[ContentColumn],
+    ) -> CsvScan:
+        """Read the index of one file; see `Format.scan`."""
+        return CsvScan(storage, file, properties, content)
+
+    def reader(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> CsvReader:
+        """Open a file for reading chosen samples; a compressed one is decompressed once, into a temporary file."""
+        return CsvReader(storage, file, content)
+
+    def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
+        """Samples of several files, decoded together; see `Format.read`."""
+        return read(cast("Iterable[tuple[CsvReader, ReadRequest]]", requests))
