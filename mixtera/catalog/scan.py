@@ -17,7 +17,7 @@ from mixtera.catalog.writing import ParquetFile
 from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError, StorageError
-from mixtera.registry import format_named, storage_of
+from mixtera.registry import format_named, storage_of_file
 
 Advance: TypeAlias = Callable[[int, int], None]
 """Called with bytes and rows that were read since the last call."""
@@ -56,7 +56,7 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 def _scan_file(
     bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: _BadRecords, advance: Advance
 ) -> ScannedFile:
-    storage = storage_of(file.info.url)
+    storage = storage_of_file(file.info)
     scan = format_named(bundle.format).scan(storage, file.info, bundle.properties, bundle.content)
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
