@@ -36,7 +36,9 @@ def remapped(files: pa.Table, remap: Mapping[str, str]) -> pa.Table:
             done |= mask
     modified = pc.if_else(pa.array(done), 0, files.column("modified_ns").combine_chunks())
     etags = pc.if_else(pa.array(done), "", files.column("etag").combine_chunks())
-    files = _replaced(files, "modified_ns", modified)  # a copy has its own, and its own etag; its size is still compared
+    files = _replaced(
+        files, "modified_ns", modified
+    )  # a copy has its own, and its own etag; its size is still compared
     files = _replaced(files, "etag", etags)
     return _replaced(files, "url", new)
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.storage.faulty import FaultyProxy
-from tests.storage.weed import KEY, SECRET, Weed
+from tests.storage.objects import Objects
+from tests.storage.weed import Weed
 
 
 @pytest.fixture(scope="session")
@@ -21,16 +22,25 @@ def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
         server.kill()
 
 
+@pytest.fixture(scope="session")
+def objects(weed: Weed) -> Objects:
+    """Writes objects of the server."""
+    return Objects(weed)
+
+
+@pytest.fixture(scope="session")
+def objects_of() -> type[Objects]:
+    """Writes objects of any server."""
+    return Objects
+
+
 @pytest.fixture
 def s3(weed: Weed, monkeypatch: pytest.MonkeyPatch) -> Weed:
     """The server, and an environment that leads to it and to no other."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", weed.url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name, value in weed.environment.items():
+        monkeypatch.setenv(name, value)
     return weed
 
 

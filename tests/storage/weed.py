@@ -25,6 +25,15 @@ HTTP_PORTS = (
 )
 GRPC_PORTS = ("master.port.grpc", "volume.port.grpc", "filer.port.grpc", "s3.port.grpc", "admin.port.grpc")
 
+_OPTIONS = (
+    "-ip=127.0.0.1",
+    "-ip.bind=127.0.0.1",
+    "-admin.ui=false",
+    "-webdav=false",
+    "-master.telemetry=false",
+    "-s3.cacheCapacityMB=512",
+)
+
 
 class Weed:
     """The server; `kill` and `start` may be called again and again, its data stay."""
@@ -39,6 +48,17 @@ class Weed:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What leads a client to it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
     def start(self) -> None:
         """Start it and wait until it answers; any HTTP status counts."""
         data = self._directory / "data"
@@ -47,8 +67,7 @@ class Weed:
         ports = [f"-{name}={port}" for name, port in zip(HTTP_PORTS + GRPC_PORTS, self._ports, strict=True)]
         with (self._directory / "weed.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(program), "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-admin.ui=false"]
-                + ["-webdav=false", "-master.telemetry=false", f"-bucket={BUCKET}", *ports],
+                [str(program), "mini", f"-dir={data}", f"-bucket={BUCKET}", *_OPTIONS, *ports],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "HOME": str(data)},

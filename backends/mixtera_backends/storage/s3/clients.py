@@ -113,7 +113,7 @@ class Clients:
         return ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="mixtera-s3")
 
     def _store(self, address: Address) -> S3Store | None:
-        """obstore's client; None where it cannot be used: after a fork, or for keys that it cannot name."""
+        """Obstore's client; None where it cannot be used: after a fork, or for keys that it cannot name."""
         if not PROCESS.may_use_obstore or not _is_plain(address.key):
             return None
         with self._lock:
@@ -133,7 +133,7 @@ class Clients:
                 seconds = time.monotonic() - started
                 if not error.failure.is_temporary or seconds > self._patience.budget_seconds:
                     raise Refused(error.failure, seconds) from error
-            time.sleep(random.uniform(0, pause))  # noqa: S311 - spreads readers
+            time.sleep(random.uniform(0, pause))
             pause = min(2 * pause, self._patience.longest_pause_seconds)
 
     def _once(self, address: Address, start: int, stop: int, etag: str) -> Buffer:

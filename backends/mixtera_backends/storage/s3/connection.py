@@ -17,7 +17,7 @@ from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
 from mixtera_backends.storage.s3.patience import Patience
 
 if TYPE_CHECKING:
-    from obstore.store import S3Credential, S3Store
+    from obstore.store import ClientConfig, S3Credential, S3Store
 
 CONCURRENCY: Final = 16
 ANONYMOUS: Final = "AWS_SKIP_SIGNATURE"
@@ -62,7 +62,7 @@ class Connection:
         _check_host(self.endpoint)
 
     def store(self, bucket: str) -> S3Store:
-        """obstore's client of a bucket.
+        """Obstore's client of a bucket.
 
         Raises:
             PluginError: obstore is not installed.
@@ -109,7 +109,7 @@ class Connection:
             return {"endpoint": host, "virtual_hosted_style_request": True}
         return {"endpoint": self.endpoint, "virtual_hosted_style_request": False}
 
-    def _root_certificate(self) -> dict[str, Any]:
+    def _root_certificate(self) -> ClientConfig:
         if not self._certificates:
             return {}
         with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration

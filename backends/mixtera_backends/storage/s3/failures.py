@@ -14,7 +14,9 @@ _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _REASON: Final = re.compile(r" - (?:HTTP error: )?(.{1,120})")
 _NO_CREDENTIALS: Final = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 _KEYS_REFUSED: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
-CREDENTIALS_ADVICE: Final = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as other S3 tools want them"
+CREDENTIALS_ADVICE: Final = (
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as other S3 tools want them"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(status or (int(code) if code.isdecimal() else 0), "" if code.isdecimal() else code, "")
     text = str(error)
     if type(error).__module__.startswith("obstore") or isinstance(error, FileNotFoundError):
-        status, found = _STATUS.search(text), _CODE.search(text)
+        answered, found = _STATUS.search(text), _CODE.search(text)
         named = {"PreconditionError": 412, "FileNotFoundError": 404, "PermissionDeniedError": 403}
-        number = int(status[1]) if status else named.get(type(error).__name__, 0)
+        number = int(answered[1]) if answered else named.get(type(error).__name__, 0)
         if not number and "redirect" in text:
             number = 307
         reason = _REASON.search(text)
@@ -93,9 +95,13 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0) -> St
         case Failure(status=301 | 302 | 307 | 308):
             why = f"{endpoint} redirects the request elsewhere: check AWS_ENDPOINT_URL, and AWS_REGION for the bucket"
         case Failure(status=0):
-            why = f"no answer from {endpoint}{tried} ({failure.reason}): check AWS_ENDPOINT_URL, the network, the server"
+            why = (
+                f"no answer from {endpoint}{tried} ({failure.reason}): check AWS_ENDPOINT_URL, the network, the server"
+            )
         case _ if failure.is_temporary:
-            why = f"{endpoint} was asked again{tried} and still answers {failure.status} {failure.code}: try again later"
+            why = (
+                f"{endpoint} was asked again{tried} and still answers {failure.status} {failure.code}: try again later"
+            )
         case _:
             why = f"{endpoint} answers {failure.status} {failure.code}"
     return StorageError(f"{url} cannot be read: {why}")

@@ -39,9 +39,7 @@ class S3Object:
         fast: Whether the fast client may be used.
     """
 
-    def __init__(
-        self, clients: ClientsHere, address: Address, size: int, etag: str, indexed: bool, fast: bool
-    ) -> None:
+    def __init__(self, clients: ClientsHere, address: Address, size: int, etag: str, indexed: bool, fast: bool) -> None:
         self._clients, self._address = clients, address
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False

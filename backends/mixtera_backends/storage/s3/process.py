@@ -22,4 +22,4 @@ PROCESS: Final = _Process()
 os.register_at_fork(after_in_child=PROCESS.forked)
 
 INHERITED: Final[list[object]] = []
-"""Clients of the parent. A child never uses them, and never frees them: they would wait for threads it does not have."""
+"""Clients of the parent. A child neither uses nor frees them: they would wait for threads that it does not have."""

@@ -6,7 +6,6 @@ import difflib
 import glob
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any, BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Storage
@@ -25,7 +24,7 @@ class S3Storage:
     """`s3://bucket/key`, as the environment and `~/.aws` say where that is and with whose rights."""
 
     name = "s3"
-    schemes = (SCHEME,)
+    schemes: tuple[str, ...] = (SCHEME,)
 
     def __init__(self, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
@@ -53,6 +52,8 @@ class S3Storage:
         """Describe one object."""
         address = address_of(url)
         clients = self._clients.get()
+        if address.key.endswith("/"):  # a folder, which some servers describe as an empty object
+            raise missing(url, self._advice(address))
         try:
             head = clients.ask("head_object", Bucket=address.bucket, Key=address.key)
         except Refused as error:
@@ -92,33 +93,42 @@ class S3Storage:
             begins = f"s3://{address.bucket}/{wanted.prefix}"
             raise StorageError(
                 f"{pattern} matches no object: "
-                + (f"of {seen:,} below {begins} none does, check the pattern" if seen else f"there is none at {begins}…")
+                + (
+                    f"of {seen:,} below {begins} none does, check the pattern"
+                    if seen
+                    else f"there is none at {begins}…"
+                )
             )
         return files
 
     def _listed(self, url: str, bucket: str, prefix: str, flat: bool) -> Iterator[dict[str, Any]]:
         """The entries of a listing, page by page."""
         arguments = {"Bucket": bucket, "Prefix": prefix} | ({"Delimiter": "/"} if flat else {})
-        clients = self._clients.get()
         while True:
-            try:
-                page = clients.ask("list_objects_v2", **arguments)
-            except Refused as error:
-                raise refused(url, error.failure, clients.endpoint, error.seconds) from error
+            page = self._page(url, **arguments)
             yield from page.get("Contents", ())
             if not page.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = page["NextContinuationToken"]
 
+    def _page(self, url: str, **arguments: object) -> dict[str, Any]:
+        """One page of a listing."""
+        clients = self._clients.get()
+        try:
+            return clients.ask("list_objects_v2", **arguments)
+        except Refused as error:
+            raise refused(url, error.failure, clients.endpoint, error.seconds) from error
+
     def _advice(self, address: Address) -> str:
         """What could be meant where there is no object; it also finds out that there is no bucket."""
         folder = address.key.rstrip("/") + "/"
-        if any(True for _ in self._listed(address.url, address.bucket, folder, flat=False)):
+        if self._page(address.url, Bucket=address.bucket, Prefix=folder, MaxKeys=1).get("Contents"):
             return f"it is a folder: name its objects, for example s3://{address.bucket}/{folder}**/*.jsonl"
         parent = address.key.rpartition("/")[0]
         prefix = parent + "/" if parent else ""
-        near = [entry["Key"] for entry in islice(self._listed(address.url, address.bucket, prefix, flat=True), 1000)]
-        if not near:
+        page = self._page(address.url, Bucket=address.bucket, Prefix=prefix, Delimiter="/")
+        near = [entry["Key"] for entry in page.get("Contents", ())]
+        if not near and not page.get("CommonPrefixes"):
             return f"nothing lies below s3://{address.bucket}/{prefix}"
         close = difflib.get_close_matches(address.key, near, 1)
         return f"did you mean s3://{address.bucket}/{close[0]}?" if close else "check the key"
@@ -128,7 +138,7 @@ class PinnedObject:
     """A storage in which one URL is the object that was indexed: no request asks what it is, every read checks it."""
 
     name = S3Storage.name
-    schemes = S3Storage.schemes
+    schemes: tuple[str, ...] = S3Storage.schemes
 
     def __init__(self, storage: S3Storage, file: FileInfo) -> None:
         self._storage, self._pinned = storage, file
