@@ -1,18 +1,22 @@
 """The storage s3 against a real server: the laws, listing, messages. Faults: `test_s3_faults`."""
 
 import io
+import pickle
 import re
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mixtera.errors import StorageError
+from mixtera.errors import PluginError, StorageError
 from mixtera.lockfile.lock import read
 from mixtera.registry import storage_of, storage_of_file
 from mixtera.testing.storage import StorageLaws
 from mixtera_backends.storage.s3 import Patience, S3Storage
 from mixtera_backends.storage.s3.address import matcher
+from mixtera_backends.storage.s3.blocks import BLOCK_BYTES
 from mixtera_backends.storage.s3.objects import GAP_BYTES
 from tests.storage.objects import new_root
 from tests.storage.weed import BUCKET, KEY, SECRET
@@ -33,11 +37,12 @@ class TestS3(StorageLaws):
 
 
 class TestS3WithoutObstore(TestS3):
-    """What a child of a process that used obstore does."""
+    """What a child of a process that used obstore does, and without a cache."""
 
     @pytest.fixture
     def root(self, s3, objects, monkeypatch):
         self.objects = objects
+        monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
         monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)
         return new_root()
 
@@ -46,6 +51,37 @@ def test_it_is_registered_for_s3_urls():
     assert isinstance(storage_of("s3://bucket/key"), S3Storage)
 
 
+@pytest.mark.parametrize("library", ["botocore", "obstore"])
+def test_a_missing_library_is_named_with_its_extra(objects, s3, monkeypatch, library):
+    url = f"{new_root()}/a.bin"
+    objects.put(url, b"abc")
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(PluginError, match=rf"{library}.*pip install 'mixtera\[s3\]'"):
+        S3Storage().random_access(url).gather(np.array([0]), np.array([1]))
+
+
+def test_it_is_sent_to_other_processes_without_its_connections(objects, s3):
+    url = f"{new_root()}/a.bin"
+    objects.put(url, b"abc")
+    used = S3Storage(Patience(attempts=2))
+    assert pickle.loads(pickle.dumps(used)).stat(url) == used.stat(url)
+
+
+def test_the_reference_page_has_its_figures():
+    profile = storage.profile()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "storage.md").read_text()
+    assert f"| requests in flight | 1 | {profile.concurrency} |" in page
+    assert f"gaps up to {profile.gap_bytes >> 10} KiB |" in page
+    assert f"| one request, at most | – | {profile.request_bytes >> 20} MiB |" in page
+    assert f"blocks of {BLOCK_BYTES >> 10} KiB" in page
+    assert (
+        f"reads for up to {Patience().budget_seconds} s, listings and descriptions {Patience().attempts} times" in page
+    )
+
+
+@pytest.mark.slow
 def test_ten_thousand_objects_are_listed_in_eleven_requests(objects, proxy):
     """SeaweedFS answers 1,000 keys a page, as S3 does."""
     root = new_root()
@@ -163,7 +199,8 @@ def test_a_missing_bucket_is_named_and_is_no_missing_object(s3):
         assert not isinstance(found.value.__cause__, FileNotFoundError)
 
 
-def test_near_ranges_are_one_request_and_far_ones_several(objects, proxy):
+def test_near_ranges_are_one_request_and_far_ones_several(objects, proxy, monkeypatch):
+    monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
     data = np.random.default_rng(1).integers(0, 256, 4 * GAP_BYTES, np.uint8).tobytes()
     url = f"{new_root()}/a.bin"
     objects.put(url, data)

@@ -41,7 +41,8 @@ def client(request, monkeypatch):
 
 
 @pytest.fixture
-def url(objects, proxy):
+def url(objects, proxy, monkeypatch):
+    monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
     url = f"{new_root()}/a.bin"
     objects.put(url, DATA)
     return url
@@ -132,6 +133,7 @@ def test_a_server_that_dies_and_comes_back(client, objects_of, tmp_path, s3, mon
     server.start()
     try:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
         url = f"{new_root()}/a.bin"
         objects_of(server).put(url, DATA)
         access = S3Storage(PATIENCE).random_access(url)

@@ -10,19 +10,22 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mixtera.errors import MixteraError, StorageError
 from mixtera_backends.storage.s3.address import Address
+from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Blocks, kept_bytes
 from mixtera_backends.storage.s3.connection import CONCURRENCY, Connection, environment
 from mixtera_backends.storage.s3.failures import Failure, changed, failure_of, refused
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.process import INHERITED, PROCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer  # type: ignore[attr-defined]  # from Python 3.12 on
-
+    from obstore import Bytes
     from obstore.store import S3Store
+
+Buffer: TypeAlias = "bytes | Bytes"
+"""What was read: both clients' bytes have a length and a buffer."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -45,6 +48,8 @@ class Clients:
         self.environment = environment()
         self._patience = patience
         self._connection = Connection(patience)
+        kept = kept_bytes()
+        self.blocks = Blocks(kept) if kept >= BLOCK_BYTES else None
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
 

@@ -136,7 +136,9 @@ class Connection:
 def environment() -> tuple[tuple[str, str], ...]:
     """What of the environment decides where requests go and with whose rights."""
     names = ("HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-    return tuple((name, value) for name, value in os.environ.items() if name.startswith("AWS_") or name in names)
+    return tuple(
+        (name, value) for name, value in os.environ.items() if name.startswith(("AWS_", "MIXTERA_S3_")) or name in names
+    )
 
 
 def _check_host(endpoint: str) -> None:

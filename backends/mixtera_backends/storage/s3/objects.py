@@ -13,10 +13,13 @@ import pyarrow as pa
 from mixtera.errors import StorageError
 from mixtera.formats.ranges import gathered
 from mixtera_backends.storage.s3.address import Address
+from mixtera_backends.storage.s3.blocks import Blocks
 from mixtera_backends.storage.s3.clients import ClientsHere
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+    from mixtera_backends.storage.s3.clients import Buffer
 
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
@@ -51,6 +54,8 @@ class S3Object:
 
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
         """Read many ranges in one go; see `RandomAccess.gather`."""
+        if self._fast and (blocks := self._clients.get().blocks) is not None:
+            return gathered(self._address.url, starts, stops, 0, lambda a, b: self._through(blocks, a, b))
         return gathered(self._address.url, starts, stops, GAP_BYTES, self._read)
 
     def between(self, start: int, stop: int) -> bytes:
@@ -63,6 +68,25 @@ class S3Object:
 
     def _read(self, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
         """The bytes of some ranges back to back, and where each begins in them."""
+        self._check(stops)
+        ranges = _requests(starts.tolist(), stops.tolist())
+        lengths = stops - starts
+        return b"".join(self._fetch(ranges) if ranges else ()), np.cumsum(lengths) - lengths
+
+    def _through(self, blocks: Blocks, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
+        """The same, from the blocks that are kept."""
+        self._check(stops)
+        wanted = self._address.bucket, self._address.key, self._etag
+        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), REQUEST_BYTES, self._fetch)
+        if parts is None:
+            return self._read(starts, stops)
+        lengths = stops - starts
+        return b"".join(parts), np.cumsum(lengths) - lengths
+
+    def _fetch(self, ranges: Sequence[tuple[int, int]]) -> list[Buffer]:
+        return self._clients.get().read(self._address, ranges, self._etag, self._indexed, self._fast)
+
+    def _check(self, stops: Positions) -> None:
         if self._closed:
             raise StorageError(f"{self._address.url} is closed")
         if int(stops.max()) > self._size:
@@ -70,10 +94,6 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {int(stops.max())} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
-        ranges = _requests(starts.tolist(), stops.tolist())
-        parts = self._clients.get().read(self._address, ranges, self._etag, self._indexed, self._fast) if ranges else []
-        lengths = stops - starts
-        return b"".join(parts), np.cumsum(lengths) - lengths
 
 
 def _requests(starts: Sequence[int], stops: Sequence[int]) -> list[tuple[int, int]]:
