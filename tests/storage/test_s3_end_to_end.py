@@ -14,6 +14,7 @@ import mixtera
 from mixtera.errors import CatalogError, PlanError
 from mixtera.stream import Stream
 from tests.storage.corpus import write_both
+from tests.storage.faulty import FaultyProxy
 from tests.storage.objects import new_root
 from tests.storage.weed import BUCKET, SECRET, Weed
 
@@ -185,21 +186,25 @@ def test_a_stream_goes_on_when_the_server_is_killed_and_restarted(objects_of, tm
     (tmp_path / "server").mkdir()
     server.start()
     try:
-        for name, value in server.environment.items():
-            monkeypatch.setenv(name, value)
         write_both(new_root(), objects_of(server), tmp_path)
-        with closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+        with FaultyProxy(server.port) as proxy, closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
             spec = mixtera.load(str(tmp_path / "remote.yaml"))
             catalog.index(spec)
             plan = mixtera.compile(spec, catalog)
-        expected = [batch["sample"].to_pylist() for batch in plan.stream(batch_size=16)]
-        stream = Stream(plan.data, plan.digest, batch_size=16, budget_bytes=1 << 16)
-        found = [next(stream)["sample"].to_pylist() for _ in range(3)]
-        server.kill()
-        again = threading.Timer(1, server.start)
-        again.start()
-        found += [batch["sample"].to_pylist() for batch in stream]
-        again.join()
-        assert found == expected
+            expected = [batch["sample"].to_pylist() for batch in plan.stream(batch_size=16)]
+            stream = Stream(plan.data, plan.digest, batch_size=16, budget_bytes=1 << 16)
+            found = [next(stream)["sample"].to_pylist() for _ in range(3)]
+            server.kill()
+            proxy.requests.clear()
+            again = threading.Timer(1, server.start)
+            again.start()
+            found += [batch["sample"].to_pylist() for batch in stream]
+            again.join()
+            assert found == expected
+            ranges = [request.path + str(request.range) for request in proxy.requests]
+            assert len(set(ranges)) > 10
+            assert len(ranges) > len(set(ranges))  # those that met no server came again
     finally:
         server.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 KEY, SECRET, BUCKET = "mixkey", "mixsecret-that-no-message-holds", "mix"
 START_SECONDS = 60
+START_ATTEMPTS = 5
 HTTP_PORTS = (
     "master.port",
     "volume.port",
@@ -41,8 +43,8 @@ class Weed:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports = free_ports(len(HTTP_PORTS) + len(GRPC_PORTS))
-        self.port = self._ports[HTTP_PORTS.index("s3.port")]
+        self._known = False
+        self._take_ports()
 
     @property
     def url(self) -> str:
@@ -60,7 +62,27 @@ class Weed:
         }
 
     def start(self) -> None:
-        """Start it and wait until it answers; any HTTP status counts."""
+        """Start it and wait until it answers; any HTTP status counts.
+
+        A port may be taken between the moment it was found free and now: then once more, with other ports if nobody
+        knows the old ones yet.
+        """
+        for attempt in range(START_ATTEMPTS):
+            self._launch()
+            if self._answers():
+                self._known = True
+                return
+            self.kill()
+            time.sleep(attempt / 2)
+            if not self._known:
+                self._take_ports()
+        raise RuntimeError("SeaweedFS did not start:\n" + (self._directory / "weed.log").read_text(errors="replace"))
+
+    def _take_ports(self) -> None:
+        self._ports = free_ports(len(HTTP_PORTS) + len(GRPC_PORTS))
+        self.port = self._ports[HTTP_PORTS.index("s3.port")]
+
+    def _launch(self) -> None:
         data = self._directory / "data"
         data.mkdir(parents=True, exist_ok=True)
         program = Path(sys.executable).with_name("weed")
@@ -73,7 +95,6 @@ class Weed:
                 env={**os.environ, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "HOME": str(data)},
                 start_new_session=True,
             )
-        self._wait()
 
     def kill(self) -> None:
         """End it at once."""
@@ -82,12 +103,12 @@ class Weed:
             self._process.wait()
             self._process = None
 
-    def _wait(self) -> None:
-        """Until the bucket is there: with credentials, a listing of it would succeed."""
+    def _answers(self) -> bool:
+        """Wait for an answer; False when the process ends instead."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process is not None and self._process.poll() is not None:
-                break
+                return False
             try:
                 connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
                 connection.request("GET", "/")
@@ -95,10 +116,10 @@ class Weed:
             except OSError:
                 time.sleep(0.1)
             else:
-                return
+                return True
             finally:
                 connection.close()
-        raise RuntimeError("SeaweedFS did not start:\n" + (self._directory / "weed.log").read_text(errors="replace"))
+        return False
 
 
 def free_ports(count: int) -> list[int]:
@@ -108,7 +129,7 @@ def free_ports(count: int) -> list[int]:
     """
     sockets: list[socket.socket] = []
     try:
-        for port in range(20_000 + os.getpid() % 10_000, 32_000):
+        for port in range(random.randrange(20_000, 31_000), 32_000):
             taken = socket.socket()
             try:
                 taken.bind(("127.0.0.1", port))
