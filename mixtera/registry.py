@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Format
-from mixtera.contracts.storage import Storage
+from mixtera.contracts.storage import FileInfo, Pinning, Storage
 from mixtera.errors import PluginError
 
 
@@ -119,6 +119,12 @@ def storage_of(url: str) -> Storage:
             "mixtera.storage can bring it"
         )
     return _storage(_schemes()[scheme])
+
+
+def storage_of_file(file: FileInfo) -> Storage:
+    """The storage of a file that was described before; one that can pin the file's content does."""
+    storage = storage_of(file.url)
+    return storage.pinned(file) if isinstance(storage, Pinning) else storage
 
 
 def engine_named(name: str) -> Engine:

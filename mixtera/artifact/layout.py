@@ -111,6 +111,7 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
         PlanError: Something that is not a plan lies there.
         StorageError: It cannot be written.
     """
+    _refuse_url(path)
     target = Path(path)
     _check_replaceable(target)
     try:
@@ -138,6 +139,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     Raises:
         PlanError: It is not a plan, is damaged, or is of a newer version, or a prefix fits no file.
     """
+    _refuse_url(path)
     directory = Path(path)
     body = _decode(directory)
     for name, mark in body.marks.items():
@@ -166,6 +168,11 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
 
 def _starts_name(wide: bool) -> str:
     return "starts.u64" if wide else "starts.u32"
+
+
+def _refuse_url(path: str) -> None:
+    if "://" in path:
+        raise PlanError(f"a plan lies in a directory of this machine, not at {path}: name one, and copy its files")
 
 
 def _check_replaceable(path: Path) -> None:

@@ -35,7 +35,11 @@ def remapped(files: pa.Table, remap: Mapping[str, str]) -> pa.Table:
             new = pc.if_else(pa.array(mask & ~done), moved, new)
             done |= mask
     modified = pc.if_else(pa.array(done), 0, files.column("modified_ns").combine_chunks())
-    files = _replaced(files, "modified_ns", modified)  # a copy has its own; its size is still compared
+    etags = pc.if_else(pa.array(done), "", files.column("etag").combine_chunks())
+    files = _replaced(
+        files, "modified_ns", modified
+    )  # a copy has its own, and its own etag; its size is still compared
+    files = _replaced(files, "etag", etags)
     return _replaced(files, "url", new)
 
 

@@ -18,7 +18,7 @@ from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.sniff import hint, naming_the_content
-from mixtera.registry import format_named, storage_of
+from mixtera.registry import format_named, storage_of_file
 
 Advance: TypeAlias = Callable[[int, int], None]
 """Called with bytes and rows that were read since the last call."""
@@ -57,7 +57,7 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 def _scan_file(
     bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: _BadRecords, advance: Advance
 ) -> ScannedFile:
-    storage = storage_of(file.info.url)
+    storage = storage_of_file(file.info)
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
     with naming_the_content(storage, file.info, bundle.format):

@@ -102,3 +102,14 @@ class Storage(Protocol):
 
     def random_access(self, url: str) -> RandomAccess:
         """Open a file for reading in ranges."""
+
+
+@runtime_checkable
+class Pinning(Protocol):
+    """A storage that can tell with every read whether an object is still the one that was indexed."""
+
+    def pinned(self, file: FileInfo) -> Storage:
+        """A storage in which `file.url` is the object with this file's etag, and any other content an error.
+
+        It needs no `stat` before it opens the file. Where the file has no etag, nothing is pinned.
+        """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Callable
 from itertools import repeat
 from typing import BinaryIO, Final
 
@@ -50,15 +51,7 @@ class RangedFile:
         """Read many ranges in one go; see `RandomAccess.gather`. Here they may also go back, or overlap."""
         if not self._closed.alive:
             raise StorageError(f"{self._label} is closed")
-        if not len(starts):
-            return large_binary()
-        if int(starts.min()) < 0 or bool((stops < starts).any()):
-            raise StorageError(f"{self._label}: a range to be read ends before it starts")
-        gaps = starts[1:] - stops[:-1]
-        first = np.concatenate([[0], np.flatnonzero((gaps > GAP_BYTES) | (gaps < 0)) + 1])
-        data, before = self._read(starts[first], stops[np.append(first[1:], len(starts)) - 1])
-        shift = np.repeat(before - starts[first], np.diff(np.append(first, len(starts))))
-        return _cut(data, starts + shift, stops + shift)
+        return gathered(self._label, starts, stops, GAP_BYTES, self._read)
 
     def close(self) -> None:
         """Release the file. It may be called twice."""
@@ -90,6 +83,36 @@ class RangedFile:
                 )
             part += more
         return part
+
+
+def gathered(
+    label: str,
+    starts: Positions,
+    stops: Positions,
+    gap_bytes: int,
+    read: Callable[[Positions, Positions], tuple[bytes, Positions]],
+) -> pa.LargeBinaryArray:
+    """What `RandomAccess.gather` returns, for any storage.
+
+    Args:
+        label: How messages name the file.
+        starts: First byte of each range; ranges may also go back, or overlap.
+        stops: Byte after the last of each range.
+        gap_bytes: Ranges that are this close are read as one.
+        read: Reads some ranges: their bytes back to back, and where each begins in them.
+
+    Raises:
+        StorageError: A range ends before it starts, or what `read` raises.
+    """
+    if not len(starts):
+        return large_binary()
+    if int(starts.min()) < 0 or bool((stops < starts).any()):
+        raise StorageError(f"{label}: a range to be read ends before it starts")
+    gaps = starts[1:] - stops[:-1]
+    first = np.concatenate([[0], np.flatnonzero((gaps > gap_bytes) | (gaps < 0)) + 1])
+    data, before = read(starts[first], stops[np.append(first[1:], len(starts)) - 1])
+    shift = np.repeat(before - starts[first], np.diff(np.append(first, len(starts))))
+    return _cut(data, starts + shift, stops + shift)
 
 
 def _cut(data: bytes, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:

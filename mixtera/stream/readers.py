@@ -10,7 +10,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.contracts.format import ContentColumn, ReadRequest, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
-from mixtera.registry import format_named, storage_of
+from mixtera.registry import format_named, storage_of, storage_of_file
 
 OPEN_FILES: Final = 64
 SPOOL_BYTES: Final = 16 << 30
@@ -63,8 +63,9 @@ class Readers:
     def _opened(self, file: int) -> SampleReader:
         source = self._data.sources[self._data.files.column("source")[file].as_py()]
         info = file_info(self._data, file)
-        storage = storage_of(info.url)
-        check_unchanged(storage, info, source.name)
+        storage = storage_of_file(info)
+        if storage is storage_of(info.url):  # not pinned: what every read checks need not be asked before
+            check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         return format_named(source.format).reader(storage, info, content, self._cache_bytes)
 

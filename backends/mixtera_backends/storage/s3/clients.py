@@ -1,0 +1,188 @@
+"""The clients of this process: requests for ranges, many at a time, and all other requests."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from multiprocessing import parent_process
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from mixtera.errors import MixteraError, StorageError
+from mixtera_backends.storage.s3.address import Address
+from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Blocks, kept_bytes
+from mixtera_backends.storage.s3.connection import CONCURRENCY, Connection, environment
+from mixtera_backends.storage.s3.failures import Failure, changed, failure_of, refused
+from mixtera_backends.storage.s3.patience import Patience
+from mixtera_backends.storage.s3.process import INHERITED, PROCESS
+
+if TYPE_CHECKING:
+    from obstore import Bytes
+    from obstore.store import S3Store
+
+Buffer: TypeAlias = "bytes | Bytes"
+"""What was read: both clients' bytes have a length and a buffer."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_PRECONDITION_FAILED = 412
+
+
+class Refused(Exception):  # noqa: N818 - never leaves this package
+    """A request failed for good."""
+
+    def __init__(self, failure: Failure, seconds: float = 0) -> None:
+        self.failure, self.seconds = failure, seconds
+        super().__init__(failure)
+
+
+class Clients:
+    """Belongs to one process and one environment: `ClientsHere` finds the right one."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.process = os.getpid()
+        self.environment = environment()
+        self._patience = patience
+        self._connection = Connection(patience)
+        kept = kept_bytes()
+        self.blocks = Blocks(kept) if kept >= BLOCK_BYTES else None
+        self._stores: dict[str, S3Store] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def endpoint(self) -> str:
+        """Where requests go."""
+        return self._connection.endpoint
+
+    def ask(self, operation: str, **arguments: object) -> dict[str, Any]:
+        """One request of botocore, which tries it again by itself.
+
+        Raises:
+            Refused: It failed.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        started = time.monotonic()
+        try:
+            return dict(getattr(self._connection.client, operation)(**arguments))
+        except (BotoCoreError, ClientError, RecursionError) as error:
+            raise Refused(failure_of(error), time.monotonic() - started) from error
+
+    def each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """Call for each item, many at a time where there are many."""
+        return [call(item) for item in items] if len(items) < 2 else list(self._threads.map(call, items))
+
+    def read(
+        self, address: Address, ranges: Sequence[tuple[int, int]], etag: str, indexed: bool, fast: bool
+    ) -> list[Buffer]:
+        """Read ranges of an object.
+
+        Args:
+            address: The object.
+            ranges: First byte and byte after the last of each; none is empty.
+            etag: What the object must still have.
+            indexed: Whether the etag is that of the index, for messages.
+            fast: Whether obstore may be used; also in the first process of all.
+
+        Raises:
+            StorageError: One cannot be read, or the object is another one.
+        """
+        store = self._store(address) if fast or parent_process() is not None else None
+
+        def one(range_: tuple[int, int]) -> Buffer:
+            start, stop = range_
+            try:
+                data = (
+                    self._patiently(address, start, stop, etag)
+                    if store is None
+                    else _from_store(store, address, start, stop, etag)
+                )
+            except Refused as error:
+                if error.failure.status == _PRECONDITION_FAILED:
+                    raise changed(address.url, indexed) from error
+                raise refused(address.url, error.failure, self.endpoint, error.seconds) from error
+            if len(data) != stop - start:
+                raise StorageError(
+                    f"{address.url}: {self.endpoint} sent {len(data)} bytes where {stop - start} were asked for"
+                )
+            return data
+
+        return self.each(one, ranges)
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="mixtera-s3")
+
+    def _store(self, address: Address) -> S3Store | None:
+        """Obstore's client; None where it cannot be used: after a fork, or for keys that it cannot name."""
+        if not PROCESS.may_use_obstore or not _is_plain(address.key):
+            return None
+        with self._lock:
+            store = self._stores.get(address.bucket)
+            if store is None:
+                store = self._stores[address.bucket] = self._connection.store(address.bucket)
+                PROCESS.used_obstore = True
+            return store
+
+    def _patiently(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
+        """Read with botocore, which does not try again by itself once an answer has begun."""
+        started, pause = time.monotonic(), self._patience.first_pause_seconds
+        while True:
+            try:
+                return self._once(address, start, stop, etag)
+            except Refused as error:
+                seconds = time.monotonic() - started
+                if not error.failure.is_temporary or seconds > self._patience.budget_seconds:
+                    raise Refused(error.failure, seconds) from error
+            time.sleep(random.uniform(0, pause))
+            pause = min(2 * pause, self._patience.longest_pause_seconds)
+
+    def _once(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
+        from botocore.exceptions import BotoCoreError
+
+        answer = self.ask(
+            "get_object", Bucket=address.bucket, Key=address.key, Range=f"bytes={start}-{stop - 1}", IfMatch=etag
+        )
+        try:
+            return bytes(answer["Body"].read())
+        except (BotoCoreError, OSError) as error:
+            raise Refused(failure_of(error)) from error
+
+
+def _from_store(store: S3Store, address: Address, start: int, stop: int, etag: str) -> Buffer:
+    import obstore
+
+    began = time.monotonic()
+    try:
+        return obstore.get(store, address.key, options={"range": (start, stop), "if_match": etag}).bytes()
+    except MixteraError:
+        raise
+    except (obstore.exceptions.BaseError, OSError) as error:
+        raise Refused(failure_of(error), time.monotonic() - began) from error
+
+
+def _is_plain(key: str) -> bool:
+    """Whether obstore names an object as S3 does: no empty or dotted part, no control character."""
+    return key.isprintable() and not any(part in ("", ".", "..") for part in key.split("/"))
+
+
+class ClientsHere:
+    """The clients for this process and its environment now. Holds none before the first call."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._clients: Clients | None = None
+
+    def get(self) -> Clients:
+        """The clients; new ones after a fork, and when the environment names others."""
+        clients = self._clients
+        if clients is not None and clients.process != os.getpid():
+            INHERITED.append(clients)
+            clients = None
+        if clients is None or clients.environment != environment():
+            clients = self._clients = Clients(self._patience)
+        return clients

@@ -1,0 +1,163 @@
+"""Where requests go and with whose rights: what botocore makes of the environment and of `~/.aws`, for both clients."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from mixtera.errors import PluginError, StorageError
+from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
+from mixtera_backends.storage.s3.patience import Patience
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, S3Credential, S3Store
+
+CONCURRENCY: Final = 16
+ANONYMOUS: Final = "AWS_SKIP_SIGNATURE"
+"""Environment variable (obstore's own): `true` for buckets that anybody may read."""
+_NAME_ATTEMPTS: Final = 4
+_INSTALL: Final = "S3 needs {}: pip install 'mixtera[s3]'"
+
+
+class Connection:
+    """Makes both clients. Belongs to one process and one environment."""
+
+    def __init__(self, patience: Patience) -> None:
+        """Read the configuration, and make botocore's client.
+
+        Raises:
+            PluginError: botocore is not installed.
+            StorageError: The configuration is broken, or the host of the endpoint is not known.
+        """
+        try:
+            import botocore.session
+            from botocore import UNSIGNED
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError
+        except ImportError as error:
+            raise PluginError(_INSTALL.format("botocore")) from error
+        self._patience = patience
+        self.anonymous = os.environ.get(ANONYMOUS, "").lower() in ("1", "true", "yes")
+        config = Config(
+            connect_timeout=patience.connect_seconds,
+            read_timeout=patience.answer_seconds,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            max_pool_connections=CONCURRENCY,
+            **({"signature_version": UNSIGNED} if self.anonymous else {}),
+        )
+        try:
+            self._session = botocore.session.Session()
+            self.client: Any = self._session.create_client("s3", config=config)
+            self._certificates = self._session.get_config_variable("ca_bundle")
+        except (BotoCoreError, ValueError) as error:
+            raise StorageError(f"S3 is not configured well: {error}; {CREDENTIALS_ADVICE}") from error
+        self.endpoint: str = self.client.meta.endpoint_url
+        _check_host(self.endpoint)
+
+    def store(self, bucket: str) -> S3Store:
+        """Obstore's client of a bucket.
+
+        Raises:
+            PluginError: obstore is not installed.
+        """
+        try:
+            from obstore.store import S3Store
+        except ImportError as error:
+            raise PluginError(_INSTALL.format("obstore")) from error
+        patience = self._patience
+        return S3Store(
+            bucket,
+            **self._addressing(bucket),
+            region=self._region(),
+            client_options={
+                "allow_http": self.endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=patience.connect_seconds),
+                "timeout": timedelta(seconds=patience.answer_seconds),
+                **self._root_certificate(),
+            },
+            retry_config={
+                "max_retries": 1000,  # the budget ends it
+                "backoff": {
+                    "init_backoff": timedelta(seconds=patience.first_pause_seconds),
+                    "max_backoff": timedelta(seconds=patience.longest_pause_seconds),
+                    "base": 2,
+                },
+                "retry_timeout": timedelta(seconds=patience.budget_seconds),
+            },
+            **({"skip_signature": True} if self.anonymous else {"credential_provider": self._provider(bucket)}),
+        )
+
+    def _region(self) -> str:
+        found = str(self.client.meta.region_name or "")
+        return "us-east-1" if found in ("", "aws-global") else found
+
+    def _addressing(self, bucket: str) -> dict[str, Any]:
+        """Endpoint and style as botocore chooses them: the bucket in the path, unless it is AWS or was asked for."""
+        parts = urlsplit(self.endpoint)
+        style = (self.client.meta.config.s3 or {}).get("addressing_style")
+        if (parts.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            return {"virtual_hosted_style_request": style != "path" and "." not in bucket}
+        if style == "virtual":
+            host = f"{parts.scheme}://{bucket}.{parts.netloc}{parts.path}"
+            return {"endpoint": host, "virtual_hosted_style_request": True}
+        return {"endpoint": self.endpoint, "virtual_hosted_style_request": False}
+
+    def _root_certificate(self) -> ClientConfig:
+        if not self._certificates:
+            return {}
+        with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration
+            return {"root_certificate": file.read()}
+
+    def _provider(self, bucket: str) -> Callable[[], S3Credential]:
+        credentials = self._session.get_credentials()
+        if credentials is None:
+            raise StorageError(f"s3://{bucket} cannot be read: there are no AWS credentials: {CREDENTIALS_ADVICE}")
+
+        def current() -> S3Credential:
+            """Called by obstore when it has none, or those it has expire."""
+            frozen = credentials.get_frozen_credentials()  # botocore renews them
+            return {
+                "access_key_id": frozen.access_key,
+                "secret_access_key": frozen.secret_key,
+                "token": frozen.token,
+                "expires_at": getattr(credentials, "_expiry_time", None),
+            }
+
+        return current
+
+
+def environment() -> tuple[tuple[str, str], ...]:
+    """What of the environment decides where requests go and with whose rights."""
+    names = ("HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
+    return tuple(
+        (name, value) for name, value in os.environ.items() if name.startswith(("AWS_", "MIXTERA_S3_")) or name in names
+    )
+
+
+def _check_host(endpoint: str) -> None:
+    """Refuse a host that nobody knows at once: both clients would ask again and again."""
+    parts = urlsplit(endpoint)
+    if getproxies() or not parts.hostname:
+        return
+    port = None
+    with suppress(ValueError):
+        port = parts.port
+    for attempt in range(_NAME_ATTEMPTS):
+        try:
+            socket.getaddrinfo(parts.hostname, port or 443)
+        except socket.gaierror as error:
+            if error.errno == socket.EAI_AGAIN and attempt + 1 < _NAME_ATTEMPTS:
+                time.sleep(2**attempt / 4)
+                continue
+            raise StorageError(
+                f"the host {parts.hostname} of the S3 endpoint {endpoint} is not known ({error.strerror}): "
+                "check AWS_ENDPOINT_URL, AWS_REGION and the network"
+            ) from error
+        return

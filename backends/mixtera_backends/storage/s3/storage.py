@@ -1,0 +1,181 @@
+"""`S3Storage`: lists, describes and opens objects."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO, Final, cast
+
+from mixtera.contracts.storage import AccessProfile, FileInfo, Storage
+from mixtera.errors import StorageError
+from mixtera_backends.storage.s3.address import SCHEME, Address, Pattern, address_of, matcher
+from mixtera_backends.storage.s3.clients import ClientsHere, Refused
+from mixtera_backends.storage.s3.connection import CONCURRENCY
+from mixtera_backends.storage.s3.failures import missing, refused
+from mixtera_backends.storage.s3.objects import GAP_BYTES, REQUEST_BYTES, S3File, S3Object
+from mixtera_backends.storage.s3.patience import Patience
+
+_NOT_FOUND: Final = 404
+
+
+class S3Storage:
+    """`s3://bucket/key`, as the environment and `~/.aws` say where that is and with whose rights."""
+
+    name = "s3"
+    schemes: tuple[str, ...] = (SCHEME,)
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._clients = ClientsHere(self._patience)
+
+    def __reduce__(self) -> tuple[type[S3Storage], tuple[Patience]]:
+        return S3Storage, (self._patience,)
+
+    def profile(self) -> AccessProfile:
+        """A request costs as much as the bytes of a gap; many at a time."""
+        return AccessProfile(REQUEST_BYTES, GAP_BYTES, CONCURRENCY, stat_is_cheap=False)
+
+    def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
+        """List the objects of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
+        exact = [pattern for pattern in patterns if not glob.has_magic(address_of(pattern).key)]
+        described = dict(zip(exact, self._clients.get().each(self.stat, exact), strict=True)) if exact else {}
+        found: dict[str, FileInfo] = {}
+        for pattern in patterns:
+            files = [described[pattern]] if pattern in described else self._matching(pattern, address_of(pattern))
+            for file in files:
+                found.setdefault(file.url, file)
+        return sorted(found.values(), key=lambda file: (file.name, file.url))
+
+    def stat(self, url: str) -> FileInfo:
+        """Describe one object."""
+        address = address_of(url)
+        clients = self._clients.get()
+        if address.key.endswith("/"):  # a folder, which some servers describe as an empty object
+            raise missing(url, self._advice(address))
+        try:
+            head = clients.ask("head_object", Bucket=address.bucket, Key=address.key)
+        except Refused as error:
+            if error.failure.status != _NOT_FOUND:
+                raise refused(url, error.failure, clients.endpoint, error.seconds) from error
+        else:
+            return _info(address, address.name, head["ContentLength"], head["LastModified"], head["ETag"])
+        raise missing(url, self._advice(address))
+
+    def open(self, url: str) -> BinaryIO:
+        """Open an object for reading from its beginning, as it is now: a change meanwhile is an error."""
+        return _file(self._object(self.stat(url), fast=False, indexed=False))
+
+    def random_access(self, url: str) -> S3Object:
+        """Open an object for reading in ranges, as it is now: a change meanwhile is an error."""
+        return self._object(self.stat(url), fast=True, indexed=False)
+
+    def pinned(self, file: FileInfo) -> Storage:
+        """This storage, in which the file's URL is the object of that etag and nothing else."""
+        return PinnedObject(self, file) if file.etag else self
+
+    def _object(self, file: FileInfo, fast: bool, indexed: bool) -> S3Object:
+        return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast)
+
+    def _matching(self, pattern: str, address: Address) -> list[FileInfo]:
+        wanted = Pattern.of(address.key)
+        matches = matcher(address.key)
+        files, seen = [], 0
+        for entry in self._listed(pattern, address.bucket, wanted.prefix, wanted.flat):
+            key = entry["Key"]
+            if key == address.key:
+                return [_listed_info(Address(address.bucket, key), key.rpartition("/")[2], entry)]
+            seen += 1
+            if not key.endswith("/") and matches(key):
+                files.append(_listed_info(Address(address.bucket, key), key.removeprefix(wanted.base), entry))
+        if not files:
+            begins = f"s3://{address.bucket}/{wanted.prefix}"
+            raise StorageError(
+                f"{pattern} matches no object: "
+                + (
+                    f"of {seen:,} below {begins} none does, check the pattern"
+                    if seen
+                    else f"there is none at {begins}…"
+                )
+            )
+        return files
+
+    def _listed(self, url: str, bucket: str, prefix: str, flat: bool) -> Iterator[dict[str, Any]]:
+        """The entries of a listing, page by page."""
+        arguments = {"Bucket": bucket, "Prefix": prefix} | ({"Delimiter": "/"} if flat else {})
+        while True:
+            page = self._page(url, **arguments)
+            yield from page.get("Contents", ())
+            if not page.get("IsTruncated"):
+                return
+            arguments["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _page(self, url: str, **arguments: object) -> dict[str, Any]:
+        """One page of a listing."""
+        clients = self._clients.get()
+        try:
+            return clients.ask("list_objects_v2", **arguments)
+        except Refused as error:
+            raise refused(url, error.failure, clients.endpoint, error.seconds) from error
+
+    def _advice(self, address: Address) -> str:
+        """What could be meant where there is no object; it also finds out that there is no bucket."""
+        folder = address.key.rstrip("/") + "/"
+        if self._page(address.url, Bucket=address.bucket, Prefix=folder, MaxKeys=1).get("Contents"):
+            return f"it is a folder: name its objects, for example s3://{address.bucket}/{folder}**/*.jsonl"
+        parent = address.key.rpartition("/")[0]
+        prefix = parent + "/" if parent else ""
+        page = self._page(address.url, Bucket=address.bucket, Prefix=prefix, Delimiter="/")
+        near = [entry["Key"] for entry in page.get("Contents", ())]
+        if not near and not page.get("CommonPrefixes"):
+            return f"nothing lies below s3://{address.bucket}/{prefix}"
+        close = difflib.get_close_matches(address.key, near, 1)
+        return f"did you mean s3://{address.bucket}/{close[0]}?" if close else "check the key"
+
+
+class PinnedObject:
+    """A storage in which one URL is the object that was indexed: no request asks what it is, every read checks it."""
+
+    name = S3Storage.name
+    schemes: tuple[str, ...] = S3Storage.schemes
+
+    def __init__(self, storage: S3Storage, file: FileInfo) -> None:
+        self._storage, self._pinned = storage, file
+
+    def profile(self) -> AccessProfile:
+        """That of the storage."""
+        return self._storage.profile()
+
+    def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
+        """As the storage does."""
+        return self._storage.expand(patterns)
+
+    def stat(self, url: str) -> FileInfo:
+        """As the storage does: what the object is now."""
+        return self._storage.stat(url)
+
+    def open(self, url: str) -> BinaryIO:
+        """Open it for reading from its beginning."""
+        if url != self._pinned.url:
+            return self._storage.open(url)
+        return _file(self._storage._object(self._pinned, fast=False, indexed=True))
+
+    def random_access(self, url: str) -> S3Object:
+        """Open it for reading in ranges."""
+        if url != self._pinned.url:
+            return self._storage.random_access(url)
+        return self._storage._object(self._pinned, fast=True, indexed=True)
+
+
+def _file(source: S3Object) -> BinaryIO:
+    return cast(BinaryIO, S3File(source))
+
+
+def _listed_info(address: Address, name: str, entry: dict[str, Any]) -> FileInfo:
+    return _info(address, name, entry["Size"], entry["LastModified"], entry["ETag"])
+
+
+def _info(address: Address, name: str, size: int, modified: datetime, etag: str) -> FileInfo:
+    """Times are whole seconds: a description has no more, while some servers list more."""
+    return FileInfo(address.url, name, size, int(modified.timestamp()) * 1_000_000_000, etag.strip('"'))

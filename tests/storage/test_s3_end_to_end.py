@@ -1,0 +1,210 @@
+"""The whole way over S3, as a user goes it: commands and training processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import mixtera
+from mixtera.errors import CatalogError, PlanError
+from mixtera.stream import Stream
+from tests.storage.corpus import write_both
+from tests.storage.faulty import FaultyProxy
+from tests.storage.objects import new_root
+from tests.storage.weed import BUCKET, SECRET, Weed
+
+PROGRAM = str(Path(sys.executable).with_name("mixtera"))
+
+TRAINING = """
+import sys, warnings
+warnings.simplefilter("error")
+import mixtera
+from mixtera.adapters.torch import loader
+
+def take(batches, count):
+    rows = []
+    for _, batch in zip(range(count), batches):
+        rows += zip(batch["sample"].tolist(), batch["text"])
+    return rows
+
+if __name__ == "__main__":
+    plan = mixtera.Plan.open(sys.argv[1])
+    stream = plan.stream(batch_size=8)
+    expected = []
+    for _ in range(60):
+        batch = next(stream)  # obstore is used here, before the fork, and the stream stays open
+        expected += zip(batch["sample"].to_pylist(), batch["text"].to_pylist())
+    first = loader(plan, batch_size=8, num_workers=2, multiprocessing_context=sys.argv[2])
+    found = take(first, 40)
+    again = loader(plan, batch_size=8)
+    again.load_state_dict(first.state_dict())
+    found += take(again, 20)
+    assert found == expected, "other samples"
+    next(stream)
+    print("the same", len(found))
+"""
+
+
+class Place:
+    """A directory with both specs, and the commands there."""
+
+    def __init__(self, path: Path, server: Weed, root: str) -> None:
+        self.path, self.server, self.root = path, server, root
+
+    def run(self, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*words] if words[0] == sys.executable else [PROGRAM, *words],
+            cwd=self.path,
+            env={**os.environ, **self.server.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert SECRET not in done.stdout + done.stderr
+        return done
+
+    def stream(self, plan: str, *words: str) -> list[dict[str, object]]:
+        lines = self.run("stream", plan, "--format", "jsonl", *words).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def place(weed, objects, tmp_path_factory):
+    """The corpus, indexed and compiled by the commands."""
+    made = Place(tmp_path_factory.mktemp("remote"), weed, new_root())
+    write_both(made.root, objects, made.path)
+    made.run("index", "remote.yaml", "--catalog", "remote-catalog", "--quiet")
+    made.run("compile", "remote.yaml", "--catalog", "remote-catalog", "-o", "remote")
+    with closing(mixtera.Catalog.open(str(made.path / "local-catalog"))) as catalog:
+        spec = mixtera.load(str(made.path / "local.yaml"))
+        catalog.index(spec)
+        mixtera.compile(spec, catalog).save(str(made.path / "local"))
+    return made
+
+
+def test_a_stream_from_s3_is_that_of_a_disk(place):
+    remote = place.stream("remote")
+    assert remote == place.stream("local")
+    assert len(remote) > 1000
+    assert {row["component"] for row in remote} == {"english", "packed", "code"}
+
+
+def test_a_second_index_reads_nothing(place):
+    assert "0 files read" in place.run("index", "remote.yaml", "--catalog", "remote-catalog").stdout
+
+
+def test_explain_describes_it(place):
+    assert "Reading" in place.run("explain", "remote.yaml", "--catalog", "remote-catalog").stdout
+
+
+def test_a_lock_pins_the_etags(place):
+    place.run("lock", "remote.yaml", "--catalog", "remote-catalog", "--file", "remote.lock")
+    assert "etag" in (place.path / "remote.lock").read_text()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_what_the_trainer_read_before_it_started_them(place, method):
+    script = place.path / "train.py"
+    script.write_text(TRAINING)
+    assert place.run(sys.executable, str(script), "remote", method).stdout == "the same 480\n"
+
+
+def test_a_spec_lies_on_s3_too(place, objects, s3):
+    objects.put(f"{place.root}/mix.yaml", (place.path / "remote.yaml").read_bytes())
+    assert mixtera.load(f"{place.root}/mix.yaml") is not None
+    assert f"{place.root}/mixx.yaml" in place.run("check", f"{place.root}/mixx.yaml", code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code", "said"),
+    [
+        ("s3://nowhere/*.jsonl", 3, "s3://nowhere/*.jsonl cannot be read: .*no such bucket"),
+        (f"s3://{BUCKET}/no-such-folder/*.jsonl", 3, "matches no object: there is none at"),
+    ],
+)
+def test_what_is_not_there_ends_with_its_name(place, tmp_path, pattern, code, said):
+    spec = (place.path / "remote.yaml").read_text().replace(f"{place.root}/plain/*.jsonl", pattern)
+    (tmp_path / "bad.yaml").write_text(spec)
+    error = place.run("index", str(tmp_path / "bad.yaml"), "--catalog", str(tmp_path / "catalog"), code=code).stderr
+    assert pattern in error
+    assert said.split(": ")[-1].removeprefix(".*") in error
+
+
+def test_a_server_that_nobody_runs_ends_with_advice(place, tmp_path):
+    words = ("index", "remote.yaml", "--catalog", str(tmp_path / "catalog"))
+    error = place.run(*words, code=3, AWS_ENDPOINT_URL="http://no-such-host.invalid").stderr
+    assert "no-such-host.invalid" in error
+    assert "AWS_ENDPOINT_URL" in error
+
+
+def test_plans_and_catalogs_are_directories(place):
+    error = place.run("compile", "remote.yaml", "--catalog", "remote-catalog", "-o", "s3://mix/plan", code=1).stderr
+    assert "a plan lies in a directory of this machine, not at s3://mix/plan" in error
+    assert not (place.path / "s3:").exists()
+    with pytest.raises(PlanError, match="not at s3://mix/plan"):
+        mixtera.Plan.open("s3://mix/plan")
+    with pytest.raises(CatalogError, match="a catalog lies in a directory, not at s3://mix/catalog"):
+        mixtera.Catalog.open("s3://mix/catalog")
+
+
+def test_a_replaced_object_ends_the_stream(weed, objects, s3, tmp_path):
+    """Same size and, within a second, the same time: only the etag tells."""
+    other = Place(tmp_path, weed, new_root())
+    write_both(other.root, objects, other.path)
+    with closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+        spec = mixtera.load(str(tmp_path / "remote.yaml"))
+        catalog.index(spec)
+        mixtera.compile(spec, catalog).save(str(tmp_path / "plan"))
+        content = (tmp_path / "data" / "plain" / "a1.jsonl").read_bytes()
+        objects.put(f"{other.root}/plain/a1.jsonl", content.replace(b"page", b"Page"))
+        error = other.run("stream", "plan", code=3).stderr
+        assert f"{other.root}/plain/a1.jsonl changed since it was indexed" in error
+        assert "mixtera index" in error
+        catalog.index(spec)
+        plan = mixtera.compile(spec, catalog)
+    texts = [text for batch in plan.stream(batch_size=16) for text in batch["text"].to_pylist()]
+    assert sum(text.startswith("Page") for text in texts) > 100
+
+
+def test_a_copy_elsewhere_is_read_after_a_remap(place, objects, tmp_path):
+    root = new_root()
+    write_both(root, objects, tmp_path)
+    assert place.stream("remote", "--remap", f"{place.root}={root}", "--limit", "50") == place.stream(
+        "local", "--limit", "50"
+    )
+
+
+def test_a_stream_goes_on_when_the_server_is_killed_and_restarted(objects_of, tmp_path, s3, monkeypatch):
+    server = Weed(tmp_path / "server")
+    (tmp_path / "server").mkdir()
+    server.start()
+    try:
+        write_both(new_root(), objects_of(server), tmp_path)
+        with FaultyProxy(server.port) as proxy, closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
+            spec = mixtera.load(str(tmp_path / "remote.yaml"))
+            catalog.index(spec)
+            plan = mixtera.compile(spec, catalog)
+            expected = [batch["sample"].to_pylist() for batch in plan.stream(batch_size=16)]
+            stream = Stream(plan.data, plan.digest, batch_size=16, budget_bytes=1 << 16)
+            found = [next(stream)["sample"].to_pylist() for _ in range(3)]
+            server.kill()
+            proxy.requests.clear()
+            again = threading.Timer(1, server.start)
+            again.start()
+            found += [batch["sample"].to_pylist() for batch in stream]
+            again.join()
+            assert found == expected
+            ranges = [request.path + str(request.range) for request in proxy.requests]
+            assert len(set(ranges)) > 10
+            assert len(ranges) > len(set(ranges))  # those that met no server came again
+    finally:
+        server.kill()

@@ -1,0 +1,147 @@
+"""A server that refuses, cuts, hangs, redirects, dies: what the storage s3 does then."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mixtera.errors import StorageError
+from mixtera_backends.storage.s3 import Patience, S3Storage
+from tests.storage.objects import new_root
+from tests.storage.weed import Weed
+
+PATIENCE = Patience(
+    connect_seconds=1,
+    answer_seconds=1,
+    attempts=4,
+    first_pause_seconds=0.05,
+    longest_pause_seconds=0.5,
+    budget_seconds=20,
+)
+IMPATIENCE = Patience(
+    connect_seconds=1,
+    answer_seconds=1,
+    attempts=1,
+    first_pause_seconds=0.02,
+    longest_pause_seconds=0.2,
+    budget_seconds=0.6,
+)
+DATA = np.random.default_rng(5).integers(0, 256, 3_000_000, np.uint8).tobytes()
+STARTS, STOPS = np.array([0, 1_000_000, 2_000_000]), np.array([700_000, 1_400_000, 3_000_000])
+WANTED = [DATA[a:b] for a, b in zip(STARTS.tolist(), STOPS.tolist(), strict=True)]
+
+
+@pytest.fixture(params=["obstore", "botocore"])
+def client(request, monkeypatch):
+    """Both ways to read ranges."""
+    if request.param == "botocore":
+        monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)
+    return request.param
+
+
+@pytest.fixture
+def url(objects, proxy, monkeypatch):
+    monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
+    url = f"{new_root()}/a.bin"
+    objects.put(url, DATA)
+    return url
+
+
+@pytest.mark.parametrize("fault", ["slow down", "internal error", "reset", "cut", "hang"])
+def test_a_read_is_tried_again(client, url, proxy, fault):
+    access = S3Storage(PATIENCE).random_access(url)
+    proxy.requests.clear()
+    proxy.first(4 if fault != "hang" else 2, fault)
+    assert access.gather(STARTS, STOPS).to_pylist() == WANTED
+    assert len(proxy.met) == (4 if fault != "hang" else 2)
+    assert len(proxy.requests) > len(STARTS)
+
+
+@pytest.mark.parametrize("fault", ["slow down", "internal error", "reset"])
+def test_listing_and_description_are_tried_again(url, proxy, fault):
+    storage = S3Storage(PATIENCE)
+    for call in (lambda: storage.stat(url), lambda: storage.expand([url.replace("a.bin", "*")])[0]):
+        proxy.met.clear()
+        proxy.first(2, fault)
+        assert call().size == len(DATA)
+        assert len(proxy.met) == 2
+
+
+def test_a_file_goes_on_after_a_cut(client, url, proxy):
+    with S3Storage(PATIENCE).open(url) as file:
+        head = file.read(100_000)
+        proxy.first(3, "cut", "reset")
+        assert head + b"".join(iter(lambda: file.read(100_000), b"")) == DATA
+    assert len(proxy.met) >= 3
+
+
+def test_pauses_grow_and_are_random(client, url, proxy):
+    access = S3Storage(PATIENCE).random_access(url)
+    proxy.first(8, "slow down")
+    assert access.gather(STARTS[:1], STOPS[:1]).to_pylist() == WANTED[:1]
+    pauses = np.diff([moment for moment, _ in proxy.met])
+    assert len(set(np.round(pauses, 3))) > 3
+    assert pauses[4:].max() > 0.06  # beyond the bound of the first pause
+    assert pauses.max() < 6  # botocore waits up to 4 s before its fourth attempt
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"), [("slow down", "503 SlowDown.*try again later"), ("reset", "no answer from")]
+)
+def test_the_budget_ends_it(client, url, proxy, fault, said):
+    access = S3Storage(IMPATIENCE).random_access(url)
+    proxy.choose = lambda request: fault
+    started = time.monotonic()
+    with pytest.raises(StorageError, match=rf"{url} cannot be read.*{said}"):
+        access.gather(STARTS, STOPS)
+    assert time.monotonic() - started < 10
+    assert len(proxy.met) > 2 * len(STARTS)
+
+
+def test_a_denial_is_final(client, url, proxy):
+    access = S3Storage(PATIENCE).random_access(url)
+    proxy.choose = lambda request: "denied"
+    with pytest.raises(StorageError, match=rf"{url} cannot be read: access denied \(AccessDenied\)"):
+        access.gather(STARTS[:1], STOPS[:1])
+    assert len(proxy.met) == 1
+    with pytest.raises(StorageError, match=rf"{url} cannot be read: access denied"):
+        S3Storage(PATIENCE).stat(url)
+
+
+def test_endless_redirects_end(client, url, proxy):
+    storage = S3Storage(PATIENCE)
+    access = storage.random_access(url)
+    proxy.choose = lambda request: "redirect"
+    for call in (
+        lambda: access.gather(STARTS[:1], STOPS[:1]),
+        lambda: storage.stat(url),
+        lambda: storage.expand([url + "*"]),
+    ):
+        with pytest.raises(StorageError, match=r"a\.bin.* cannot be read: .*redirects.*AWS_ENDPOINT_URL"):
+            call()
+
+
+def test_no_server_at_all(s3, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageError, match=r"no answer from http://127\.0\.0\.1:9.*AWS_ENDPOINT_URL"):
+        S3Storage(IMPATIENCE).stat("s3://mix/a.bin")
+
+
+def test_a_server_that_dies_and_comes_back(client, objects_of, tmp_path, s3, monkeypatch):
+    server = Weed(tmp_path)
+    server.start()
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")
+        url = f"{new_root()}/a.bin"
+        objects_of(server).put(url, DATA)
+        access = S3Storage(PATIENCE).random_access(url)
+        assert access.gather(STARTS, STOPS).to_pylist() == WANTED
+        server.kill()
+        again = threading.Timer(0.7, server.start)
+        again.start()
+        assert access.gather(STARTS, STOPS).to_pylist() == WANTED
+        again.join()
+    finally:
+        server.kill()
