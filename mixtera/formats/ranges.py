@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, large_binary
+from mixtera.arrow import large_binary, take
 from mixtera.errors import StorageError
 
 GAP_BYTES: Final = 6 << 10
@@ -152,4 +152,4 @@ def every_second(data: Bytes, edges: Positions) -> pa.LargeBinaryArray:
     stretches = pa.Array.from_buffers(
         pa.large_binary(), len(edges) - 1, [None, pa.py_buffer(edges), pa.py_buffer(data)]
     )
-    return stretches.take(from_numpy(np.arange(0, len(edges), 2)))
+    return take(stretches, np.arange(0, len(edges), 2))

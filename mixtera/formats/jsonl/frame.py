@@ -115,7 +115,7 @@ class Frame:
 
     def _may_come_again(self, rests: bytes) -> bool:
         """Whether the key may stand in what follows the contents."""
-        return self.key in rests or (b"\\u" in rests and _LETTER_BY_NUMBER.search(rests) is not None)
+        return self.key in rests or (b"\\" in rests and _LETTER_BY_NUMBER.search(rests) is not None)
 
 
 def frame_of(record: bytes, content: Sequence[ContentColumn]) -> Frame | None:
