@@ -27,7 +27,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class _Kept(threading.local):
-    """The page that a thread used last: fresh memory costs as much as reading a quarter of a page into it."""
+    """The page that a thread used last: fresh memory has to be mapped page by page, a tenth of a fetch."""
 
     page: bytearray | None = None
 

@@ -1,8 +1,7 @@
 """JSON strings to Arrow strings without a Python string in between.
 
-Decoding 850 bytes to `str` and encoding that again costs 0.3 µs for ASCII, but 1.2 µs for other text, and finding the
-end of the string before that as much again. Here the bytes are taken as they stand and the escapes replaced, 0.3 µs
-in all.
+Decoding 850 bytes to `str` and encoding that again costs 0.3 µs for ASCII, but 1.2 µs for other text. Here the bytes
+are taken as they stand and escapes are replaced in all strings at once: 0.2 µs without, 0.5 with six of them.
 """
 
 from __future__ import annotations
