@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Final
 
+import numpy as np
+
+from mixtera.arrow import strings, take
 from mixtera.plan import Plan
+from mixtera.registry import format_named
 from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
@@ -45,6 +49,12 @@ class PlanHandle:
     def identity(self) -> PlanIdentity:
         """What resume states of the plan are checked against."""
         return PlanIdentity.of(self.plan.data, self.plan.digest)
+
+    def load_readers(self) -> None:
+        """Import what reading needs, before workers are forked that then share its memory: 20 MB for each."""
+        for source in self.plan.data.sources:
+            format_named(source.format)
+        take(strings([""]), np.zeros(1, np.int64))
 
     def stream(
         self,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mixtera.errors import PlanError
 
@@ -23,6 +22,8 @@ def remapped(files: pa.Table, remap: Mapping[str, str]) -> pa.Table:
     Raises:
         PlanError: A prefix fits no file.
     """
+    import pyarrow.compute as pc  # 30 ms, which a plan that lies where it was compiled has no use for
+
     old = files.column("url").combine_chunks()
     new, done = old, np.zeros(len(old), bool)
     for prefix in sorted(remap, key=len, reverse=True):
@@ -55,6 +56,8 @@ def _spellings(prefix: str) -> tuple[str, ...]:
 
 
 def _starts(urls: pa.Array, folder: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    import pyarrow.compute as pc
+
     below = pc.or_(pc.equal(urls, folder), pc.starts_with(urls, folder + "/"))
     return below.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings, to_numpy
+from mixtera.arrow import from_numpy, strings, take, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.contracts.format import ReadRequest
@@ -60,7 +60,7 @@ class Fetcher:
 
     def _samples(self, found: Pointers) -> pa.RecordBatch:
         distinct, places = distinct_samples(found)
-        content = self._content(distinct).take(from_numpy(places))
+        content = take(self._content(distinct), places)
         component = from_numpy(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [

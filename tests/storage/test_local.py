@@ -137,9 +137,9 @@ def test_any_ranges_of_a_large_file(large_file, count, length, spread, seed):
 
 def test_gaps_up_to_a_bound_are_read_along(large_file, monkeypatch):
     reads = []
-    pread = os.pread
+    preadv = os.preadv
     monkeypatch.setattr(
-        os, "pread", lambda file, length, start: reads.append((start, length)) or pread(file, length, start)
+        os, "preadv", lambda file, parts, start: reads.append((start, len(parts[0]))) or preadv(file, parts, start)
     )
     access = storage.random_access(str(large_file))
     far = 100 + ranges.GAP_BYTES + 101
@@ -149,8 +149,8 @@ def test_gaps_up_to_a_bound_are_read_along(large_file, monkeypatch):
 
 
 def test_reads_that_give_less_than_asked_are_completed(large_file, monkeypatch):
-    pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda file, length, start: pread(file, min(length, 1000), start))
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda file, parts, start: preadv(file, [parts[0][:1000]], start))
     access = storage.random_access(str(large_file))
     found = access.gather(np.array([5, 500_000]), np.array([7_000, 501_500]))
     assert found.to_pylist() == [LARGE[5:7_000].tobytes(), LARGE[500_000:501_500].tobytes()]

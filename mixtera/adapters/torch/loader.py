@@ -75,6 +75,8 @@ class PlanLoader(DataLoader[Batch]):
             multiprocessing_context=multiprocessing_context,
             generator=torch.Generator(),  # workers' seeds come from here: the global generator is left alone
         )
+        if num_workers:
+            messages.handle.load_readers()
         self._messages = messages
         self._start = messages.start
         self._position = messages.start
