@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtera.artifact.model import OrderParameters, PlanData
+from mixtera.artifact.model import Beginning, OrderParameters, PlanData
 from mixtera.explanation.build import report
 from mixtera.explanation.model import Report
 from mixtera.explanation.progress import FEW, LEAST_SAMPLES, WINDOWS, sampled
 from mixtera.order.exhaustion import course
+from mixtera.order.permute import Variation
+from mixtera.order.places import Start
 from mixtera.order.shares import Group, Point, stretches
-from mixtera.order.timeline import Phase, Timeline
+from mixtera.order.timeline import Timeline
 from tests.explanation.plans import labels, named, repeating, with_facts
 from tests.synthetic import plan_data
 
@@ -36,17 +38,37 @@ def ramp(budget: int = 200_000) -> PlanData:
 
 
 def later(data: PlanData, first: int) -> PlanData:
-    """The same plan, begun at a later position with its seats so far."""
+    """The same plan, taken over at a later position."""
     at = int(np.searchsorted([phase.first for phase in data.timeline.phases], first, side="right")) - 1
-    base = tuple(data.timeline.filled(np.array([first]))[0].tolist())
-    begun = Phase(first, data.timeline.phases[at].weights, base)
-    return replace(data, timeline=Timeline((begun, *data.timeline.phases[at + 1 :]), data.timeline.total))
+    base = data.timeline.filled(np.array([first]))[0]
+    zeros = np.zeros(len(base), np.int64)
+    rest = [
+        replace(phase, first=phase.first - first, base=tuple((np.array(phase.base) - base).tolist()))
+        for phase in data.timeline.phases[at + 1 :]
+    ]
+    begun = replace(data.timeline.phases[at], first=0, base=tuple(zeros.tolist()))
+    spans = [
+        {
+            "first": max(0, s["first"] - first),
+            "last": None if s["last"] is None else s["last"] - first,
+            "ramp": s["ramp"],
+        }
+        for s in data.facts["stretches"]
+        if s["last"] is None or s["last"] > first
+    ]
+    return replace(
+        data,
+        timeline=Timeline((begun, *rest), (data.timeline.total or 0) - first),
+        variation=Variation(start=Start(zeros, base, np.empty(0, np.int64), zeros)),
+        begins=Beginning(first, DIGEST, "before"),
+        facts=data.facts | {"stretches": spans, "budget": data.facts["budget"] - first},
+    )
 
 
 def check_exact(data: PlanData, found: Report) -> None:
     """Every value is that of the timeline."""
     positions = np.array(found.progress.positions)
-    held = data.timeline.filled(positions)
+    held = data.timeline.filled(positions - data.first)
     for number, (track, component) in enumerate(zip(found.progress.tracks, data.components, strict=True)):
         assert track.full_name == component.name
         assert list(track.held) == held[:, number].tolist()

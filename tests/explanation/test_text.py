@@ -145,7 +145,7 @@ def test_readers_and_batch_must_be_positive(tmp_path: object) -> None:
 
 def test_a_batch_names_steps(tmp_path: object) -> None:
     found = str(explain(plan_of(SHARED, tmp_path), batch=16))
-    assert found.startswith("Plan synthetic: 405 positions (25 steps of 16) over")
+    assert found.startswith("Plan synthetic: 404 positions (25 steps of 16) over")
     assert "step of 16" in found
     assert explain(plan_of(SHARED, tmp_path), batch=16).to_json()["batch"] == 16
 
