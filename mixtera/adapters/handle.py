@@ -15,7 +15,7 @@ from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
-WORKER_BUDGET_BYTES: Final = 6 << 20
+WORKER_BUDGET_BYTES: Final = 3 << 20
 """Bytes for each of several workers, at least: what they send ahead waits in the trainer's process."""
 
 
@@ -77,5 +77,5 @@ class PlanHandle:
             worker=worker,
             workers=workers,
             columns=columns,
-            budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (2 * workers)),
+            budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (4 * workers)),
         )
