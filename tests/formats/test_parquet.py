@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest
 from mixtera.errors import SampleError, StorageError
+from mixtera.formats.columnar.convert import convert
 from mixtera.formats.parquet import Parquet
-from mixtera.formats.parquet.convert import convert
 from mixtera.formats.values import ARROW_TYPES
 from mixtera.registry import format_of, storage_of
 from mixtera.testing.format import CONTENT, request, scan_file

@@ -12,12 +12,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from mixtera.contracts.format import ContentColumn
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.arrow.blocks import STREAM_MARK, Block, BrokenLayout, layout_of
+from mixtera.formats.columnar.schema import Column
 from mixtera.formats.opening import changed, open_unchanged
-from mixtera.formats.parquet.schema import Column, find_column
 
 _END = STREAM_MARK + bytes(4)
 
@@ -154,22 +153,3 @@ def _mapped(source: BinaryIO, size: int) -> mmap.mmap | None:
         return mmap.mmap(source.fileno(), size, access=mmap.ACCESS_READ) if size else None
     except (io.UnsupportedOperation, AttributeError, OSError):
         return None
-
-
-def content_columns(schema: pa.Schema, file: FileInfo, content: Sequence[ContentColumn]) -> list[Column]:
-    """The content columns, all of which must exist.
-
-    Raises:
-        SampleError: One does not, or is a struct.
-    """
-    return [_content_column(schema, file, column.path) for column in content]
-
-
-def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
-    found = find_column(schema, path)
-    if found is None:
-        raise SampleError(f"{file.url}: no content column {path!r}; the file's columns: {', '.join(schema.names)}")
-    if pa.types.is_struct(found.type):
-        fields = ", ".join(found.type.field(i).name for i in range(found.type.num_fields))
-        raise SampleError(f"{file.url}: content column {path!r} is a struct: name one of its fields ({fields})")
-    return found

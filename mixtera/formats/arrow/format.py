@@ -13,8 +13,8 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.arrow.file import ArrowFile
 from mixtera.formats.arrow.read import ArrowReader, read
 from mixtera.formats.arrow.scan import ArrowScan
+from mixtera.formats.columnar.columns import look
 from mixtera.formats.guess import Guess, spread
-from mixtera.formats.parquet.schema import find_column, property_type
 
 
 class Arrow:
@@ -33,7 +33,7 @@ class Arrow:
             opened = ArrowFile(storage, file)
             opened.close()
             for name, path in paths.items():
-                _look(guesses[name], opened.schema, path, file.url)
+                look(guesses[name], opened.schema, path, file.url)
         return {name: guess.result() for name, guess in guesses.items()}
 
     def scan(
@@ -55,15 +55,3 @@ class Arrow:
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """Samples of several files; see `Format.read`."""
         return read(cast("Iterable[tuple[ArrowReader, ReadRequest]]", requests))
-
-
-def _look(guess: Guess, schema: pa.Schema, path: str, place: str) -> None:
-    found = find_column(schema, path)
-    if found is None or pa.types.is_null(found.type):
-        return
-    present = property_type(found.type)
-    if present is not None:
-        guess.see(present, place)
-        return
-    hint = "use a dotted path to one of its fields" if pa.types.is_struct(found.type) else "it cannot be a property"
-    guess.refuse(f"is of type {found.type}: {hint}", place)

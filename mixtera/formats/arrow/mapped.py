@@ -16,7 +16,7 @@ import pyarrow as pa
 from mixtera.arrow import from_numpy
 from mixtera.formats.arrow.blocks import BrokenLayout
 from mixtera.formats.arrow.file import ArrowFile
-from mixtera.formats.parquet.schema import Column, values_of
+from mixtera.formats.columnar.schema import Column, values_of
 
 Rows = npt.NDArray[np.int64]
 

@@ -15,9 +15,11 @@ from mixtera.arrow import from_numpy
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
-from mixtera.formats.arrow.file import ArrowFile, arrow_errors, content_columns
+from mixtera.formats.arrow.file import ArrowFile, arrow_errors
 from mixtera.formats.arrow.mapped import PAGES, MappedStrings
-from mixtera.formats.parquet.schema import plain_type, values_of
+from mixtera.formats.columnar.columns import content_columns
+from mixtera.formats.columnar.pieces import refuse_nulls
+from mixtera.formats.columnar.schema import plain_type, values_of
 
 ROW_PAGES_BYTES: Final = 64 << 10
 """Bytes of a mapped file that come into memory with one row, about: the kernel maps so much around each fault."""
@@ -71,7 +73,7 @@ class ArrowReader:
             found = self._sliced(batches, places) if self._opened.sliceable else None
             if found is None:
                 found = self._batch_by_batch(batches, places)
-        self._refuse_nulls(found, request.rows)
+        refuse_nulls(self._file, found, request.rows)
         return found
 
     def close(self) -> None:
@@ -122,15 +124,6 @@ class ArrowReader:
         taken = batch.take(from_numpy(places))
         arrays = [array.cast(field.type) for array, field in zip(taken.columns, self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    def _refuse_nulls(self, batch: pa.RecordBatch, rows: Rows) -> None:
-        for name, array in zip(batch.schema.names, batch.columns, strict=True):
-            if array.null_count:
-                row = rows[np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0]]
-                raise SampleError(
-                    f"{self._file.url}, row {row}: content column {name!r} is NULL; the file changed since it was "
-                    "indexed: index it again"
-                )
 
 
 def _takeable(values: pa.Array) -> pa.Array:

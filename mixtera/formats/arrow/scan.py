@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixtera.arrow import from_numpy
-from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
+from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError
-from mixtera.formats.arrow.file import ArrowFile, content_columns
-from mixtera.formats.parquet.convert import convert
-from mixtera.formats.parquet.schema import Column, check_convertible, find_column, values_of
-from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
+from mixtera.formats.arrow.file import ArrowFile
+from mixtera.formats.columnar.columns import content_columns, property_columns
+from mixtera.formats.columnar.pieces import index_schema, null_reasons, piece, property_values
+from mixtera.formats.columnar.schema import Column, values_of
 
 PIECE_ROWS: Final = 1 << 16
 """Rows of one piece of the index, at most."""
@@ -38,7 +37,7 @@ class ArrowScan:
         self._file = file
         self._properties = properties
         self._content = content
-        self._schema = pa.schema([*INDEX_FIELDS, *(pa.field(p.name, ARROW_TYPES[p.type]) for p in properties)])
+        self._schema = index_schema(properties)
         self._facts = FileFacts(0)
 
     def __iter__(self) -> Iterator[ScanBatch]:
@@ -54,7 +53,7 @@ class ArrowScan:
         return self._facts
 
     def _batches(self, opened: ArrowFile) -> Iterator[ScanBatch]:
-        columns = [self._property_column(opened.schema, prop) for prop in self._properties]
+        columns = property_columns(opened.schema, self._file, self._properties)
         content = content_columns(opened.schema, self._file, self._content)
         opened.choose([*content, *(column for column in columns if column is not None)])
         first = told = content_bytes = 0
@@ -74,12 +73,6 @@ class ArrowScan:
         groups = () if opened.sliceable else tuple(block.rows for block in opened.batches)
         self._facts = FileFacts(first, groups, content_bytes)
 
-    def _property_column(self, schema: pa.Schema, prop: PropertyColumn) -> Column | None:
-        found = find_column(schema, prop.path)
-        if found is not None:
-            check_convertible(found.type, prop.type, f"{self._file.url}: property {prop.name!r} ({prop.path})")
-        return found
-
     def _check(self, batch: pa.RecordBatch, content: Sequence[Column], number: int) -> dict[int, str]:
         """Why some rows cannot be used: their content.
 
@@ -91,11 +84,7 @@ class ArrowScan:
             if not _is_sound(values):
                 for row in self._not_text(values, name, number):
                     reasons[row] = f"column {name!r} is not valid UTF-8"
-        for column in content:
-            values = values_of(batch, column)
-            if values.null_count:
-                for row in np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False)).tolist():
-                    reasons.setdefault(row, f"content column {'.'.join(column.keys)!r} is NULL")
+        null_reasons(batch, content, reasons)
         return reasons
 
     def _not_text(self, values: pa.Array, name: str, number: int) -> list[int]:
@@ -117,35 +106,20 @@ class ArrowScan:
         reasons: dict[int, str],
         bytes_read: int,
     ) -> ScanBatch:
-        arrays = [
-            self._property(batch, prop, found, reasons) for prop, found in zip(self._properties, columns, strict=True)
-        ]
-        rows = from_numpy(np.arange(first, first + len(batch)))
-        nothing = pa.nulls(len(batch), pa.int64())
-        table = pa.RecordBatch.from_arrays([rows, nothing, nothing, *arrays], schema=self._schema)
-        if reasons:
-            kept = np.ones(len(batch), np.bool_)
-            kept[list(reasons)] = False
-            table = table.filter(pa.array(kept))
-        bad = tuple(BadSample(first + row, -1, reasons[row], "") for row in sorted(reasons))
-        return ScanBatch(table, bad, bytes_read)
+        count = len(batch)
+        values = [None if column is None else _masked(values_of(batch, column), reasons) for column in columns]
+        pairs = zip(self._properties, values, strict=True)
+        arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
+        return piece(self._schema, first, count, arrays, reasons, bytes_read)
 
-    def _property(
-        self, batch: pa.RecordBatch, prop: PropertyColumn, found: Column | None, reasons: dict[int, str]
-    ) -> pa.Array:
-        target = ARROW_TYPES[prop.type]
-        if found is None:
-            return clean(pa.nulls(len(batch), target))
-        values = values_of(batch, found)
-        if reasons and found.type in (pa.string(), pa.large_string()):
-            good = np.ones(len(batch), np.bool_)
-            good[list(reasons)] = False
-            values = pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
-        converted, failing = convert(values, target)
-        for row in failing.tolist():
-            shown = str(values[row].as_py())[:_SHOWN]
-            reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
-        return converted
+
+def _masked(values: pa.Array, reasons: Mapping[int, str]) -> pa.Array:
+    """Texts with NULL in rows that cannot be used: they may be no UTF-8, and are not converted."""
+    if not reasons or values.type not in (pa.string(), pa.large_string()):
+        return values
+    good = np.ones(len(values), np.bool_)
+    good[list(reasons)] = False
+    return pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
 
 
 def _bytes(values: pa.Array) -> int:

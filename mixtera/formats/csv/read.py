@@ -14,12 +14,11 @@ from mixtera.arrow import large_binary, strings
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
-from mixtera.formats.compression import compression_of
 from mixtera.formats.csv.decode import decode
 from mixtera.formats.csv.header import Header, parse_header
 from mixtera.formats.csv.records import Positions
 from mixtera.formats.csv.scan import HEAD_BYTES
-from mixtera.formats.jsonl.spool import spooled
+from mixtera.formats.records import OpenRecords
 
 PIECE_BYTES: Final = 2 << 20
 """Records that are decoded at once, about: a call of the CSV reader takes as long as 300 kB."""
@@ -52,9 +51,8 @@ class CsvReader:
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> None:
         self._file = file
         self.content = tuple(content)
-        self._shared = compression_of(storage, file) is not None
-        self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
-        header = _header(self._access, file)
+        self._records = OpenRecords(storage, file)
+        header = _header(self._records.access, file)
         self.shape: _Shape | None = None
         if header is not None:
             self.shape = _Shape(len(header.names), header.delimiter, tuple(header.content(file, content)))
@@ -67,7 +65,7 @@ class CsvReader:
     @property
     def spooled_bytes(self) -> int:
         """Bytes of the decompressed copy; 0 for a plain file."""
-        return self._access.size if self._access is not None and self._shared else 0
+        return self._records.spooled_bytes
 
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
@@ -75,26 +73,23 @@ class CsvReader:
 
     def parts(self, request: ReadRequest) -> Iterator[_Part]:
         """The records of a request, in parts of about `PIECE_BYTES`."""
-        if self._access is None:
-            raise StorageError(f"{self._file.url} is closed")
-        stops = np.minimum(request.stops, self._access.size)  # the last record may have no line end
-        if len(stops) and int(request.stops[-1]) > self._access.size + 1:
+        access = self._records.access
+        stops = np.minimum(request.stops, access.size)  # the last record may have no line end
+        if len(stops) and int(request.stops[-1]) > access.size + 1:
             raise StorageError(
                 f"{self._file.url} changed since it was indexed: byte {request.stops[-1]} is asked for and it has "
-                f"{self._access.size}; index it again, or restore the file"
+                f"{access.size}; index it again, or restore the file"
             )
         edges = np.searchsorted(np.cumsum(stops - request.starts), np.arange(1, 1 + _pieces(request)) * PIECE_BYTES)
         cuts = [0, *np.unique(np.minimum(edges + 1, len(stops))).tolist()]
         for first, last in pairwise(cuts):
             chosen = slice(first, last)
-            values = self._access.gather(request.starts[chosen], stops[chosen])
+            values = access.gather(request.starts[chosen], stops[chosen])
             yield _Part(values, request.rows[chosen], self._file.url)
 
     def close(self) -> None:
         """Release the file, and the decompressed copy with its last reader."""
-        if self._access is not None and not self._shared:
-            self._access.close()
-        self._access = None
+        self._records.close()
 
 
 def read(requests: Iterable[tuple[CsvReader, ReadRequest]]) -> pa.RecordBatch:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.contracts.properties import PropertyType
+from mixtera.formats.columnar.convert import convert
 from mixtera.formats.csv.records import Positions
-from mixtera.formats.parquet.convert import convert
 from mixtera.formats.values import ARROW_TYPES
 
 _DAY: Final = r"\d{4}-\d\d-\d\d"

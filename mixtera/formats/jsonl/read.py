@@ -11,12 +11,10 @@ import pyarrow as pa
 
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
-from mixtera.errors import StorageError
-from mixtera.formats.compression import compression_of
 from mixtera.formats.jsonl.lines import Positions
 from mixtera.formats.jsonl.pages import PAGE_BYTES, Pages
-from mixtera.formats.jsonl.spool import spooled
 from mixtera.formats.ranges import RangedFile, back_to_back, spans
+from mixtera.formats.records import OpenRecords
 
 PART_BYTES: Final = PAGE_BYTES // 4
 """Bytes of one file that are read at once, about."""
@@ -28,8 +26,7 @@ class JsonlReader:
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> None:
         self._file = file
         self.content = tuple(content)
-        self._shared = compression_of(storage, file) is not None
-        self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
+        self._records = OpenRecords(storage, file)
 
     @property
     def held_bytes(self) -> int:
@@ -39,7 +36,7 @@ class JsonlReader:
     @property
     def spooled_bytes(self) -> int:
         """Bytes of the decompressed copy; 0 for a plain file."""
-        return self._access.size if self._access is not None and self._shared else 0
+        return self._records.spooled_bytes
 
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
@@ -47,10 +44,9 @@ class JsonlReader:
 
     def load(self, request: ReadRequest, pages: Pages) -> None:
         """Put the records of a request into pages."""
-        if self._access is None:
-            raise StorageError(f"{self._file.url} is closed")
+        access = self._records.access
         if len(request.rows):
-            self._load(self._access, request, pages)
+            self._load(access, request, pages)
 
     def _load(self, access: RandomAccess, request: ReadRequest, pages: Pages) -> None:
         """Read along what lies between the records of a local file; other storages leave it out."""
@@ -70,9 +66,7 @@ class JsonlReader:
 
     def close(self) -> None:
         """Release the file, and the decompressed copy with its last reader."""
-        if self._access is not None and not self._shared:
-            self._access.close()
-        self._access = None
+        self._records.close()
 
 
 def read(requests: Iterable[tuple[JsonlReader, ReadRequest]]) -> pa.RecordBatch:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtera.contracts.format import ContentColumn
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.opening import open_unchanged
-from mixtera.formats.parquet.schema import Column, find_column
 
 READ_BYTES: Final = 128 << 10
 """Bytes of a column chunk that are read at once."""
@@ -53,22 +51,3 @@ def open_parquet(storage: Storage, file: FileInfo) -> pq.ParquetFile:
     except MixteraError:
         source.close()
         raise
-
-
-def content_columns(parquet: pq.ParquetFile, file: FileInfo, content: Sequence[ContentColumn]) -> list[Column]:
-    """The content columns, all of which must exist.
-
-    Raises:
-        SampleError: One does not, or is a struct.
-    """
-    return [_content_column(parquet.schema_arrow, file, column.path) for column in content]
-
-
-def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
-    found = find_column(schema, path)
-    if found is None:
-        raise SampleError(f"{file.url}: no content column {path!r}; the file's columns: {', '.join(schema.names)}")
-    if pa.types.is_struct(found.type):
-        fields = ", ".join(found.type.field(i).name for i in range(found.type.num_fields))
-        raise SampleError(f"{file.url}: content column {path!r} is a struct: name one of its fields ({fields})")
-    return found

@@ -10,11 +10,11 @@ import pyarrow as pa
 from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.formats.columnar.columns import look
 from mixtera.formats.guess import Guess, spread
 from mixtera.formats.parquet.file import open_parquet
 from mixtera.formats.parquet.read import ParquetReader, read
 from mixtera.formats.parquet.scan import ParquetScan
-from mixtera.formats.parquet.schema import find_column, property_type
 
 
 class Parquet:
@@ -32,7 +32,7 @@ class Parquet:
         for file in spread(files):
             schema = _schema(storage, file)
             for name, path in paths.items():
-                _look(guesses[name], schema, path, file.url)
+                look(guesses[name], schema, path, file.url)
         return {name: guess.result() for name, guess in guesses.items()}
 
     def scan(
@@ -62,15 +62,3 @@ def _schema(storage: Storage, file: FileInfo) -> pa.Schema:
         return parquet.schema_arrow
     finally:
         parquet.close(force=True)
-
-
-def _look(guess: Guess, schema: pa.Schema, path: str, place: str) -> None:
-    found = find_column(schema, path)
-    if found is None or pa.types.is_null(found.type):
-        return
-    present = property_type(found.type)
-    if present is not None:
-        guess.see(present, place)
-        return
-    hint = "use a dotted path to one of its fields" if pa.types.is_struct(found.type) else "it cannot be a property"
-    guess.refuse(f"is of type {found.type}: {hint}", place)

@@ -17,10 +17,12 @@ import pyarrow as pa
 from mixtera.arrow import from_numpy
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
-from mixtera.errors import SampleError, StorageError
-from mixtera.formats.parquet.file import content_columns, open_parquet, parquet_errors
+from mixtera.errors import StorageError
+from mixtera.formats.columnar.columns import content_columns
+from mixtera.formats.columnar.pieces import refuse_nulls
+from mixtera.formats.columnar.schema import plain_type, values_of
+from mixtera.formats.parquet.file import open_parquet, parquet_errors
 from mixtera.formats.parquet.scan import column_bytes
-from mixtera.formats.parquet.schema import plain_type, values_of
 from mixtera.formats.parquet.spool import Copy, Gathering, GroupKey, Spool, process_spool
 
 BATCH_ROWS: Final = 1 << 13
@@ -42,7 +44,7 @@ class ParquetReader:
         self._file = file
         self._parquet = open_parquet(storage, file)
         self._release = weakref.finalize(self, self._parquet.close, force=True)
-        self._columns = content_columns(self._parquet, file, content)
+        self._columns = content_columns(self._parquet.schema_arrow, file, content)
         self.schema = pa.schema(
             [pa.field(c.name, plain_type(found.type)) for c, found in zip(content, self._columns, strict=True)]
         )
@@ -93,7 +95,7 @@ class ParquetReader:
                     continue
                 yield from spooled.read()
                 batch = _one_batch(list(self._of_group(group, rows)), self.schema)
-                self._refuse_nulls(batch, asked)
+                refuse_nulls(self._file, batch, asked)
                 yield batch
 
     def close(self) -> None:
@@ -171,15 +173,6 @@ class ParquetReader:
             for array, field in zip(batch.columns, self.schema, strict=True)
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
-
-    def _refuse_nulls(self, batch: pa.RecordBatch, rows: Rows) -> None:
-        for name, array in zip(batch.schema.names, batch.columns, strict=True):
-            if array.null_count:
-                row = rows[np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0]]
-                raise SampleError(
-                    f"{self._file.url}, row {row}: content column {name!r} is NULL; the file changed since it was "
-                    "indexed: index it again"
-                )
 
 
 def read(requests: Iterable[tuple[ParquetReader, ReadRequest]]) -> pa.RecordBatch:

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
+from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
-from mixtera.formats.parquet.convert import convert
-from mixtera.formats.parquet.file import content_columns, open_parquet, parquet_errors
-from mixtera.formats.parquet.schema import Column, arrow_type, check_convertible, find_column, is_list, values_of
-from mixtera.formats.values import INDEX_FIELDS, clean
+from mixtera.formats.columnar.columns import content_columns, property_columns
+from mixtera.formats.columnar.pieces import index_schema, null_reasons, piece, property_values
+from mixtera.formats.columnar.schema import Column, is_list, values_of
+from mixtera.formats.parquet.file import open_parquet, parquet_errors
 
 BATCH_ROWS: Final = 1 << 16
 
@@ -36,7 +35,7 @@ class ParquetScan:
         self._file = file
         self._properties = properties
         self._content = content
-        self._schema = pa.schema([*INDEX_FIELDS, *(pa.field(p.name, arrow_type(p.type)) for p in properties)])
+        self._schema = index_schema(properties)
         self._facts = FileFacts(0)
 
     def __iter__(self) -> Iterator[ScanBatch]:
@@ -53,8 +52,8 @@ class ParquetScan:
         return self._facts
 
     def _groups(self, parquet: pq.ParquetFile) -> Iterator[ScanBatch]:
-        columns = [self._property_column(parquet, prop) for prop in self._properties]
-        content = content_columns(parquet, self._file, self._content)
+        columns = property_columns(parquet.schema_arrow, self._file, self._properties)
+        content = content_columns(parquet.schema_arrow, self._file, self._content)
         rows = tuple(parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups))
         bytes_read = _shares(self._file.size, rows)
         content_bytes = 0
@@ -64,12 +63,6 @@ class ParquetScan:
             yield from self._group(parquet, group, stop - count, columns, checked, bytes_read[group])
             content_bytes += column_bytes(metadata, content)
         self._facts = FileFacts(sum(rows), rows, content_bytes)
-
-    def _property_column(self, parquet: pq.ParquetFile, prop: PropertyColumn) -> Column | None:
-        found = find_column(parquet.schema_arrow, prop.path)
-        if found is not None:
-            check_convertible(found.type, prop.type, f"{self._file.url}: property {prop.name!r} ({prop.path})")
-        return found
 
     def _group(
         self,
@@ -83,7 +76,7 @@ class ParquetScan:
         names = sorted({column.name for column in [*columns, *checked] if column is not None})
         count = parquet.metadata.row_group(group).num_rows
         if not names:
-            yield ScanBatch(self._index(first, count, []), (), bytes_read)
+            yield self._piece(first, count, [None] * len(self._properties), {}, bytes_read)
             return
         for batch in parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False):
             yield self._batch(batch, first, columns, checked, bytes_read * len(batch) // count)
@@ -98,40 +91,16 @@ class ParquetScan:
         bytes_read: int,
     ) -> ScanBatch:
         reasons: dict[int, str] = {}
-        for column in checked:
-            for row in np.flatnonzero(values_of(batch, column).is_null().to_numpy(zero_copy_only=False)).tolist():
-                reasons.setdefault(row, f"content column {'.'.join(column.keys)!r} is NULL")
-        arrays = []
-        for prop, found in zip(self._properties, columns, strict=True):
-            arrays.append(self._property(batch, prop, found, reasons))
-        table = self._index(first, len(batch), arrays)
-        if reasons:
-            kept = np.ones(len(batch), np.bool_)
-            kept[list(reasons)] = False
-            table = table.filter(pa.array(kept))
-        bad = tuple(BadSample(first + row, -1, reasons[row], "") for row in sorted(reasons))
-        return ScanBatch(table, bad, bytes_read)
+        null_reasons(batch, checked, reasons)
+        values = [None if column is None else values_of(batch, column) for column in columns]
+        return self._piece(first, len(batch), values, reasons, bytes_read)
 
-    def _property(
-        self, batch: pa.RecordBatch, prop: PropertyColumn, found: Column | None, reasons: dict[int, str]
-    ) -> pa.Array:
-        target = arrow_type(prop.type)
-        if found is None:
-            return clean(pa.nulls(len(batch), target))
-        values = values_of(batch, found)
-        converted, failing = convert(values, target)
-        for row in failing.tolist():
-            shown = str(values[row].as_py())[:_SHOWN]
-            reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
-        return converted
-
-    def _index(self, first: int, count: int, arrays: Sequence[pa.Array]) -> pa.RecordBatch:
-        """The table of a piece: rows, no offsets, the properties (NULL for all when none is read)."""
-        if not arrays:
-            arrays = [clean(pa.nulls(count, arrow_type(prop.type))) for prop in self._properties]
-        nothing = pa.nulls(count, pa.int64())
-        rows = pa.array(np.arange(first, first + count))
-        return pa.RecordBatch.from_arrays([rows, nothing, nothing, *arrays], schema=self._schema)
+    def _piece(
+        self, first: int, count: int, values: Sequence[pa.Array | None], reasons: dict[int, str], bytes_read: int
+    ) -> ScanBatch:
+        pairs = zip(self._properties, values, strict=True)
+        arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
+        return piece(self._schema, first, count, arrays, reasons, bytes_read)
 
 
 def _shares(size: int, rows: Sequence[int]) -> list[int]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixtera.formats.parquet.schema import is_list, plain_type
+from mixtera.formats.columnar.schema import is_list, plain_type
 from mixtera.formats.values import clean
 
 Rows = npt.NDArray[np.int64]

@@ -1,0 +1,1 @@
+"""What formats of columns have in common: schemas, conversions, how a piece of an index is made."""
