@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -130,16 +129,19 @@ class Clients:
 
     def _patiently(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
         """Read with botocore, which does not try again by itself once an answer has begun."""
-        started, pause = time.monotonic(), self._patience.first_pause_seconds
-        while True:
-            try:
-                return self._once(address, start, stop, etag)
-            except Refused as error:
-                seconds = time.monotonic() - started
-                if not error.failure.is_temporary or seconds > self._patience.budget_seconds:
-                    raise Refused(error.failure, seconds) from error
-            time.sleep(random.uniform(0, pause))
-            pause = min(2 * pause, self._patience.longest_pause_seconds)
+        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+        patience, started = self._patience, time.monotonic()
+        attempts = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.failure.is_temporary),
+            wait=wait_random_exponential(patience.first_pause_seconds, patience.longest_pause_seconds),
+            stop=stop_after_delay(patience.budget_seconds),
+            reraise=True,
+        )
+        try:
+            return attempts(self._once, address, start, stop, etag)
+        except Refused as error:
+            raise Refused(error.failure, time.monotonic() - started) from error
 
     def _once(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
         from botocore.exceptions import BotoCoreError

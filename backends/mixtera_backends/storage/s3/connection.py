@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -149,15 +148,18 @@ def _check_host(endpoint: str) -> None:
     port = None
     with suppress(ValueError):
         port = parts.port
-    for attempt in range(_NAME_ATTEMPTS):
-        try:
-            socket.getaddrinfo(parts.hostname, port or 443)
-        except socket.gaierror as error:
-            if error.errno == socket.EAI_AGAIN and attempt + 1 < _NAME_ATTEMPTS:
-                time.sleep(2**attempt / 4)
-                continue
-            raise StorageError(
-                f"the host {parts.hostname} of the S3 endpoint {endpoint} is not known ({error.strerror}): "
-                "check AWS_ENDPOINT_URL, AWS_REGION and the network"
-            ) from error
-        return
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: getattr(error, "errno", None) == socket.EAI_AGAIN),
+        wait=wait_exponential(0.25),
+        stop=stop_after_attempt(_NAME_ATTEMPTS),
+        reraise=True,
+    )
+    try:
+        attempts(socket.getaddrinfo, parts.hostname, port or 443)
+    except socket.gaierror as error:
+        raise StorageError(
+            f"the host {parts.hostname} of the S3 endpoint {endpoint} is not known ({error.strerror}): "
+            "check AWS_ENDPOINT_URL, AWS_REGION and the network"
+        ) from error
