@@ -27,6 +27,8 @@ from mixtera.artifact.model import (
     PlanComponent,
     PlanData,
     PlanSource,
+    TokenLayout,
+    TokenParameters,
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
@@ -37,6 +39,9 @@ _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
 _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
+_VARIED_VERSION: Final = 2
+_TOKENS: Final = "tokens.u32"
+_ENTRY_TOKENS: Final = "entry_tokens.i64"
 _SAMPLE_BYTES: Final = 1 << 14
 _SAMPLES: Final = 64
 
@@ -82,6 +87,7 @@ class _Body(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
     variation: variation.Summary | None = None
     begins: Beginning | None = None
+    tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -123,6 +129,9 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
             if len(data.remembered):
                 _write_array(directory / _REMEMBERED, data.remembered.astype("<i8", copy=False))
+            if data.tokens is not None:
+                _write_array(directory / _TOKENS, data.tokens.counts.astype("<u4", copy=False))
+                _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts.astype("<i8", copy=False))
             summary = variation.write(directory, data.variation)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
@@ -161,9 +170,17 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         variation=variation.read(directory, body.variation, _map_array),
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
+        tokens=_tokens(directory, body.tokens),
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
+
+
+def _tokens(directory: Path, parameters: TokenParameters | msgspec.UnsetType) -> TokenLayout | None:
+    if isinstance(parameters, msgspec.UnsetType):
+        return None
+    counts, sums = _map_array(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
+    return TokenLayout(parameters, counts, sums)
 
 
 def _starts_name(wide: bool) -> str:
@@ -217,9 +234,11 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         facts=data.facts,
         variation=summary,
         begins=data.begins,
+        tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
     )
     raw = msgspec.json.encode(body)
-    version = _PLAIN_VERSION if summary is None and data.begins is None else FORMAT_VERSION
+    version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
+    version = version if data.tokens is None else FORMAT_VERSION
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 

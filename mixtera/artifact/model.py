@@ -14,6 +14,8 @@ The files of a plan directory::
     remembered.i64  what the plans before it have delivered that no component of this one has
     head.i64        see `mixtera.order.places.Start`
     segment_keys.i64, group_keys.i64    see `mixtera.order.permute.Variation`
+    tokens.u32      per selected sample its tokens, in the order of `rows`, 0 for what an exclusion leaves out; with
+    entry_tokens.i64, their sums over entries; only where samples are packed into sequences
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
 
@@ -32,8 +34,8 @@ import pyarrow as pa
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
-FORMAT_VERSION: Final = 2
-"""What this release reads; a plan without a variation is written as version 1."""
+FORMAT_VERSION: Final = 3
+"""What this release reads; a plan of sequences is written as version 3, one without a variation as version 1."""
 SEGMENT_ROWS: Final = 1024
 """Rows of a segment (the last of a file or of a group is shorter)."""
 WINDOW_SEGMENTS: Final = 4
@@ -110,6 +112,70 @@ class OrderParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenParameters:
+    """How samples become rows of tokens (`mixtera.spec.model.Tokens`, with what was found of the tokenizer).
+
+    Attributes:
+        tokenizer: As the spec names it.
+        base: The file that names it: a relative path is meant from there.
+        fingerprint: What decides ids; another tokenizer under the same name is refused.
+        vocab_size: Ids lie below it.
+        sequence_length: Tokens of a row that are predicted.
+        packing: How documents come into rows.
+        bos: Id that stands before each document; None for none.
+        eos: Id that stands after each document; None for none.
+        label_shift: Whether a row has one more token than `sequence_length`.
+        overlap: Tokens that a row shares with the one before it.
+        max_document_tokens: Longer documents are cut there, the ids around them included; None: none is.
+        template: How content columns become the text; None: the one column is the text.
+    """
+
+    tokenizer: str
+    base: str
+    fingerprint: str
+    vocab_size: int
+    sequence_length: int
+    packing: Literal["concat", "best_fit", "none"]
+    bos: int | None
+    eos: int | None
+    label_shift: bool
+    overlap: int
+    max_document_tokens: int | None
+    template: str | None
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a row."""
+        return self.sequence_length + self.label_shift
+
+    @property
+    def stride(self) -> int:
+        """Tokens from one row to the next, where documents are concatenated."""
+        return self.row_tokens - self.overlap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenLayout:
+    """How a plan's samples become sequences.
+
+    Attributes:
+        parameters: How.
+        counts: [selected samples] uint32, tokens of each, with what stands around it; 0 for what an exclusion leaves
+            out. Empty where a row is a document.
+        entry_counts: [E] int64, their sums over entries; empty likewise.
+    """
+
+    parameters: TokenParameters
+    counts: npt.NDArray[np.uint32]
+    entry_counts: npt.NDArray[np.int64]
+
+    @property
+    def packs(self) -> bool:
+        """Whether a position is a sequence of several documents."""
+        return self.parameters.packing != "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Beginning:
     """Where a plan takes over from another: the position, and the other plan's digest and name."""
 
@@ -138,6 +204,7 @@ class PlanData:
         begins: Where it takes over from another plan; None: it begins at position 0.
         remembered: Ids of samples that the plans before it have delivered in the current epoch, and that no component
             of it has, ascending: what a plan after it leaves out, should it take them in again.
+        tokens: How samples become sequences of tokens; None: they are delivered as they are.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -155,7 +222,13 @@ class PlanData:
     variation: Variation = PLAIN
     begins: Beginning | None = None
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    tokens: TokenLayout | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def packs(self) -> bool:
+        """Whether positions are sequences of several documents, and not samples."""
+        return self.tokens is not None and self.tokens.packs
 
     @property
     def order_version(self) -> int:

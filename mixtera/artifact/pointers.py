@@ -89,6 +89,10 @@ class PointerMap:
         entry, rank = (found[first:last].astype(np.int64) for found in self._found(round_, lane))
         return self._pointers(self.lanes.chunk(round_, lane).part(first, last), entry, rank)
 
+    def documents(self, position: Int64s, component: Int64s, entry: Int64s, rank: Int64s) -> Pointers:
+        """Pointers of samples that were found already; all arguments are [n] int64."""
+        return self._pointers(Chunk(position, component, position), entry, rank)
+
     def _chunk(self, round_: int, lane: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Entry and rank of each sample of a chunk: found for all at once, since each window is permuted whole."""
         chunk = self.lanes.chunk(round_, lane)
@@ -104,12 +108,12 @@ class PointerMap:
         limit = self.total if stop is None else stop if self.total is None else min(stop, self.total)
         if limit is None:
             raise ValueError("the plan has no end: give `stop`")
-        found = self._entry_of(sample)
+        found = self.entry_of(sample)
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
     def standing(self, sample: int) -> Standing | None:
         """Where a sample stands, delivered or not; None if the plan has not chosen it."""
-        found = self._entry_of(sample)
+        found = self.entry_of(sample)
         if found is None:
             return None
         component, entry, rank = found
@@ -142,7 +146,7 @@ class PointerMap:
                 return
             yield position
 
-    def _entry_of(self, sample: int) -> tuple[int, int, int] | None:
+    def entry_of(self, sample: int) -> tuple[int, int, int] | None:
         """Component, entry and rank of a sample; None if the plan has not chosen it."""
         files = np.flatnonzero(self._file_id == sample >> ROW_BITS)
         if not len(files):

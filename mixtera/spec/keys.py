@@ -14,7 +14,8 @@ ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
 HOLDOUT_PARTS: Final = ("train", "holdout")
-UNITS: Final = ("samples",)
+UNITS: Final = ("samples", "tokens")
+PACKINGS: Final = ("concat", "best_fit", "none")
 WEIGHTINGS: Final = ("natural", "uniform")
 RAMPS: Final = ("linear", "cosine")
 LARGEST: Final = 2**31 - 1
@@ -31,6 +32,9 @@ WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
+SPECIAL: Final[JsonSchema] = {
+    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LARGEST}, TEXT]
+}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
 
 
@@ -156,7 +160,45 @@ SPEC: Final = Section(
             },
             "Tables (.parquet, .csv, .jsonl, .arrow) of samples that are not delivered: ids, or values of properties.",
         ),
-        Key("tokens", {}, "Packs samples into token sequences.", later=True),
+        Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
+    ),
+)
+TOKENS: Final = Section(
+    "tokens",
+    (
+        Key(
+            "tokenizer",
+            TEXT,
+            "A file, a directory, a hub name, `tiktoken:NAME`, or `bytes` (UTF-8 bytes; eos = 256, bos = 257).",
+            required=True,
+        ),
+        Key("sequence_length", COUNT, "Tokens of a sequence (T).", required=True),
+        Key(
+            "packing",
+            {"enum": list(PACKINGS)},
+            "concat: each component's documents, one after the other, cut into sequences. best_fit: whole documents, "
+            "as many as fit, padded. none: a document a row, cut or padded. Default: concat.",
+        ),
+        Key("bos", SPECIAL, "Whether a token stands before each document, or which: its id or text. Default: false."),
+        Key("eos", SPECIAL, "Whether a token stands after each document, or which: its id or text. Default: true."),
+        Key(
+            "label_shift",
+            {"type": "boolean"},
+            "Deliver sequence_length + 1 tokens: inputs and labels are the same tokens, shifted. Default: true.",
+        ),
+        Key(
+            "overlap",
+            {"type": "integer", "minimum": 0, "maximum": LARGEST},
+            "With concat: tokens that a sequence shares with the one before it. Default: 1 with label_shift (so that "
+            "each token is predicted once), else 0.",
+        ),
+        Key("max_document_tokens", COUNT, "Longer documents are cut there. Default: none is."),
+        Key(
+            "template",
+            TEXT,
+            'How content columns become the text, such as "{title}\\n\\n{text}"; also for what stands before and '
+            "after. Default: the one content column as it is.",
+        ),
     ),
 )
 SOURCE: Final = Section(
@@ -210,10 +252,10 @@ LIMIT: Final = Section(
 MIXTURE: Final = Section(
     "mixture",
     (
-        Key("unit", {"enum": list(UNITS)}, "What weights count: samples. Default: samples."),
+        Key("unit", {"enum": list(UNITS)}, "What weights and positions count: samples, or tokens. Default: tokens where `tokens:` packs, else samples."),
         *_PARTS,
         *_LIMITS,
-        Key("budget", reference("budget"), "How many samples the training will see: the plan ends there."),
+        Key("budget", reference("budget"), "How much the training will see: the plan ends there."),
         Key("dynamic", {}, "Weights that follow the training.", later=True),
     ),
     elsewhere=dict.fromkeys(
@@ -266,18 +308,26 @@ UNIMAX: Final = Section(
 BUDGET: Final = Section(
     "budget",
     (
-        Key("samples", {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION}, "Samples over all ranks."),
+        Key(
+            "samples",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION},
+            "Samples over all ranks; sequences, where `tokens:` packs them.",
+        ),
         Key("steps", COUNT, "Steps of the training; with `batch`."),
-        Key("batch", COUNT, "Samples of a step over all ranks."),
-        Key("tokens", {}, "Tokens over all ranks.", later=True),
+        Key("batch", COUNT, "Samples (sequences) of a step over all ranks."),
+        Key(
+            "tokens",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION},
+            "Tokens over all ranks, sequence_length to a sequence; where `tokens:` packs.",
+        ),
     ),
 )
 CHANGE: Final = Section(
     "an entry of schedule",
     (
-        Key("at", POSITION, "First position, in samples or as a part of the budget such as 25%."),
+        Key("at", POSITION, "First position, in the mixture's unit or as a part of the budget such as 25%."),
         Key("step", STEP, "First step, instead of `at`."),
-        Key("batch", COUNT, "Samples of a step over all ranks. Default: that of the budget."),
+        Key("batch", COUNT, "Samples (sequences) of a step over all ranks. Default: that of the budget."),
         Key(
             "weights",
             {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT},
@@ -294,7 +344,7 @@ ORDER: Final = Section(
     (
         Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
         Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
-        Key("chunk_size", COUNT, "Samples that one reader fetches in one go. Default: 16384."),
+        Key("chunk_size", COUNT, "Samples (sequences) that one reader fetches in one go. Default: 16384."),
         Key(
             "lanes",
             COUNT,

@@ -12,6 +12,10 @@ from mixtera.spec.predicate import Predicate
 OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
 Ramp: TypeAlias = Literal["linear", "cosine"]
 HoldoutPart: TypeAlias = Literal["train", "holdout"]
+Unit: TypeAlias = Literal["samples", "tokens"]
+Packing: TypeAlias = Literal["concat", "best_fit", "none"]
+SpecialToken: TypeAlias = bool | int | str
+"""Whether documents get it, or which one: its id, or its text in the vocabulary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +215,11 @@ Parts: TypeAlias = Listed | Grouped
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many samples the training will see.
+    """How long the training will go on.
 
     Attributes:
-        samples: The samples, over all ranks.
-        batch: Samples of a step over all ranks, where the budget is written in steps.
+        samples: Positions over all ranks: samples, or sequences where samples are packed.
+        batch: Positions of a step over all ranks, where the budget is written in steps.
         place: Where it stands.
     """
 
@@ -228,7 +232,7 @@ class Budget:
 class Mixture:
     """The whole mixture: its parts, and what holds for all of them unless they say otherwise."""
 
-    unit: Literal["samples"]
+    unit: Unit
     parts: Parts
     on_exhaust: OnExhaust
     max_epochs: float | None
@@ -282,6 +286,48 @@ class Exclusion:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """How samples become sequences of tokens (DESIGN 2.4.7).
+
+    Attributes:
+        tokenizer: As it is written: a file, a directory, a hub name, `bytes`, `tiktoken:NAME`.
+        base: The file that it is written in: a relative path is meant from there.
+        sequence_length: Tokens of a sequence that a model predicts (T).
+        packing: `concat`: one stream of tokens per component, cut into sequences. `best_fit`: whole documents, padded.
+            `none`: a document a row, cut or padded.
+        bos: What stands before each document.
+        eos: What stands after each document.
+        label_shift: Whether a sequence has one more token, so that inputs and labels are the same tokens, shifted.
+        overlap: Tokens that a sequence of `concat` shares with the one before it.
+        max_document_tokens: Longer documents are cut there; None: none is.
+        template: How content columns become one text; None: there is one column, and it is the text.
+        place: Where it stands.
+    """
+
+    tokenizer: str
+    base: str
+    sequence_length: int
+    packing: Packing
+    bos: SpecialToken
+    eos: SpecialToken
+    label_shift: bool
+    overlap: int
+    max_document_tokens: int | None
+    template: str | None
+    place: Place
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a delivered sequence: T, and one more with `label_shift`."""
+        return self.sequence_length + self.label_shift
+
+    @property
+    def packs(self) -> bool:
+        """Whether a position is a sequence of several documents, so that token counts are needed ahead."""
+        return self.packing != "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A checked spec. Sources, components and properties keep the order of the file.
 
@@ -296,6 +342,7 @@ class Spec:
         exclude: Lists of samples that are not delivered.
         lines: The file with what it includes, normalised (`mixtera.spec.lines`): what a later difference names.
         part_given: Whether `with_part` has chosen the side of the split, and not the file.
+        tokens: How samples become sequences of tokens; None: they are delivered as they are.
     """
 
     name: str
@@ -308,6 +355,7 @@ class Spec:
     exclude: tuple[Exclusion, ...] = ()
     lines: tuple[str, ...] = ()
     part_given: bool = False
+    tokens: Tokens | None = None
 
     def with_part(self, part: HoldoutPart) -> Spec:
         """The same spec about one side of its split.

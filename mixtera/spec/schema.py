@@ -41,8 +41,8 @@ def _one_of_parts(*, needed: bool) -> dict[str, object]:
 
 
 _ONE_BUDGET: Final[JsonSchema] = {
-    "oneOf": [{"required": ["samples"]}, {"required": ["steps", "batch"]}],
-    "not": {"required": ["samples", "batch"]},
+    "oneOf": [{"required": ["samples"]}, {"required": ["tokens"]}, {"required": ["steps", "batch"]}],
+    "not": {"anyOf": [{"required": [other, "batch"]} for other in ("samples", "tokens")]},
 }
 _ONE_KIND: Final[JsonSchema] = {
     "allOf": [{"not": {"required": list(pair)}} for pair in combinations(("values", "temperature", "unimax"), 2)]
@@ -67,6 +67,7 @@ def json_schema() -> dict[str, object]:
         **_section(keys.SPEC, anyOf=[{"required": ["include"]}, {"required": ["sources", "mixture"]}]),
         "$defs": {
             "predicate": _PREDICATE,
+            "tokens": _section(keys.TOKENS),
             "source": _section(keys.SOURCE),
             "property": _section(keys.PROPERTY),
             "bad_samples": _section(keys.BAD_SAMPLES),
