@@ -19,6 +19,7 @@ from mixtera.arrow import from_numpy, strings, to_numpy
 from mixtera.artifact import digest, layout
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.artifact.sequences import SequenceMap
 from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
@@ -93,6 +94,11 @@ class Plan:
         """The map from positions to records."""
         return PointerMap(self.data)
 
+    @cached_property
+    def sequences(self) -> SequenceMap:
+        """The map from positions to pieces of documents, of a plan whose positions are sequences of tokens."""
+        return SequenceMap(self.data, self.pointers)
+
     def samples(self, start: int, stop: int) -> pa.Table:
         """The samples at the positions [start, stop), cut at the end; nothing is read.
 
@@ -103,7 +109,9 @@ class Plan:
             stop: Position after the last.
 
         Returns:
-            Columns sample int64, component, source and file (dictionaries of strings), row int64.
+            Columns sample int64, component, source and file (dictionaries of strings), row int64. Where positions are
+            sequences of tokens, a row for each part of a document in them, and three columns more: position int64, and
+            first_token and last_token int64, the part [first, last) of the document's tokens.
 
         Raises:
             PlanError: `start` lies before the plan's first position, or behind `stop`.
@@ -111,7 +119,17 @@ class Plan:
         self._check_begun(start, f"samples({start}, {stop})")
         if not 0 <= start <= stop:
             raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
-        found = self.pointers.range(start - self.start, stop - self.start)
+        more: dict[str, pa.Array] = {}
+        if self.data.packs:
+            sequences = self.sequences.range(start - self.start, stop - self.start)
+            found = sequences.documents
+            more = {
+                "position": from_numpy(found.position + self.start),
+                "first_token": from_numpy(sequences.first),
+                "last_token": from_numpy(sequences.last),
+            }
+        else:
+            found = self.pointers.range(start - self.start, stop - self.start)
         files = self.data.files
         source = to_numpy(files.column("source"))[found.file]
         names = strings([component.name for component in self.data.components])
@@ -123,11 +141,14 @@ class Plan:
                 "source": _dictionary(source, sources),
                 "file": _dictionary(found.file, files.column("name").combine_chunks()),
                 "row": from_numpy(found.row),
+                **more,
             }
         )
 
     def locate(self, sample: int, stop: int | None = None) -> list[int]:
         """The positions at which a sample is delivered, ascending; empty if the plan has not chosen it.
+
+        Where positions are sequences of tokens: those that have a part of it.
 
         Args:
             sample: A sample id.
@@ -138,7 +159,13 @@ class Plan:
         """
         if stop is None and self.data.timeline.total is None:
             raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
-        found = self.pointers.locate(int(sample), None if stop is None else stop - self.start)
+        before = None if stop is None else stop - self.start
+        if self.data.packs:
+            total = self.data.timeline.total
+            limits = [limit for limit in (before, total) if limit is not None]
+            found = self.sequences.positions_of(int(sample), min(limits))
+        else:
+            found = self.pointers.locate(int(sample), before)
         return [position + self.start for position in found]
 
     def _check_begun(self, position: int, what: str) -> None:

@@ -124,6 +124,7 @@ class TokenParameters:
         packing: How documents come into rows.
         bos: Id that stands before each document; None for none.
         eos: Id that stands after each document; None for none.
+        pad: Id that fills rows up, where documents are not cut.
         label_shift: Whether a row has one more token than `sequence_length`.
         overlap: Tokens that a row shares with the one before it.
         max_document_tokens: Longer documents are cut there, the ids around them included; None: none is.
@@ -138,6 +139,7 @@ class TokenParameters:
     packing: Literal["concat", "best_fit", "none"]
     bos: int | None
     eos: int | None
+    pad: int
     label_shift: bool
     overlap: int
     max_document_tokens: int | None

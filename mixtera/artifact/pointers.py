@@ -83,6 +83,10 @@ class PointerMap:
         chunk = self.lanes.range(start, stop)
         return self._pointers(chunk, *self.permutation.find(chunk.component, chunk.place))
 
+    def components(self, start: int, stop: int) -> Int64s:
+        """[n] the component of each of the positions [start, stop), cut at the end of the plan."""
+        return self.lanes.range(start, stop).component
+
     def lane(self, round_: int, lane: int, first_granule: int, last_granule: int) -> Pointers:
         """Pointers of granules [first, last) of the chunk (round, lane), cut at the end of the plan."""
         first, last = first_granule * self.data.order.granule, last_granule * self.data.order.granule

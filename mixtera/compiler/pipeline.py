@@ -29,6 +29,7 @@ from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
+from mixtera.compiler.tokens import token_counts
 from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
@@ -105,17 +106,20 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         index = file_index(indexed, [has_offsets(source) for source in spec.sources])
         names = [source.name for source in spec.sources]
         exclusions = Exclusions(spec.exclude, all_types(indexed), index, names)
-        plans = optimised(build(spec, indexed, exclusions.columns))
+        tokens = token_counts(spec, indexed, index.total_rows)
+        plans = optimised(build(spec, indexed, (*exclusions.columns, *tokens.columns)))
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
     with clock.step("labels"), session(engine, plans) as running:
-        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting))
+        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting, tokens))
         name = running.name
         exclusions.check()
     with clock.step("components"):
-        found, mixture = members(spec, numbered, labels)
+        packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows)
+        found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
         data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
+        data = tokens.laid_out(data, index)
         taken = None if stop is None else take_over(stop, data, index)
         data = data if taken is None else taken.data
         components = tuple(replace(component, places=_left(component)) for component in data.components)
