@@ -86,7 +86,9 @@ def members(
     totals = labels.counts.sum(axis=0).tolist()
     sizes = {leaf.label: _size(leaf, labels.groups, totals) for leaf in leaves}
     _report_empty(spec, sizes, int(labels.kept.sum()), issues)
-    sizes_ = totals if packed is None or spec.mixture.unit == "samples" else [packed.epoch(c) for c in range(len(totals))]
+    sizes_ = (
+        totals if packed is None or spec.mixture.unit == "samples" else [packed.epoch(c) for c in range(len(totals))]
+    )
     parts, whole = tree(spec.mixture, leaves, labels.groups, sizes_, issues)
     if packed is not None and spec.mixture.unit == "samples":
         whole = in_sequences(whole, [_mean(packed.totals[part.code], totals[part.code]) for part in parts])

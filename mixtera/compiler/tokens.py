@@ -12,11 +12,11 @@ import numpy.typing as npt
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData, TokenLayout, TokenParameters
 from mixtera.catalog.model import IndexedSource
+from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.packed import Packed
 from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
-from mixtera.compiler.variation import dense_of
 from mixtera.errors import CatalogError
 from mixtera.spec.model import Spec
 from mixtera.tokens.columns import count_column, is_tokenized
@@ -64,7 +64,9 @@ class TokenCounts:
         count = to_numpy(column.fill_null(0) if column.null_count else column).astype(np.int64)
         self._rows[rows.number] = np.where(count > 0, np.minimum(count + self._more[source], self._longest), 0)
 
-    def packed(self, codes: npt.NDArray[np.unsignedinteger], number: int, excluded: npt.NDArray[np.bool_]) -> Packed | None:
+    def packed(
+        self, codes: npt.NDArray[np.unsignedinteger], number: int, excluded: npt.NDArray[np.bool_]
+    ) -> Packed | None:
         """How tokens become positions; None where samples are positions.
 
         Args:

@@ -249,7 +249,10 @@ def _joined(found: list[Pieces]) -> Pieces:
     """Pieces of several epochs, by sequence; those of one sequence stay in the order of the epochs."""
     if len(found) == 1:
         return found[0]
-    columns = (np.concatenate(values) for values in zip(*((p.sequence, p.entry, p.rank, p.first, p.last) for p in found), strict=True))
+    columns = (
+        np.concatenate(values)
+        for values in zip(*((p.sequence, p.entry, p.rank, p.first, p.last) for p in found), strict=True)
+    )
     sequence, entry, rank, first, last = columns
     order = np.argsort(sequence, kind="stable")
     return Pieces(sequence[order], entry[order], rank[order], first[order], last[order])

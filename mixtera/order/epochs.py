@@ -158,7 +158,17 @@ def epoch_of(
     window_first = first[edges]
     window_whole_first = window_first if left_out is None else whole_first[edges]
     return Epoch(
-        number, entry, first, whole_first, windows, edges, window_first, window_whole_first, plain, key, left_out is None
+        number,
+        entry,
+        first,
+        whole_first,
+        windows,
+        edges,
+        window_first,
+        window_whole_first,
+        plain,
+        key,
+        left_out is None,
     )
 
 

@@ -252,7 +252,11 @@ LIMIT: Final = Section(
 MIXTURE: Final = Section(
     "mixture",
     (
-        Key("unit", {"enum": list(UNITS)}, "What weights and positions count: samples, or tokens. Default: tokens where `tokens:` packs, else samples."),
+        Key(
+            "unit",
+            {"enum": list(UNITS)},
+            "What weights and positions count: samples or tokens. Default: tokens where `tokens:` packs, else samples.",
+        ),
         *_PARTS,
         *_LIMITS,
         Key("budget", reference("budget"), "How much the training will see: the plan ends there."),

@@ -74,7 +74,7 @@ def _template(fields: Fields, sources: Sequence[Source], issues: Issues) -> str 
     if template is None or node is None:
         if len(columns) > 1 and node is None:
             example = "".join(f"{{{name}}}" for name in columns)
-            message = f"the sources deliver {', '.join(columns)}: say how they become one text, `template: \"{example}\"`"
+            message = f'the sources deliver {", ".join(columns)}: say how they become one text, `template: "{example}"`'
             issues.add(fields.place, message)
         return None
     _check_template(node, template, columns, issues)

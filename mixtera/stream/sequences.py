@@ -170,9 +170,10 @@ class SequenceFetcher:
         piece = pieces[wrong[0]]
         file, row = int(found.documents.file[piece]), int(found.documents.row[piece])
         source = self._data.sources[self._data.files.column("source")[file].as_py()].name
+        name = self._parameters.tokenizer
         raise SampleError(
             f"{source}/{self._data.files.column('name')[file].as_py()}#{row} has {sizes[wrong[0]]:,} tokens, and "
-            f"{found.count[piece]:,} were counted: its text, or the tokenizer {self._parameters.tokenizer}, is not what "
+            f"{found.count[piece]:,} were counted: its text, or the tokenizer {name}, is not what "
             "it was; run `mixtera index` and compile again"
         )
 

@@ -96,7 +96,7 @@ def gathered(tokens: Int32s, starts: Int64s, stops: Int64s) -> Int32s:
 
     Joining slices of memory copies a stretch in 0.5 µs: a tenth of what fancy indexes, or lists of Arrow, take for it.
     """
-    view = memoryview(np.ascontiguousarray(tokens)).cast("B")
+    view = np.ascontiguousarray(tokens).data.cast("B")
     edges = zip((starts * 4).tolist(), (stops * 4).tolist(), strict=True)
     return np.frombuffer(b"".join([view[first:last] for first, last in edges]), np.int32)
 

@@ -6,7 +6,6 @@ import hashlib
 from typing import Final
 
 from mixtera.artifact.model import TokenParameters
-from mixtera.contracts.format import TokenFormat
 from mixtera.registry import format_named
 from mixtera.spec.model import Source
 
@@ -17,7 +16,7 @@ IN_FILE: Final = "_tokens"
 
 def is_tokenized(source: Source) -> bool:
     """Whether the files of a source hold tokens, and not texts."""
-    return isinstance(format_named(source.format), TokenFormat)
+    return bool(getattr(format_named(source.format), "holds_tokens", False))
 
 
 def count_column(source: Source, parameters: TokenParameters) -> str:
