@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Format
 from mixtera.contracts.storage import FileInfo, Pinning, Storage
+from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
 
 
@@ -28,7 +29,7 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`), sorted."""
+    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`, `tokenizers`), sorted."""
     return tuple(sorted(_entries(kind)))
 
 
@@ -134,3 +135,13 @@ def engine_named(name: str) -> Engine:
         PluginError: There is none.
     """
     return cast(Engine, _load("engines", name)())
+
+
+@cache
+def tokenizer_kind_named(name: str) -> TokenizerKind:
+    """The kind of tokenizers of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return cast(TokenizerKind, _load("tokenizers", name)())
