@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.adapters.rows import row_columns
 from mixtera.arrow import is_plain, to_numpy
+
+_STARTS: Final = "document_starts"
 
 HostColumns = dict[str, npt.NDArray[np.generic]]
 
@@ -15,7 +20,8 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
     """The columns of a batch as numpy arrays.
 
     Beside the batch's own columns there is `component_id`, [n] int32: the place of the component in the plan, as a
-    number, for losses per domain. A content column of that name is left alone.
+    number, for losses per domain. A content column of that name is left alone. With rows of tokens, `document_starts`
+    becomes what `mixtera.adapters.rows` makes of it.
 
     Args:
         batch: A batch of a stream.
@@ -24,7 +30,9 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
         Strings and lists as `object` arrays, lists of fixed size as [n, size], numbers as they are; not writable
         where they are views of the batch.
     """
-    columns = {name: _host(batch.column(name)) for name in batch.schema.names}
+    rows = row_columns(batch)
+    columns = {name: _host(batch.column(name)) for name in batch.schema.names if not rows or name != _STARTS}
+    columns |= rows
     component = batch.column("component")
     columns.setdefault("component_id", to_numpy(component.indices))
     return columns

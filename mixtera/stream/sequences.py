@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ from mixtera.stream.tokens import Encoder, OpenDocuments, gathered
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
+
+SEQUENCE_LENGTH: Final = b"sequence_length"
+"""Metadata of the field `tokens`: how many of them are inputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,15 +104,16 @@ class SequenceFetcher:
         np.cumsum(pieces, out=edges[1:])
         before = np.cumsum(sizes) - sizes
         starts = before - before[edges[:-1]][found.sequence] if len(before) else before
-        return pa.RecordBatch.from_pydict(
-            {
-                "tokens": pa.FixedSizeListArray.from_arrays(from_numpy(column), width),
-                "document_starts": _lists(edges, starts.astype(np.int32)),
-                "component": pa.DictionaryArray.from_arrays(from_numpy(found.component.astype(np.int32)), self._names),
-                "sample": _lists(edges, found.documents.sample),
-                **more,
-            }
-        )
+        columns = {
+            "tokens": pa.FixedSizeListArray.from_arrays(from_numpy(column), width),
+            "document_starts": _lists(edges, starts.astype(np.int32)),
+            "component": pa.DictionaryArray.from_arrays(from_numpy(found.component.astype(np.int32)), self._names),
+            "sample": _lists(edges, found.documents.sample),
+            **more,
+        }
+        rows = pa.RecordBatch.from_pydict(columns)
+        length = {SEQUENCE_LENGTH: str(self._parameters.sequence_length)}
+        return rows.cast(rows.schema.set(0, rows.schema.field(0).with_metadata(length)))
 
     def _filled(self, tokens: Int32s, sizes: Int64s, found: Sequences) -> tuple[Int32s, dict[str, pa.Array]]:
         """Tokens of whole rows, and what is to be said of the padding."""
