@@ -13,7 +13,7 @@ from mixtera.contracts.format import ContentColumn, Int64s, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.opening import changed
-from mixtera.formats.ranges import RangedFile, every_second
+from mixtera.formats.ranges import GAP_BYTES, RangedFile, back_to_back, every_second
 from mixtera.formats.tokenfiles.content import check_content
 from mixtera.formats.tokenfiles.ids import DELIVERED, Bytes, Int32s, TokenType, out_of_range
 
@@ -115,7 +115,13 @@ def lists(values: Int32s, counts: Int64s) -> pa.LargeListArray:
 
 def _gathered(access: RandomAccess, starts: Int64s, stops: Int64s) -> Bytes:
     """The bytes of some ranges, back to back, in the order given; they may repeat, overlap and go back."""
-    if isinstance(access, RangedFile) or bool((starts[1:] >= stops[:-1]).all()):
+    gaps = starts[1:] - stops[:-1]
+    if isinstance(access, RangedFile) and int(starts.min()) >= 0 and _are_apart(gaps):
+        wanted = back_to_back(starts, stops)
+        data = np.empty(wanted.size, np.uint8)
+        access.read_into(data, wanted)
+        return data
+    if isinstance(access, RangedFile) or bool((gaps >= 0).all()):
         return _flat(access.gather(starts, stops))
     order = np.argsort(starts, kind="stable")
     first, last = starts[order], np.maximum.accumulate(stops[order])
@@ -129,6 +135,11 @@ def _gathered(access: RandomAccess, starts: Int64s, stops: Int64s) -> Bytes:
     edges = np.full(2 * len(starts) + 2, len(data))  # Arrow wants the last edge to be the largest
     edges[0:-2:2], edges[1:-2:2] = places, places + (stops - starts)
     return _flat(every_second(data, edges))
+
+
+def _are_apart(gaps: Int64s) -> bool:
+    """Whether no range begins so close behind the one before it that the two are better read as one."""
+    return not bool((gaps.view(np.uint64) <= GAP_BYTES).any())  # seen as unsigned, a negative gap is a large one
 
 
 def _flat(values: pa.LargeBinaryArray) -> Bytes:
