@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
-from mixtera.contracts.format import Format
+from mixtera.contracts.format import Configurable, Format
 from mixtera.contracts.storage import FileInfo, Pinning, Storage
 from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
@@ -65,14 +67,41 @@ def _distribution(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
 
 
-@cache
-def format_named(name: str) -> Format:
-    """The format of that name.
+def split_format(text: str) -> tuple[str, dict[str, str]]:
+    """Name and options of a format in one text: `tokens(dtype=uint16,separator=0)`; the name alone has none.
 
     Raises:
-        PluginError: There is none.
+        PluginError: It is neither.
     """
-    return cast(Format, _load("formats", name)())
+    found = re.fullmatch(r"([^()]*)\((.*)\)", text)
+    if found is None:
+        return text, {}
+    pairs = [part.partition("=") for part in found[2].split(",")]
+    if not all(key.strip() and sign for key, sign, _ in pairs):
+        raise PluginError(f"{text!r} is no format with options; write NAME(OPTION=VALUE, OPTION=VALUE)")
+    return found[1].strip(), {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def joined_format(name: str, options: Mapping[str, str]) -> str:
+    """The text that `split_format` takes apart."""
+    given = ",".join(f"{key}={value}" for key, value in options.items())
+    return f"{name}({given})" if given else name
+
+
+@cache
+def format_named(name: str) -> Format:
+    """The format of that name, which may have options behind it: `tokens(dtype=uint16)`.
+
+    Raises:
+        PluginError: There is none, or it does not take these options.
+    """
+    plain, options = split_format(name)
+    found = cast(Format, _load("formats", plain)())
+    if not options:
+        return found
+    if not isinstance(found, Configurable):
+        raise PluginError(f"the format {plain!r} takes no options; found {', '.join(options)}")
+    return found.configured(options)
 
 
 def format_of(path: str) -> Format | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -27,8 +28,8 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
         batch: A batch of a stream.
 
     Returns:
-        Strings and lists as `object` arrays, lists of fixed size as [n, size], numbers as they are; not writable
-        where they are views of the batch.
+        Strings as `object` arrays, lists (of tokens) as an `object` array of arrays, lists of fixed size as [n, size],
+        numbers as they are; not writable where they are views of the batch.
     """
     rows = row_columns(batch)
     columns = {name: _host(batch.column(name)) for name in batch.schema.names if not rows or name != _STARTS}
@@ -49,6 +50,33 @@ def _host(array: pa.Array) -> npt.NDArray[np.generic]:
         return values.reshape(len(array), kind.list_size)
     if is_plain(array):
         return to_numpy(array)
+    if is_list_of_numbers(array):
+        return _parts(to_numpy(array.values), _edges(array))
     if pa.types.is_string(kind):
         return np.array(array.to_pylist(), object)
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+
+def is_list_of_numbers(array: pa.Array) -> bool:
+    """Whether an array is of lists of plain numbers, such as the tokens of documents."""
+    is_list = pa.types.is_list(array.type) or pa.types.is_large_list(array.type)
+    return is_list and array.null_count == 0 and is_plain(array.values)
+
+
+def _edges(array: pa.Array) -> list[int]:
+    """Where each list begins in the values, and the last one ends."""
+    kind = np.int64 if pa.types.is_large_list(array.type) else np.int32
+    offsets = array.buffers()[1]
+    if offsets is None or not len(array):
+        return [0]
+    edges = np.frombuffer(offsets, kind)[array.offset : array.offset + len(array) + 1]
+    found: list[int] = edges.tolist()
+    return found
+
+
+def _parts(values: npt.NDArray[np.generic], edges: list[int]) -> npt.NDArray[np.generic]:
+    """Views of the values between the edges, as an `object` array, whatever their lengths."""
+    parts = np.empty(len(edges) - 1, object)
+    for number, (start, stop) in enumerate(pairwise(edges)):
+        parts[number] = values[start:stop]
+    return parts

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mixtera import registry
+from mixtera.contracts.format import ContentColumn
 from mixtera.contracts.properties import RESERVED_NAMES, PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import PluginError, SampleError
@@ -17,6 +18,7 @@ HEAD_RECORDS: Final = 200
 HEAD_BYTES: Final = 1 << 20
 MAX_PROPERTIES: Final = 24
 LONG_TEXT: Final = 200
+TOKEN_FORMATS: Final = ("megatron", "tokens")
 _CONTENT_NAMES: Final = ("text", "content", "body", "code", "document")
 
 
@@ -27,10 +29,12 @@ class Found:
     Attributes:
         content: Dotted path of the field that is most likely the content; None where no field holds text.
         properties: Property name → (dotted path, type).
+        column: The column that the content is delivered as.
     """
 
     content: str | None
     properties: Mapping[str, tuple[str, PropertyType]]
+    column: str = "text"
 
 
 def look_into(format_name: str, storage: Storage, files: Sequence[FileInfo]) -> Found:
@@ -41,6 +45,8 @@ def look_into(format_name: str, storage: Storage, files: Sequence[FileInfo]) -> 
         SampleError: The file is not of the format.
         StorageError: It cannot be read.
     """
+    if format_name in TOKEN_FORMATS:
+        return _tokens(format_name, storage, files[0])
     lengths = _text_lengths(_head(format_name, storage, files[0]))
     texts = {path: length for path, length in lengths.items() if length >= 0}
     content = max(texts, key=lambda path: (path.split(".")[-1] in _CONTENT_NAMES, texts[path]), default=None)
@@ -59,9 +65,16 @@ def _head(format_name: str, storage: Storage, file: FileInfo) -> list[Mapping[st
         "text": _head_of_text,
     }
     if format_name not in readers:
-        known = ", ".join(readers)
+        known = ", ".join((*readers, *TOKEN_FORMATS))
         raise PluginError(f"init looks into files of {known}, not of {format_name}: write the spec by hand")
     return readers[format_name](storage, file)
+
+
+def _tokens(format_name: str, storage: Storage, file: FileInfo) -> Found:
+    """What files of token ids have, once a reader has found the type of the first one's tokens."""
+    path = "tokens"
+    registry.format_named(format_name).reader(storage, file, (ContentColumn(path, path),), 0).close()
+    return Found(path, {"token_count": (path, "int64")}, column=path)
 
 
 def _head_of_jsonl(storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:

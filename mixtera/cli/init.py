@@ -155,11 +155,13 @@ def _source_lines(draft: Draft, known: dict[str, tuple[str, str]]) -> list[str]:
             [Issue(draft.paths[0], 1, 1, "no field holds text: init cannot tell the content; write the spec")]
         )
     paths = ", ".join(_quoted(path) for path in draft.paths)
+    content, column = _quoted(draft.found.content), draft.found.column
+    shown = content if column == "text" else f"{{{column}: {content}}}"
     return [
         f"  {_quoted(draft.name)}:",
         f"    path: {paths if len(draft.paths) == 1 else f'[{paths}]'}",
         f"    format: {draft.format}",
-        f"    content: {_quoted(draft.found.content)}          # the field that training reads",
+        f"    content: {shown}          # the field that training reads",
         *(["    properties:"] if draft.found.properties else []),
         *_property_lines(draft, known),
     ]

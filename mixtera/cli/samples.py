@@ -18,6 +18,7 @@ Printer: TypeAlias = "Callable[[Plan, int, int | None], None]"
 
 _BATCH: Final = 32
 _FEW: Final = 10_000
+_FEW_ITEMS: Final = 32
 _SMALL_BUDGET_BYTES: Final = 1 << 20
 """For few samples, little is read ahead."""
 _WIDTH: Final = 120
@@ -105,6 +106,9 @@ def _excerpt(content: object) -> str:
     """The beginning of a value on one line, without control characters."""
     if isinstance(content, bytes):
         return f"<{len(content):,} bytes>"
+    if isinstance(content, list):  # tokens, of which there may be many
+        shown = ", ".join(map(str, content[:_FEW_ITEMS]))
+        return f"<{len(content):,} items> {shown}{', …' if len(content) > _FEW_ITEMS else ''}"
     text = " ".join(str(content)[: _WIDTH * 4].split())
     return "".join(character if character.isprintable() else "·" for character in text)
 

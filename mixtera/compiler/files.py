@@ -51,6 +51,7 @@ class FileIndex:
         first: [F + 1] dense number of each file's first row.
         source_files: [sources + 1] files of source s are [source_files[s], source_files[s + 1]).
         segments: Their segments.
+        line_end: [F] bytes behind each record of a file that are read along with it.
     """
 
     table: pa.Table
@@ -59,6 +60,7 @@ class FileIndex:
     first: Int64s
     source_files: Int64s
     segments: Segments
+    line_end: Int64s
 
     @property
     def total_rows(self) -> int:
@@ -66,12 +68,13 @@ class FileIndex:
         return int(self.first[-1])
 
 
-def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool]) -> FileIndex:
+def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool], line_ends: Sequence[int]) -> FileIndex:
     """Number the files of some sources and cut them into segments.
 
     Args:
         indexed: The sources, in the order of the spec.
         offsets: For each, whether its format has byte offsets.
+        line_ends: For each, the bytes behind a record that are read along with it.
 
     Raises:
         PlanError: The catalog contradicts itself: an id is given twice, or row groups do not add up.
@@ -82,7 +85,8 @@ def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool]) -> Fil
     sizes = [source.files.num_rows for source in indexed]
     groups = [value for source in indexed for value in source.files.column("group_rows").to_pylist()]
     segments = _segments(table, rows, groups, np.repeat(np.array(offsets, bool), sizes))
-    return FileIndex(table, file_id, rows, _sums(rows), _sums(np.array(sizes, np.int64)), segments)
+    line_end = np.repeat(np.array(line_ends, np.int64), sizes)
+    return FileIndex(table, file_id, rows, _sums(rows), _sums(np.array(sizes, np.int64)), segments, line_end)
 
 
 def _sums(values: Int64s) -> Int64s:

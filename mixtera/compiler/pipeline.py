@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 import pyarrow as pa
 
 from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
-from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets
+from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets, line_end_bytes
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.continuation import check_left, take_over
 from mixtera.compiler.entries import select
@@ -103,7 +103,7 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
         indexed = [catalog.source(source) for source in spec.sources]
-        index = file_index(indexed, [has_offsets(source) for source in spec.sources])
+        index = file_index(indexed, *zip(*((has_offsets(s), line_end_bytes(s)) for s in spec.sources), strict=True))
         names = [source.name for source in spec.sources]
         exclusions = Exclusions(spec.exclude, all_types(indexed), index, names)
         tokens = token_counts(spec, indexed, index.total_rows)

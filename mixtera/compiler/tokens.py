@@ -130,4 +130,4 @@ def token_counts(spec: Spec, indexed: Sequence[IndexedSource], rows: int) -> Tok
             f"the catalog has no token counts of {', '.join(lacking)} by the tokenizer {spec.tokens.tokenizer}: "
             f"`mixtera index {spec.file}` counts them"
         )
-    return TokenCounts(parameters, columns, [not is_tokenized(source) for source in spec.sources], rows)
+    return TokenCounts(parameters, columns, [not is_tokenized(source.format) for source in spec.sources], rows)

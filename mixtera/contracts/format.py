@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ import pyarrow as pa
 
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
+
+Int64s: TypeAlias = npt.NDArray[np.int64]
+Offsets: TypeAlias = Literal["always", "exact", "never"]
+"""Whether a scan gives the bytes of a record. `always`: a byte may follow each record, its line end, and is read along;
+`exact`: records lie back to back, and nothing is read along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,52 @@ class SampleReader(Protocol):
 
 
 @runtime_checkable
+class TokenReader(SampleReader, Protocol):
+    """A sample reader of a file of token ids, which can also read parts of documents."""
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of a token in the file: token i of a document begins at its offset + i × `token_bytes`."""
+
+    def tokens(self, starts: Int64s, stops: Int64s) -> npt.NDArray[np.int32]:
+        """The tokens of some ranges, one range after the other, in one array, which may be read-only.
+
+        Args:
+            starts: First byte in the file of each range; in any order, and ranges may repeat or overlap.
+            stops: Byte after the last of each; each range is a whole number of tokens.
+
+        Raises:
+            SampleError: A token has no place in 32 bits.
+            StorageError: The file cannot be read, or a range is none of whole tokens.
+        """
+
+
+@runtime_checkable
+class TokenFormat(Protocol):
+    """A format of files of token ids: its readers are `TokenReader`s, and their content is no text."""
+
+    holds_tokens: Literal[True]
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A format that can be told more of its files than its name says, as in `{name: tokens, dtype: uint16}`."""
+
+    def configured(self, options: Mapping[str, str]) -> Format:
+        """The format with these options.
+
+        Raises:
+            PluginError: An option is unknown, or its value is not allowed; names what is.
+        """
+
+
+@runtime_checkable
 class Format(Protocol):
     """One file format. Instances are cheap and hold no file."""
 
     name: str
     suffixes: tuple[str, ...]
-    offsets: Literal["always", "never"]
+    offsets: Offsets
 
     def infer(
         self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]

@@ -12,6 +12,7 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.opening import open_unchanged, read_fully
+from mixtera.registry import split_format
 
 HEAD_BYTES: Final = 4096
 
@@ -36,7 +37,8 @@ _MAGIC: Final = (
     (b"ARROW1", Look("an Arrow file", "arrow")),
     (b"\xff\xff\xff\xff", Look("an Arrow stream", "arrow")),
     (b"FEA1", Look("Feather version 1 (read it with pandas and write it again)")),
-    (b"\x93NUMPY", Look("a numpy array", "npy")),
+    (b"\x93NUMPY", Look("a numpy array", "tokens")),
+    (b"MMIDIDX\0\0", Look("the index of a Megatron dataset (name the .bin beside it)", "megatron")),
     (b"PK\x03\x04", Look("a ZIP archive (unpack it)")),
     (b"%PDF-", Look("a PDF document")),
     (b"\x04\x22\x4d\x18", Look("an LZ4 frame (decompress it)")),
@@ -105,6 +107,7 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
             look = look_at(read_fully(stream, HEAD_BYTES))
     except MixteraError:
         return ""
+    format_name = split_format(format_name)[0]
     if look is None or (only_certain and not look.certain) or (format_name, look.format) in _ALIKE:
         return ""
     packed = f", compressed with {compression} as a whole" if compression else ""

@@ -28,6 +28,17 @@ PERCENT: Final = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]+)?) ?%$"
 
 TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
 TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+FORMAT: Final[JsonSchema] = {
+    "anyOf": [
+        TEXT,
+        {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": TEXT},
+            "additionalProperties": {"type": ["string", "integer"]},
+        },
+    ]
+}
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
@@ -205,7 +216,11 @@ SOURCE: Final = Section(
     "a source",
     (
         Key("path", TEXTS, "A file, a glob or a URL, or a list of them; relative to the file it is written in.", True),
-        Key("format", TEXT, "Name of the format. Default: from the suffix of the path."),
+        Key(
+            "format",
+            FORMAT,
+            "Name of the format, or {name: NAME, OPTION: VALUE, …}. Default: from the suffix of the path.",
+        ),
         Key(
             "content",
             {"anyOf": [TEXT, {"type": "object", "minProperties": 1, "additionalProperties": TEXT}]},

@@ -9,6 +9,7 @@ from typing import Final, Literal, cast
 from mixtera import registry
 from mixtera.contracts.properties import PROPERTY_TYPES, RESERVED_NAMES, PropertyType
 from mixtera.errors import PluginError
+from mixtera.registry import joined_format, split_format
 from mixtera.spec import keys
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, describe
 from mixtera.spec.fields import Fields, text_of
@@ -65,7 +66,7 @@ def _paths(fields: Fields, issues: Issues) -> tuple[str, ...]:
 def _format(fields: Fields, paths: tuple[str, ...], issues: Issues) -> str:
     known = registry.names("formats")
     if "format" in fields:
-        return fields.choice("format", known) or ""
+        return _named_format(fields, known, issues)
     place = fields.key_place("path")
     found: dict[str, str] = {}
     for path in paths:
@@ -82,6 +83,37 @@ def _format(fields: Fields, paths: tuple[str, ...], issues: Issues) -> str:
     if len(found) > 1:
         issues.add(place, f"the paths have several formats ({', '.join(found)}): make one source of each")
     return next(iter(found), "")
+
+
+def _named_format(fields: Fields, known: tuple[str, ...], issues: Issues) -> str:
+    """The format that a source names, with its options behind it in one text."""
+    node, options = fields.node("format"), {}
+    if isinstance(node, Mapping):
+        options = {entry.key.text: text for entry in node.entries if (text := _option(entry, issues)) is not None}
+        text = joined_format(options.pop("name", ""), options)
+    else:
+        text = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+        if "(" not in text:
+            return fields.choice("format", known) or ""
+    try:
+        if split_format(text)[0] not in known:
+            allowed = f"write {{name: NAME, …}} with one of the names {', '.join(known)}"
+            issues.add(fields.value_place("format"), f"format: {text!r} names no format; {allowed}")
+        else:
+            registry.format_named(text)
+            return text
+    except PluginError as error:
+        issues.add(fields.value_place("format"), f"format: {error}")
+    return ""
+
+
+def _option(entry: Entry, issues: Issues) -> str | None:
+    """The value of an option of a format, as text."""
+    node = entry.value
+    if isinstance(node, Scalar) and type(node.value) in (str, int) and not set(str(node.value)) & set("(),="):
+        return str(node.value)
+    issues.add(node.place, f"format: {entry.key.text}: expected a word or a whole number, found {describe(node)}")
+    return None
 
 
 def _content(fields: Fields, issues: Issues) -> tuple[ContentField, ...]:

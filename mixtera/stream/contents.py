@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ReadRequest
+from mixtera.contracts.format import ReadRequest, TokenReader
 from mixtera.errors import PlanError, SampleError
+from mixtera.order.permute import ranked
 from mixtera.registry import format_named
 from mixtera.stream.readers import Readers
 
 Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,39 @@ class Contents:
             read = format_named(self._data.sources[source].format).read
             parts.append(_plain(read(self._readers.opened(requests)), self._columns))
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> Int32s:
+        """Parts of documents of files of tokens, one part after the other.
+
+        Args:
+            file: [n] index of the file of each part, ascending.
+            document: [n] first byte of the part's document.
+            first: [n] tokens of the document before the part.
+            last: [n] tokens of the document up to the part's end.
+
+        Raises:
+            SampleError: A token has no place in 32 bits.
+            StorageError: A file is gone, changed or unreadable.
+        """
+        bounds = [0, *(np.flatnonzero(np.diff(file)) + 1).tolist(), len(file)]
+        parts = [np.empty(0, np.int32)]
+        for low, high in pairwise(bounds if len(file) else ()):
+            reader = self._readers.get(int(file[low]))
+            assert isinstance(reader, TokenReader)
+            size, part = reader.token_bytes, slice(low, high)
+            parts.append(reader.tokens(document[part] + first[part] * size, document[part] + last[part] * size))
+            self._readers.trim()
+        return parts[1] if len(parts) == 2 else np.concatenate(parts)
+
+    def sizes_in_tokens(self, file: Int64s, bytes_: Int64s) -> Int64s:
+        """[n] tokens of documents of files of tokens; arguments are the index of the file and the document's bytes."""
+        distinct, which = ranked(file)
+        sizes = []
+        for one in distinct.tolist():
+            reader = self._readers.get(one)
+            assert isinstance(reader, TokenReader)
+            sizes.append(reader.token_bytes)
+        return bytes_ // np.array(sizes, np.int64)[which]
 
     def close(self) -> None:
         """Close all files."""

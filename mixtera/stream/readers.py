@@ -42,9 +42,9 @@ class Readers:
         """Requests with the readers of their files; a reader may be closed once the next one is taken."""
         for file, request in requests:
             yield self.get(file), request
-            self._trim()
+            self.trim()
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
         """Close the longest unused files until what is left is within bounds; the last used one stays."""
         held = sum(reader.held_bytes for reader in self._open.values())
         spooled = sum(reader.spooled_bytes for reader in self._open.values())

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings
+from mixtera.arrow import from_numpy, strings, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData, TokenLayout
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.artifact.sequences import SequenceMap, Sequences, chosen
@@ -19,9 +19,10 @@ from mixtera.errors import SampleError
 from mixtera.order.permute import ranked
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples
-from mixtera.stream.fetch import joined_pointers
+from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece
 from mixtera.stream.tokens import Encoder, OpenDocuments, gathered
+from mixtera.tokens.columns import is_tokenized
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -62,6 +63,8 @@ class SequenceFetcher:
         self._encoder = Encoder(layout.parameters)
         self._names = strings([component.name for component in data.components])
         self._open = OpenDocuments()
+        tokenized = [is_tokenized(source.format) for source in data.sources]
+        self._tokenized = np.array(tokenized, np.bool_)[to_numpy(data.files.column("source")).astype(np.int64)]
 
     def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
         """The reader's own rows of some pieces, one batch per piece.
@@ -93,11 +96,8 @@ class SequenceFetcher:
         return found if own.all() else chosen(found, own)
 
     def _rows(self, found: Sequences) -> pa.RecordBatch:
-        documents = self._documents(found)
-        last = np.minimum(found.last, documents.sizes)
-        tokens = gathered(documents.tokens, documents.starts + found.first, documents.starts + last)
+        tokens, sizes = self._parts(found)
         width = self._parameters.row_tokens
-        sizes = last - found.first
         column, more = self._filled(tokens, sizes, found)
         pieces = np.bincount(found.sequence, minlength=len(found.position))
         edges = np.zeros(len(pieces) + 1, np.int32)
@@ -114,6 +114,46 @@ class SequenceFetcher:
         rows = pa.RecordBatch.from_pydict(columns)
         length = {SEQUENCE_LENGTH: str(self._parameters.sequence_length)}
         return rows.cast(rows.schema.set(0, rows.schema.field(0).with_metadata(length)))
+
+    def _parts(self, found: Sequences) -> tuple[Int32s, Int64s]:
+        """The tokens of all pieces, one after the other, and how many each has."""
+        ready = self._tokenized[found.documents.file]
+        if ready.all():
+            return self._ready(found)
+        if not ready.any():
+            return self._encoded_parts(found)
+        ready_tokens, ready_sizes = self._ready(pieces_of(found, ready))
+        new_tokens, new_sizes = self._encoded_parts(pieces_of(found, ~ready))
+        sizes, starts = (np.empty(len(ready), np.int64) for _ in range(2))
+        sizes[ready], sizes[~ready] = ready_sizes, new_sizes
+        starts[ready] = np.cumsum(ready_sizes) - ready_sizes
+        starts[~ready] = len(ready_tokens) + np.cumsum(new_sizes) - new_sizes
+        return gathered(np.concatenate([ready_tokens, new_tokens]), starts, starts + sizes), sizes
+
+    def _ready(self, found: Sequences) -> tuple[Int32s, Int64s]:
+        """Pieces of documents that lie as tokens: no more is read than the pieces."""
+        file, at = found.documents.file, found.documents
+        whole = self._contents.sizes_in_tokens(file, at.stop - at.start)
+        longest = self._parameters.max_document_tokens
+        whole = whole if longest is None else np.minimum(whole, longest)
+        if self._sequences is not None:
+            self._check(found, np.arange(len(file)), whole)
+        last = np.minimum(found.last, whole)
+        sizes = last - found.first
+        if (file[1:] >= file[:-1]).all():
+            return self._contents.tokens(file, at.start, found.first, last), sizes
+        order = np.argsort(file, kind="stable")
+        tokens = self._contents.tokens(file[order], at.start[order], found.first[order], last[order])
+        starts = np.empty(len(order), np.int64)
+        starts[order] = np.cumsum(sizes[order]) - sizes[order]
+        return gathered(tokens, starts, starts + sizes), sizes
+
+    def _encoded_parts(self, found: Sequences) -> tuple[Int32s, Int64s]:
+        """Pieces of documents that are texts."""
+        documents = self._documents(found)
+        last = np.minimum(found.last, documents.sizes)
+        tokens = gathered(documents.tokens, documents.starts + found.first, documents.starts + last)
+        return tokens, last - found.first
 
     def _filled(self, tokens: Int32s, sizes: Int64s, found: Sequences) -> tuple[Int32s, dict[str, pa.Array]]:
         """Tokens of whole rows, and what is to be said of the padding."""
@@ -207,6 +247,13 @@ def joined(parts: Sequence[Sequences]) -> Sequences:
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     sequence = np.concatenate([part.sequence + first for part, first in zip(parts, before.tolist(), strict=True)])
     return Sequences(sequence=sequence, documents=joined_pointers([part.documents for part in parts]), **columns)
+
+
+def pieces_of(found: Sequences, mask: npt.NDArray[np.bool_]) -> Sequences:
+    """Some of the pieces, of the same positions."""
+    documents = Pointers(*(getattr(found.documents, name)[mask] for name in POINTER_FIELDS))
+    columns = (getattr(found, name)[mask] for name in ("first", "last", "count"))
+    return Sequences(found.position, found.component, found.sequence[mask], documents, *columns)
 
 
 def _lists(edges: npt.NDArray[np.int32], values: npt.NDArray[np.integer]) -> pa.ListArray:

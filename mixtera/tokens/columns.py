@@ -6,6 +6,7 @@ import hashlib
 from typing import Final
 
 from mixtera.artifact.model import TokenParameters
+from mixtera.contracts.format import TokenFormat
 from mixtera.registry import format_named
 from mixtera.spec.model import Source
 
@@ -14,14 +15,14 @@ IN_FILE: Final = "_tokens"
 """The column of sources whose files hold tokens: no tokenizer has a part in it."""
 
 
-def is_tokenized(source: Source) -> bool:
-    """Whether the files of a source hold tokens, and not texts."""
-    return bool(getattr(format_named(source.format), "holds_tokens", False))
+def is_tokenized(format_: str) -> bool:
+    """Whether files of a format hold tokens, and not texts."""
+    return isinstance(format_named(format_), TokenFormat)
 
 
 def count_column(source: Source, parameters: TokenParameters) -> str:
     """The column that holds the counts of a source by a tokenizer."""
-    if is_tokenized(source):
+    if is_tokenized(source.format):
         return IN_FILE
     told = [parameters.fingerprint, parameters.template or "", *(f"{c.name}={c.path}" for c in source.content)]
     return PREFIX + hashlib.sha256("\0".join(told).encode()).hexdigest()[:12]
