@@ -33,7 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a line per sample for people, a JSON object per sample, or one Arrow IPC stream",
     )
     parser.add_argument(
-        "--stats", action="store_true", help="instead of samples, asked and realised shares; reads no sample"
+        "--stats",
+        action="store_true",
+        help="instead of samples, asked and realised shares (of tokens, where samples are packed); reads no sample",
+    )
+    parser.add_argument("--tokens", action="store_true", help="of a plan of tokens: whole rows, as ids")
+    parser.add_argument(
+        "--decode", action="store_true", help="of a plan of tokens: whole rows, as text with ¦ between documents"
     )
     parser.add_argument(
         "--remap",
@@ -60,8 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     stop = _stop(plan, start, arguments.limit)
     if stop is not None and start >= stop and arguments.limit != 0:
         note(arguments, f"nothing at position {start:,}: the plan ends at {stop:,}")
+    if (arguments.tokens or arguments.decode) and plan.data.tokens is None:
+        raise PlanError(f"plan {plan.name!r} delivers samples, not tokens: --tokens and --decode need `tokens:`")
     if arguments.stats:
         _write_stats(arguments, plan, start, stop)
+    elif form == "text" and (arguments.tokens or arguments.decode):
+        from mixtera.cli.rows import print_rows
+
+        print_rows(plan, start, stop, as_ids=not arguments.decode, whole=True)
     else:
         from mixtera.cli.samples import PRINTERS
 
