@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import to_numpy
-from mixtera.stream.sequences import SEQUENCE_LENGTH
+from mixtera.stream.columns import SEQUENCE_LENGTH
 
 PADDING: Final = -1
 """The document that padding belongs to."""

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -17,7 +17,9 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
-from mixtera.stream.sequences import SequenceFetcher
+
+if TYPE_CHECKING:
+    from mixtera.stream.sequences import SequenceFetcher
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
@@ -150,6 +152,8 @@ def fetcher_of(
     """What reads a plan: samples as they are, or rows of tokens."""
     if data.tokens is None:
         return Fetcher(data, consumer, columns, cache_bytes)
+    from mixtera.stream.sequences import SequenceFetcher  # what samples have no use for
+
     return SequenceFetcher(data, data.tokens, consumer, cache_bytes)
 
 

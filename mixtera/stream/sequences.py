@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from mixtera.artifact.sequences import SequenceMap, Sequences, chosen
 from mixtera.contracts.tokenizer import Encoded
 from mixtera.errors import SampleError
 from mixtera.order.permute import ranked
+from mixtera.stream.columns import SEQUENCE_LENGTH
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples
 from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
@@ -26,9 +26,6 @@ from mixtera.tokens.columns import is_tokenized
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
-
-SEQUENCE_LENGTH: Final = b"sequence_length"
-"""Metadata of the field `tokens`: how many of them are inputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
