@@ -27,7 +27,7 @@ class NumberedFile(msgspec.Struct, frozen=True):
     file_id: int
 
 
-class Bundle(msgspec.Struct, frozen=True):
+class Bundle(msgspec.Struct, frozen=True, tag=True):
     """A piece of work for one process; it crosses the process border as JSON.
 
     Attributes:
@@ -91,6 +91,7 @@ class Scanned(msgspec.Struct, frozen=True):
         files: Every file of the bundle; with policy `fail` those up to the first that has bad records.
         first_bad: The first few bad records.
         bad: Number of bad records.
+        matched: For each sidecar that was joined: its number among those of the source, and samples that it knows.
     """
 
     data_file: str
@@ -98,6 +99,7 @@ class Scanned(msgspec.Struct, frozen=True):
     files: tuple[ScannedFile, ...]
     first_bad: tuple[BadRecord, ...]
     bad: int
+    matched: tuple[tuple[int, int], ...] = ()
 
 
 def bundled(files: Sequence[NumberedFile], workers: int, smallest_bytes: int) -> list[list[NumberedFile]]:

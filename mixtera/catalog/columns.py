@@ -102,7 +102,8 @@ def parquet_options(columns: Sequence[Column]) -> dict[str, Any]:
     Numbers that count up are delta-encoded, random floats are split by byte, everything else has a dictionary.
     """
     deltas = {"file_id", "row", "offset", "length", "rows", "samples", "size", "modified_ns", "content_bytes"}
-    encodings = {column.name: "DELTA_BINARY_PACKED" for column in columns if column.name in deltas}
+    counting = [column.name for column in columns if column.name in deltas and column.type == "int64"]
+    encodings = dict.fromkeys(counting, "DELTA_BINARY_PACKED")
     encodings |= {column.name: "BYTE_STREAM_SPLIT" for column in columns if column.type == "float64"}
     dictionaries = [
         f"{column.name}.list.element" if column.type.startswith("list") else column.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mixtera.catalog.bundles import ScannedFile
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, table_of
 from mixtera.catalog.listing import Changes
-from mixtera.catalog.model import Definition
+from mixtera.catalog.model import Definition, Policy
 from mixtera.catalog.staging import Staged
 from mixtera.catalog.state import FILES_NAME, State, read_bad, read_columns, read_parquet, summary_of
 from mixtera.catalog.writing import ParquetFile, write_table
+from mixtera.contracts.properties import PropertyType
 from mixtera.formats.arrays import property_array
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Outcome:
         changes: Which files are new, changed, gone and kept.
         staged: Bundles that hold the new and changed files.
         run: Directory of this run, beside those of all others.
+        derived: Pieces that hold the rows of some of these files, and of kept ones, with all columns.
     """
 
     source: str
@@ -47,6 +50,7 @@ class Outcome:
     changes: Changes
     staged: Sequence[Staged]
     run: Path
+    derived: Sequence[Staged] = ()
 
 
 def commit(tables: Tables, outcome: Outcome) -> list[Path]:
@@ -76,11 +80,33 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
 
 def _files(outcome: Outcome) -> pa.Table:
     """The files table of the new state; writes the Parquet files that kept files move to."""
+    derived = {file.info.name: (staged, file) for staged in outcome.derived for file in staged.scanned.files}
     kept = files_kept(outcome.before, outcome.changes)
-    moved = _rewrite(outcome, kept)
+    anew = any(name in derived for name in kept["name"].to_pylist())
+    moved = {} if anew else _rewrite(outcome, kept)
     names = [moved.get(name, name) for name in kept["data_file"].to_pylist()]
-    kept = kept.set_column(kept.schema.get_field_index("data_file"), "data_file", property_array(names, "string"))
-    return pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
+    kept = _with(kept, "data_file", names, "string")
+    files = pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
+    return _derived_files(files, derived, outcome.definition.policy)
+
+
+def _derived_files(files: pa.Table, derived: Mapping[str, tuple[Staged, ScannedFile]], policy: Policy) -> pa.Table:
+    """The files table with the pieces that hold the rows now; rows that turned out bad are no samples any more."""
+    rows = files.select(["name", "samples", "skipped", "quarantined", "data_file"]).to_pylist()
+    for row in rows:
+        if row["name"] in derived:
+            staged, file = derived[row["name"]]
+            lost = row["samples"] - file.samples
+            row["samples"] = file.samples
+            row["quarantined" if policy == "quarantine" else "skipped"] += lost
+            row["data_file"] = staged.data_file if file.samples else ""
+    for column in ("samples", "skipped", "quarantined"):
+        files = _with(files, column, [row[column] for row in rows], "int64")
+    return _with(files, "data_file", [row["data_file"] for row in rows], "string")
+
+
+def _with(table: pa.Table, column: str, values: list[object], type_: PropertyType) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(column), column, property_array(values, type_))
 
 
 def files_kept(before: State | None, changes: Changes) -> pa.Table:
@@ -89,8 +115,7 @@ def files_kept(before: State | None, changes: Changes) -> pa.Table:
         return table_of([], FILE_COLUMNS)
     kept = _of(before.files, "name", changes)
     urls = {file.name: file.url for file in changes.kept}
-    now = property_array([urls[name] for name in kept["name"].to_pylist()], "string")
-    return kept.set_column(kept.schema.get_field_index("url"), "url", now)
+    return _with(kept, "url", [urls[name] for name in kept["name"].to_pylist()], "string")
 
 
 def _of(table: pa.Table, column: str, changes: Changes) -> pa.Table:
@@ -172,7 +197,8 @@ def _commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> i
     from mixtera.catalog.schemas import evolved
 
     before = outcome.before
-    if before is not None and not outcome.staged and tables.data_paths(table, before.snapshot_id) == sorted(data):
+    same = not outcome.staged and not outcome.derived
+    if before is not None and same and tables.data_paths(table, before.snapshot_id) == sorted(data):
         return before.snapshot_id
     transaction, columns = evolved(table, outcome.columns)
     assert columns == outcome.columns  # the Parquet files carry the field ids of the table
@@ -183,7 +209,7 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     before = outcome.before
     old = table_of([], BAD_COLUMNS) if before is None else read_bad(tables, before)
     kept = _of(old, "file", outcome.changes)
-    new = [staged.bad_path for staged in outcome.staged if staged.bad_path is not None]
+    new = [path for staged in (*outcome.staged, *outcome.derived) if (path := staged.bad_path) is not None]
     if not new and len(kept) == len(old):
         return [], before.bad_snapshot_id if before is not None else None
     whole = pa.concat_tables([kept, *(read_parquet(path, BAD_COLUMNS) for path in new)])

@@ -79,7 +79,7 @@ def _summary(catalog: Catalog, name: str) -> dict[str, object]:
         "format": state.definition.format,
         "files": newest.files,
         "samples": newest.samples,
-        "properties": len(state.definition.properties),
+        "properties": len(state.definition.types),
         "committed": newest.committed.isoformat(timespec="seconds"),
         "snapshot": str(newest.snapshot_id),
     }
@@ -118,6 +118,7 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
         *(f"path        {path}" for path in state.definition.paths),
         *(f"content     {column.name}: {column.path}" for column in state.definition.content),
         *(f"property    {column.name}: {column.path} ({column.type})" for column in state.definition.properties),
+        *(f"property    {column.name}: {column.origin} ({column.type})" for column in state.definition.computed),
         f"bad samples {state.definition.policy}",
         "",
         "",

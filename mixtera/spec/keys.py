@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from mixtera.contracts.properties import PROPERTY_TYPES
-
-JsonSchema: TypeAlias = Mapping[str, object]
+from mixtera.spec.derived_keys import COMPUTED as COMPUTED
+from mixtera.spec.derived_keys import FUNCTION as FUNCTION
+from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
+from mixtera.spec.section import TEXT, TEXTS, Key, reference
+from mixtera.spec.section import JsonSchema as JsonSchema
+from mixtera.spec.section import Section as Section
 
 ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
@@ -23,11 +25,8 @@ LARGEST_SEED: Final = 2**63 - 1
 LARGEST_POSITION: Final = 2**53
 NAME: Final = r"^[^/\s](?:[^/\n]*[^/\s])?$"
 SOURCE_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
-PROPERTY_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PERCENT: Final = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]+)?) ?%$"
 
-TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
-TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 FORMAT: Final[JsonSchema] = {
     "anyOf": [
         TEXT,
@@ -47,61 +46,6 @@ SPECIAL: Final[JsonSchema] = {
     "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LARGEST}, TEXT]
 }
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of a section.
-
-    Attributes:
-        name: The key.
-        schema: JSON Schema of its value.
-        meaning: What it says, in one sentence.
-        required: Whether it must be there.
-        later: A key that is defined, but that this version does not support: always one clear issue.
-    """
-
-    name: str
-    schema: JsonSchema
-    meaning: str
-    required: bool = False
-    later: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A mapping with fixed keys.
-
-    Attributes:
-        name: What messages call it.
-        keys: Its keys.
-        elsewhere: Keys that are none of its own and likely to be tried: what to write instead.
-    """
-
-    name: str
-    keys: tuple[Key, ...]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """Keys that this version accepts, in the order of the reference."""
-        return tuple(key.name for key in self.keys if not key.later)
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Keys that must be there."""
-        return tuple(key.name for key in self.keys if key.required)
-
-    @property
-    def later(self) -> tuple[str, ...]:
-        """Keys that are defined but not supported by this version."""
-        return tuple(key.name for key in self.keys if key.later)
-
-
-def reference(name: str) -> JsonSchema:
-    """A reference to one of the schema's definitions."""
-    return {"$ref": f"#/$defs/{name}"}
-
 
 _PARTS: Final = (
     Key(
@@ -232,9 +176,9 @@ SOURCE: Final = Section(
             {
                 "type": "object",
                 "propertyNames": {"pattern": PROPERTY_NAME},
-                "additionalProperties": {"anyOf": [TEXT, reference("property")]},
+                "additionalProperties": {"anyOf": [TEXT, reference("property"), reference("computed")]},
             },
-            "Facts of a sample that predicates use: {name: dotted path} or {name: {path, type}}.",
+            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}}, or computed ones.",
         ),
         Key(
             "on_bad_sample",

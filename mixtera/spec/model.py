@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from mixtera.contracts.properties import PropertyType
 from mixtera.errors import Issue, SpecError
 from mixtera.spec.predicate import Predicate
+from mixtera.spec.properties import ComputedProperty as ComputedProperty
+from mixtera.spec.properties import Place as Place
+from mixtera.spec.properties import Property as Property
+from mixtera.spec.properties import Sidecar as Sidecar
 
 OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
 Ramp: TypeAlias = Literal["linear", "cosine"]
@@ -16,25 +20,6 @@ Unit: TypeAlias = Literal["samples", "tokens"]
 Packing: TypeAlias = Literal["concat", "best_fit", "none"]
 SpecialToken: TypeAlias = bool | int | str
 """Whether documents get it, or which one: its id, or its text in the vocabulary."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands in a spec file: line and column from 1."""
-
-    file: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """A property of a source: `path` is dotted into the record; `type` None means: infer it from the data."""
-
-    name: str
-    path: str
-    type: PropertyType | None
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +41,19 @@ class BadSamples:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A named set of files of one format. `paths` are resolved patterns (absolute paths or URLs)."""
+    """A named set of files of one format.
+
+    Attributes:
+        name: Its name.
+        paths: Resolved patterns (absolute paths or URLs).
+        format: Name of the format.
+        content: What is delivered.
+        properties: What is read from the records.
+        on_bad_sample: What to do with records that cannot be used.
+        place: Where it stands.
+        computed: What functions compute from these, each after those it needs.
+        sidecars: Tables that bring more.
+    """
 
     name: str
     paths: tuple[str, ...]
@@ -65,6 +62,14 @@ class Source:
     properties: tuple[Property, ...]
     on_bad_sample: BadSamples
     place: Place
+    computed: tuple[ComputedProperty, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """Every property, wherever it comes from: of the records, of sidecars, computed."""
+        beside = (wanted.name for sidecar in self.sidecars for wanted in sidecar.properties)
+        return (*(p.name for p in self.properties), *beside, *(computed.name for computed in self.computed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,8 +375,25 @@ class Spec:
         given = part != self.holdout.part
         return replace(self, holdout=replace(self.holdout, part=part), part_given=given or self.part_given)
 
+    def with_computed(self, computed: Iterable[tuple[str, ComputedProperty]]) -> Spec:
+        """The same spec whose sources have more computed properties.
+
+        `Catalog.index` computes them, `Catalog.source` has their types, and the compiler can ask the engine for them.
+
+        Args:
+            computed: Names of sources with what is to be computed for them; one that the source has is replaced.
+        """
+        wanted = list(computed)
+        return replace(self, sources=tuple(_with_computed(source, wanted) for source in self.sources))
+
     @property
     def property_names(self) -> tuple[str, ...]:
         """Every property that some source has, and `dataset`, in the order of the file."""
-        names = dict.fromkeys(p.name for source in self.sources for p in source.properties)
+        names = dict.fromkeys(name for source in self.sources for name in source.property_names)
         return ("dataset", *names)
+
+
+def _with_computed(source: Source, wanted: Iterable[tuple[str, ComputedProperty]]) -> Source:
+    more = {computed.name: computed for name, computed in wanted if name == source.name}
+    have = {computed.name: computed for computed in source.computed}
+    return replace(source, computed=tuple((have | more).values()))

@@ -70,6 +70,7 @@ def json_schema() -> dict[str, object]:
             "tokens": _section(keys.TOKENS),
             "source": _section(keys.SOURCE),
             "property": _section(keys.PROPERTY),
+            "computed": _section(keys.COMPUTED),
             "bad_samples": _section(keys.BAD_SAMPLES),
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),

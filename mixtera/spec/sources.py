@@ -11,11 +11,12 @@ from mixtera.contracts.properties import PROPERTY_TYPES, RESERVED_NAMES, Propert
 from mixtera.errors import PluginError
 from mixtera.registry import joined_format, split_format
 from mixtera.spec import keys
+from mixtera.spec.derived import check_derived, is_computed, read_computed, read_sidecars, sidecar_entries
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, describe
 from mixtera.spec.fields import Fields, text_of
 from mixtera.spec.issues import Issues
 from mixtera.spec.known import Known
-from mixtera.spec.model import BadSamples, ContentField, Property, Source
+from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Property, Source
 from mixtera.spec.paths import problem_of, resolve
 
 _BATCH_COLUMNS: Final = ("component", "sample")
@@ -42,7 +43,7 @@ def _source(entry: Entry, issues: Issues) -> Source | None:
         return None
     fields = Fields(node, keys.SOURCE, issues, entry.key.place)
     paths = _paths(fields, issues)
-    return Source(
+    source = Source(
         name,
         paths,
         _format(fields, paths, issues),
@@ -50,7 +51,10 @@ def _source(entry: Entry, issues: Issues) -> Source | None:
         _properties(fields, issues),
         _bad_samples(fields, issues),
         entry.key.place,
+        read_computed(fields, issues),
+        read_sidecars(fields, _check_property_name, issues),
     )
+    return check_derived(source, issues)
 
 
 def _paths(fields: Fields, issues: Issues) -> tuple[str, ...]:
@@ -147,7 +151,8 @@ def _property_entries(node: Node) -> tuple[Entry, ...]:
     if not isinstance(node, Mapping):
         return ()
     found = (entry.value for entry in node.entries if entry.key.text == "properties")
-    return tuple(entry for value in found if isinstance(value, Mapping) for entry in value.entries)
+    written = (entry for value in found if isinstance(value, Mapping) for entry in value.entries)
+    return (*written, *sidecar_entries(node))
 
 
 def _properties(fields: Fields, issues: Issues) -> tuple[Property, ...]:
@@ -163,6 +168,8 @@ def _properties(fields: Fields, issues: Issues) -> tuple[Property, ...]:
 def _property(entry: Entry, issues: Issues) -> Property | None:
     name, place = entry.key.text, entry.key.place
     _check_property_name(entry.key, issues)
+    if is_computed(entry.value):
+        return None
     kind = None
     if isinstance(entry.value, Mapping):
         fields = Fields(entry.value, keys.PROPERTY, issues, place)
@@ -180,7 +187,7 @@ def _check_property_name(key: Scalar, issues: Issues) -> None:
     if name.casefold() in RESERVED_NAMES:
         issues.add(key.place, f"{name!r} is a name of Mixtera's own; reserved: {', '.join(sorted(RESERVED_NAMES))}")
     elif not re.fullmatch(keys.PROPERTY_NAME, name) or keyword.iskeyword(name):
-        allowed = "letters (a-z, A-Z), digits and _, no digit first, no word such as in, is, not"
+        allowed = "letters (a-z, A-Z), digits and _, no digit or _ first, no word such as in, is, not"
         issues.add(key.place, f"{name!r} cannot name a property: predicates could not use it; allowed: {allowed}")
 
 
@@ -237,7 +244,9 @@ def _declared_types(sources: tuple[Source, ...], issues: Issues) -> dict[str, Pr
     types: dict[str, PropertyType] = {"dataset": "string"}
     homes: dict[str, str] = {}
     for source in sources:
-        for column in source.properties:
+        beside = (column for sidecar in source.sidecars for column in sidecar.properties)
+        written: tuple[Property | ComputedProperty, ...] = (*source.properties, *beside, *source.computed)
+        for column in written:
             if column.type is None:
                 continue
             first = types.setdefault(column.name, column.type)

@@ -1,0 +1,220 @@
+"""Columns that no scan gives: which files lack which, and the work that adds them, noted down piece by piece."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mixtera.catalog.bundles import SMALLEST_BUNDLE_BYTES, ScannedFile
+from mixtera.catalog.columns import SAMPLE_COLUMNS, Column
+from mixtera.catalog.derivation import BasedFile, Derivation, cut
+from mixtera.catalog.derived import identities
+from mixtera.catalog.listing import Changes
+from mixtera.catalog.model import Definition
+from mixtera.catalog.pool import Workers
+from mixtera.catalog.progress import shown
+from mixtera.catalog.scanning import Findings, noting
+from mixtera.catalog.staging import RunFacts, Staged, Staging, delete_unfinished
+from mixtera.catalog.state import State
+from mixtera.contracts.storage import FileInfo
+from mixtera.spec.model import Source
+
+COMPUTING: Final = 8
+"""A byte of content costs a function about so many times what it costs a scan."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What some files lack: columns to add, and those to copy.
+
+    Attributes:
+        files: The files.
+        keep: Columns that are copied.
+        part: The definition with only what is to be added.
+    """
+
+    files: tuple[BasedFile, ...]
+    keep: tuple[str, ...]
+    part: Definition
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What was added.
+
+    Attributes:
+        findings: Pieces, and records that turned out bad.
+        columns: Properties that files that were there already have got.
+    """
+
+    findings: Findings
+    columns: tuple[str, ...]
+
+
+def refresh(
+    source: Source,
+    definition: Definition,
+    columns: tuple[Column, ...],
+    before: State | None,
+    changes: Changes,
+    scanned: Sequence[Staged],
+    staging: Staging,
+    workers: Workers,
+    progress: bool,
+) -> Refreshed:
+    """Give new, changed and kept files the columns that they lack.
+
+    Args:
+        source: The source.
+        definition: What it is to be indexed as.
+        columns: Columns of its samples table, with field ids.
+        before: The state before.
+        changes: Its files against that state.
+        scanned: What the scan of new and changed files has written.
+        staging: Where work is noted.
+        workers: The processes.
+        progress: Whether to show a bar.
+
+    Raises:
+        PluginError: A function is not there.
+        SampleError: A function failed; a record cannot be read.
+        StorageError: A file cannot be read or changed meanwhile; the catalog cannot be written.
+    """
+    stale = _stale(before, definition)
+    missing = [_new(definition, scanned, changes), _kept(definition, before, changes, stale)]
+    files = {file.info.name: file for lacking in missing for file in lacking.files}
+    findings = Findings()
+    if not files:
+        return Refreshed(findings, ())
+    facts = RunFacts(definition, columns)
+    for staged in staging.leftovers(facts, _infos(files), {name: file.file_id for name, file in files.items()}):
+        findings.add(staged)
+    have = {file.info.name for staged in findings.staged for file in staged.scanned.files}
+    run = staging.start(facts)
+    pieces = [
+        piece for lacking in missing for piece in _pieces(source, definition, columns, lacking, have, run, workers)
+    ]
+    pieces = [_named(piece, number) for number, piece in enumerate(pieces)]
+    weight = COMPUTING if definition.computed else 1
+    workers.start(len(pieces), weight * sum(piece.bytes for piece in pieces))
+    clean = False
+    try:
+        title = f"{source.name}: {', '.join(stale or definition.types)}"
+        with shown(title, sum(piece.bytes for piece in pieces), progress) as advance:
+            workers.scan(pieces, advance, noting(source, run, findings), lambda: None)
+        clean = True
+    finally:
+        if not clean:
+            delete_unfinished(run)
+    return Refreshed(findings, stale if missing[1].files else ())
+
+
+def _infos(files: Mapping[str, BasedFile]) -> dict[str, FileInfo]:
+    return {name: file.info for name, file in files.items()}
+
+
+def _stale(before: State | None, definition: Definition) -> tuple[str, ...]:
+    """Properties that the files of a state lack, or have of something else."""
+    if before is None:
+        return ()
+    have = identities(before.definition)
+    return tuple(name for name, identity in identities(definition).items() if have.get(name) != identity)
+
+
+def _new(definition: Definition, scanned: Sequence[Staged], changes: Changes) -> Missing:
+    """New and changed files have what a scan gives."""
+    derived = bool(definition.computed or definition.sidecars)
+    files = [
+        BasedFile(file, str(staged.directory / staged.scanned.data_file))
+        for staged in scanned
+        for file in staged.scanned.files
+        if derived and file.samples
+    ]
+    keep = (*(column.name for column in SAMPLE_COLUMNS), *(column.name for column in definition.properties))
+    return Missing(tuple(files), keep, replace(definition, properties=()))
+
+
+def _kept(definition: Definition, before: State | None, changes: Changes, stale: Sequence[str]) -> Missing:
+    """Kept files have what they were indexed with, and perhaps columns that are not asked for any more."""
+    part = _only(definition, set(stale))
+    keep = (
+        *(column.name for column in SAMPLE_COLUMNS),
+        *(name for name in definition.types if name not in stale),
+    )
+    same = before is None or (not stale and before.definition.types.keys() == definition.types.keys())
+    return Missing(() if same or before is None else _based(before, changes), keep, part)
+
+
+def _only(definition: Definition, names: set[str]) -> Definition:
+    tables = [
+        replace(table, columns=tuple(column for column in table.columns if column.name in names))
+        for table in definition.sidecars
+    ]
+    return replace(
+        definition,
+        properties=tuple(column for column in definition.properties if column.name in names),
+        sidecars=tuple(tables),
+        computed=tuple(column for column in definition.computed if column.name in names),
+    )
+
+
+def _based(before: State, changes: Changes) -> tuple[BasedFile, ...]:
+    """Kept files that have samples."""
+    infos = {file.name: file for file in changes.kept}
+    names = ["name", "file_id", "rows", "samples", "content_bytes", "data_file"]
+    return tuple(
+        BasedFile(
+            ScannedFile(infos[row["name"]], row["file_id"], row["rows"], row["samples"], 0, (), row["content_bytes"]),
+            os.fspath(before.run.parent / row["data_file"]),
+        )
+        for row in before.files.select(names).to_pylist()
+        if row["name"] in infos and row["data_file"]
+    )
+
+
+def _pieces(
+    source: Source,
+    definition: Definition,
+    columns: tuple[Column, ...],
+    lacking: Missing,
+    have: set[str],
+    run: Path,
+    workers: Workers,
+) -> list[Derivation]:
+    smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES // (COMPUTING if definition.computed else 1)
+    todo = [file for file in lacking.files if file.info.name not in have]
+    part = lacking.part
+    return [
+        Derivation(
+            source=source.name,
+            format=definition.format,
+            files=files,
+            keep=lacking.keep,
+            scan=part.properties,
+            sidecars=part.sidecars,
+            ambiguous=(),
+            computed=part.computed,
+            content=definition.content,
+            columns=columns,
+            policy=definition.policy,
+            folders=_folders(source),
+            directory=os.fspath(run),
+            name="",
+        )
+        for files in cut(todo, workers.most, smallest)
+    ]
+
+
+def _named(piece: Derivation, number: int) -> Derivation:
+    from msgspec.structs import replace as with_fields
+
+    return with_fields(piece, name=str(number))
+
+
+def _folders(source: Source) -> tuple[str, ...]:
+    """Folders of the files that the computed properties are written in: modules of a user lie there."""
+    files = (computed.place.file for computed in source.computed)
+    return tuple(dict.fromkeys(os.fspath(Path(file).absolute().parent) for file in files if Path(file).is_file()))
