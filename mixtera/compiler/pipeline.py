@@ -40,6 +40,7 @@ from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.registry import engine_named
 from mixtera.spec.model import Budget, Spec
+from mixtera.tokens.counted import counted
 
 
 class Clock:
@@ -102,6 +103,7 @@ def compile(
 def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str]) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
+        spec = counted(spec)
         indexed = [catalog.source(source) for source in spec.sources]
         index = file_index(indexed, *zip(*((has_offsets(s), line_end_bytes(s)) for s in spec.sources), strict=True))
         names = [source.name for source in spec.sources]

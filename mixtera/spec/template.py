@@ -1,38 +1,46 @@
-"""Templates: content columns → one text. Plain `{name}` fields and nothing else; `{{` and `}}` are braces."""
+r"""Templates: content columns → one text, `"{title}\n\n{text}"`. `{name}` is a field, `{{` and `}}` are braces."""
 
 from __future__ import annotations
 
-from string import Formatter
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_PIECE: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_NAME: Final = re.compile(r"[^\W\d][\w.-]*")
 
 
 class TemplateError(ValueError):
-    """A template that cannot be used; the message says why."""
+    """A template that cannot be used; the message says why, and at which character."""
 
 
-def parts_of(template: str) -> tuple[tuple[str, str | None], ...]:
-    """The pieces of a template: text, and the field that follows it (None after the last).
+def parse(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Literals and fields of a template; a field may come again.
 
-    Raises:
-        TemplateError: A brace is open, a field has no name, or asks for a conversion, an index or an attribute.
-    """
-    try:
-        pieces = list(Formatter().parse(template))
-    except ValueError as error:
-        raise TemplateError(f"{error}; a brace of the text is written twice, as {{{{ or }}}}") from None
-    for _, name, how, conversion in pieces:
-        if name is not None and (how or conversion or not name.isidentifier()):
-            shown = f"{{{name}{'!' + conversion if conversion else ''}{':' + how if how else ''}}}"
-            raise TemplateError(f"{shown} is not a plain field such as {{text}}")
-    return tuple((text, name) for text, name, _, _ in pieces)
-
-
-def fields_of(template: str) -> tuple[str, ...]:
-    """Names of the fields of a template, each once, in its order.
+    Returns:
+        What stands before, between and after the fields, one more than these; and the names of the fields.
 
     Raises:
-        TemplateError: It cannot be used, or has no field.
+        TemplateError: A brace stands alone, a field is no plain name, or there is no field.
     """
-    names = tuple(dict.fromkeys(name for _, name in parts_of(template) if name is not None))
-    if not names:
-        raise TemplateError("it has no field such as {text}: every document would be the same")
-    return names
+    literals, fields = [""], list[str]()
+    for place, piece, name in _pieces(text):
+        if name is None:
+            literals[-1] += piece
+        elif not _NAME.fullmatch(name):
+            raise TemplateError(f"character {place}: {piece} is no field; a field is the name of a column in braces")
+        else:
+            fields.append(name)
+            literals.append("")
+    if not fields:
+        raise TemplateError("it has no field: every sample would be the same text; write {text}")
+    return tuple(literals), tuple(fields)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str, str | None]]:
+    """(place from 1, piece, name of the field or None) of a template; escapes are undone."""
+    for match in _PIECE.finditer(text):
+        piece, place = match[0], match.start() + 1
+        if piece in ("{", "}"):
+            raise TemplateError(f"character {place}: {piece} stands alone; write {piece * 2} for a brace")
+        yield place, piece[0] if piece in ("{{", "}}") else piece, match[1]

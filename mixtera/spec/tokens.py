@@ -10,7 +10,7 @@ from mixtera.spec.document import Node, Scalar, describe
 from mixtera.spec.fields import Fields
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import Packing, Source, SpecialToken, Tokens
-from mixtera.spec.template import TemplateError, fields_of
+from mixtera.spec.template import TemplateError, parse
 
 
 def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tokens | None:
@@ -83,7 +83,7 @@ def _template(fields: Fields, sources: Sequence[Source], issues: Issues) -> str 
 
 def _check_template(node: Node, template: str, columns: Sequence[str], issues: Issues) -> None:
     try:
-        named = fields_of(template)
+        named = dict.fromkeys(parse(template)[1])
     except TemplateError as error:
         issues.add(node.place, f"template: {error}")
         return

@@ -12,7 +12,7 @@ import pyarrow as pa
 from mixtera.artifact.model import TokenParameters
 from mixtera.contracts.tokenizer import Encoded
 from mixtera.tokens.parameters import opened
-from mixtera.tokens.template import joined
+from mixtera.tokens.template import content_template
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -37,8 +37,8 @@ class Encoder:
         Raises:
             TokenizerError: Something is no text.
         """
-        texts = joined(content, self._parameters.template)
-        return self._around(self._tokenizer.encode(texts))
+        template = content_template(content.schema.names, self._parameters.template)
+        return self._around(self._tokenizer.encode(template.render(content)))
 
     def _around(self, encoded: Encoded) -> Encoded:
         """Put bos and eos around documents, and cut those that are too long; those without tokens stay so."""

@@ -22,7 +22,7 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
     issues = Issues()
     try:
         tokenizer = open_tokenizer(
-            tokens.tokenizer, _directory(tokens.base), eos=_named(tokens.eos), bos=_named(tokens.bos)
+            tokens.tokenizer, directory_of(tokens.base), eos=_named(tokens.eos), bos=_named(tokens.bos)
         )
     except TokenizerError as error:
         issues.add(tokens.place, str(error))
@@ -58,7 +58,7 @@ def opened(parameters: TokenParameters) -> Tokenizer:
         TokenizerError: It cannot be opened.
         PlanError: Another one is there now under its name.
     """
-    tokenizer = open_tokenizer(parameters.tokenizer, _directory(parameters.base))
+    tokenizer = open_tokenizer(parameters.tokenizer, directory_of(parameters.base))
     if tokenizer.fingerprint != parameters.fingerprint:
         raise PlanError(
             f"the tokenizer {parameters.tokenizer} is not the one that the plan was compiled with "
@@ -84,6 +84,6 @@ def _lacks(name: str, tokenizer: str) -> str:
     )
 
 
-def _directory(base: str) -> Path:
+def directory_of(base: str) -> Path:
     """The directory of the file that names a tokenizer."""
     return Path(posixpath.dirname(base) or ".").absolute()

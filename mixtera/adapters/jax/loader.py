@@ -1,14 +1,4 @@
-"""JAX: a loader whose numbers are global `jax.Array`s and whose text stays on the host.
-
-::
-
-    from mixtera.adapters.jax import MixteraLoader
-
-    batches = iter(MixteraLoader("plans/web", batch_size=32, sharding=sharding))
-    for batch in batches:
-        batch["text"], batch["component"], batch["component_id"], batch["sample"]
-    batches.get_state()
-"""
+"""The loader of the JAX adapter."""
 
 from __future__ import annotations
 
