@@ -65,7 +65,9 @@ class Definition:
         have = origins(self.properties, self.sidecars, self.computed)
         for name, wanted, type_ in wanted_origins(source):
             if name not in have:
-                found.append(f"no property {name!r}")
+                found.append("no token counts by this tokenizer" if is_kept(name) else f"no property {name!r}")
+            elif is_kept(name):
+                continue  # its name says what it is
             elif have[name] != wanted:
                 found.append(f"property {name!r} {have[name]}, now {wanted}")
             elif type_ not in (None, self.types[name]):
