@@ -88,7 +88,7 @@ def _read(
     kept, seen = _Kept(units), 0
     for fetch in _fetches(data, consumer):
         found = joined_pointers([find(piece) for piece in fetch])
-        _count(units, found, consumer.owns(found.position), kept, counts, watch)
+        _count(units, found, consumer.owns(found.position), kept, counts, watch, once=data.packs)
         seen += _different(found.position)
         if seen >= positions:
             return
@@ -116,13 +116,21 @@ def _fetches(data: PlanData, consumer: Consumer) -> Iterator[tuple[Piece, ...]]:
 
 
 def _count(
-    units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts, watch: Watch | None
+    units: Units,
+    found: Pointers,
+    own: npt.NDArray[np.bool_],
+    kept: _Kept,
+    counts: _Counts,
+    watch: Watch | None,
+    *,
+    once: bool,
 ) -> None:
-    """One fetch: what is delivered of it, read for it, and which segments are opened."""
+    """One fetch: what is delivered of it and read for it; with `once`, a sample that comes again is the same one."""
     if not own.any():
         return
     delivered, every = _different(found.position[own]), _different(found.position)
-    own = own & _first_of_each(found)
+    if once:
+        own = own & _first_of_each(found)
     segment = units.segments(found)
     mine = segment[own]
     bytes_ = np.where(found.start[own] >= 0, found.stop[own] - found.start[own], units.row_bytes[found.file[own]])

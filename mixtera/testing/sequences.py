@@ -1,4 +1,4 @@
-"""The laws of plans of tokens: each token once an epoch, the same rows for any topology, shares, pointers and stream."""
+"""The laws of plans of tokens: each token once an epoch, the same rows for any topology, shares, pointers, stream."""
 
 from __future__ import annotations
 
