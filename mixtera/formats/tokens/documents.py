@@ -57,9 +57,7 @@ def _separated(storage: Storage, file: FileInfo, head: Head, separator: int) -> 
     """Documents that end with a separator; what follows the last one is a document too."""
     largest = np.iinfo(head.kind).max
     if separator > largest:
-        raise SampleError(
-            f"{file.url}: the separator {separator} is no {head.kind.name}, of which the largest is {largest}"
-        )
+        raise SampleError(f"{file.url}: the separator {separator} is no {head.kind.name}: the largest is {largest}")
     step = READ_BYTES // head.kind.itemsize
     last = 0
     with open_unchanged(storage, file) as source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from mixtera.formats.tokens.options import INDEX, Options
 
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEAD: Final = 10_000
+_READERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _BY_SUFFIX: Final = {".u16": "uint16", ".u32": "uint32"}
 _BY_WIDTH: Final = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 INDEXED: Final = ".ds"
@@ -86,16 +87,7 @@ def _numpy_head(source: BinaryIO, file: FileInfo, options: Options) -> Head:
     Raises:
         SampleError: It holds something else than one row of integers.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what numpy finds odd in a damaged head is said below
-            version = np.lib.format.read_magic(source)
-            readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in readers:
-                raise SampleError(f"{file.url}: version {version[0]}.{version[1]} of numpy's format holds no integers")
-            shape, _, found = readers[version](source, max_header_size=_LONGEST_HEAD)
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise SampleError(f"{file.url}: the head of the numpy array is damaged: {error}") from error
+    shape, found = _parsed(source, file)
     if found.hasobject:
         raise SampleError(f"{file.url} holds Python objects (pickles), which are never loaded; token ids are integers")
     if found.kind not in "iu":
@@ -113,4 +105,19 @@ def _numpy_head(source: BinaryIO, file: FileInfo, options: Options) -> Head:
             f"{file.url} is cut short or damaged: {shape[0]:,} tokens of {found.name} and the head need "
             f"{first + shape[0] * found.itemsize:,} bytes, it has {file.size:,}"
         )
-    return Head(found, first, shape[0])
+    return Head(cast(TokenType, found), first, shape[0])
+
+
+def _parsed(source: BinaryIO, file: FileInfo) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type, as the head says."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what numpy finds odd in a damaged head is said below
+            version = np.lib.format.read_magic(source)
+            read = _READERS.get(version)
+            shape, _, found = read(source, max_header_size=_LONGEST_HEAD) if read else ((), False, np.dtype(object))
+    except Exception as error:  # numpy evaluates the head as Python: damaged ones fail in whichever way that does
+        raise SampleError(f"{file.url}: the head of the numpy array is damaged: {error}") from error
+    if read is None:
+        raise SampleError(f"{file.url}: version {version[0]}.{version[1]} of numpy's format holds no integers")
+    return shape, found
