@@ -13,6 +13,7 @@
 - Its content is `tokens`, delivered as a list of int32. Property: `tokens` (how many).
 - Indexing reads what says where documents end, all of the file only with `separator`. A catalog does not notice when a
   file beside it alone is replaced.
+- Bad samples: none; a file is right as a whole, or refused.
 - Refused as a whole: an array of two dimensions, of floats or of objects; a file that is no whole number of tokens;
   ends that go back, or do not end with the file. An id that 32 bits do not hold is an error when it is read.
 """
