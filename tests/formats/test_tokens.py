@@ -84,6 +84,27 @@ def test_separators_across_the_pieces_that_are_read(tmp_path: Path, monkeypatch:
         assert all(0 not in document[:-1] for document in found)
 
 
+def test_raw_tokens_by_the_id_that_documents_begin_with(tmp_path: Path) -> None:
+    path = raw(tmp_path, "train.bin", [0, 1, 0, 0, 2, 3])
+    assert read(path, "tokens(dtype=uint16,start=0)") == [[0, 1], [0], [0, 2, 3]]
+    assert read(path, "tokens(dtype=uint16,start=1)") == [[0], [1, 0, 0, 2, 3]]
+    assert read(path, "tokens(dtype=uint16,start=9)") == [[0, 1, 0, 0, 2, 3]]
+
+
+@pytest.mark.parametrize(("magic", "version", "kind"), [(20240520, 1, "<u2"), (20240801, 7, "<u4")])
+def test_the_head_of_llm_c(tmp_path: Path, magic: int, version: int, kind: str) -> None:
+    head = np.zeros(256, "<i4")
+    head[:3] = magic, version, 5
+    path = tmp_path / "fineweb_train_000001.bin"
+    path.write_bytes(head.tobytes() + np.array([50256, 1, 2, 50256, 3], kind).tobytes())
+    assert read(path, "tokens(start=50256)") == [[50256, 1, 2], [50256, 3]]
+    with pytest.raises(SampleError, match=r"000001\.bin holds uint\d\d by its head, and the spec says another dtype"):
+        read(path, "tokens(dtype=uint8,start=5)")
+    path.write_bytes(path.read_bytes() + bytes(2))  # the head does not fit: a raw file
+    with pytest.raises(SampleError, match="does not say the type of its tokens"):
+        read(path, "tokens(start=50256)")
+
+
 def test_documents_of_one_length(tmp_path: Path) -> None:
     path = raw(tmp_path, "a.bin", list(range(7)))
     assert read(path, "tokens(dtype=uint16,length=3)") == [[0, 1, 2], [3, 4, 5], [6]]
@@ -254,7 +275,7 @@ def test_raw_tokens_that_do_not_fit_their_type(tmp_path: Path) -> None:
         read(path)
     with pytest.raises(SampleError, match=r"a\.bin: its 6 bytes are no whole number of uint32 tokens"):
         read(path, "tokens(dtype=uint32)")
-    with pytest.raises(SampleError, match=r"a\.bin: the separator 300 is no uint8: the largest is 255"):
+    with pytest.raises(SampleError, match=r"a\.bin: no token can be 300: its tokens are uint8, at most 255"):
         read(path, "tokens(dtype=uint8,separator=300)")
 
 
@@ -274,7 +295,7 @@ def test_tokens_that_32_bits_do_not_hold(tmp_path: Path) -> None:
         ("length=0", "length: expected a whole number from 1 to"),
         ("boundaries=json", "boundaries: 'json' is not allowed; allowed: index, csv, none"),
         ("separator=1,length=2", "separator and length: one of them says where documents end"),
-        ("seperator=1", "no option 'seperator'; it has dtype, separator, length, boundaries"),
+        ("seperator=1", "no option 'seperator'; it has dtype, separator, start, length, boundaries"),
     ],
 )
 def test_options_that_are_wrong(options: str, said: str) -> None:

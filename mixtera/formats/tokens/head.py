@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
@@ -13,11 +14,15 @@ from mixtera.errors import SampleError
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.tokenfiles.ids import NAMES, TokenType, token_type
 from mixtera.formats.tokens.beside import last_end
-from mixtera.formats.tokens.options import INDEX, Options
+from mixtera.formats.tokens.options import INDEX, Options, says_where_documents_end
 
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEAD: Final = 10_000
 _READERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_LLM_C: Final = struct.Struct("<iii")
+"""Magic number, version and tokens: the head of karpathy/llm.c (dev/data/data_common.py), and of what took it over."""
+_LLM_C_TYPES: Final = {(20240520, 1): "uint16", (20240801, 7): "uint32"}
+_LLM_C_BYTES: Final = 1024
 _BY_SUFFIX: Final = {".u16": "uint16", ".u32": "uint32"}
 _BY_WIDTH: Final = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 INDEXED: Final = ".ds"
@@ -40,10 +45,13 @@ def head_of(storage: Storage, file: FileInfo, options: Options) -> Head:
         StorageError: It cannot be read.
     """
     with open_unchanged(storage, file) as source:
-        is_numpy = read_fully(source, len(_MAGIC)) == _MAGIC
-        if is_numpy:
+        begin = read_fully(source, _LLM_C.size)
+        if begin.startswith(_MAGIC):
             source.seek(0)
             return _numpy_head(source, file, options)
+    found = _llm_c_head(begin, file, options)
+    if found is not None:
+        return found
     kind = options.kind or _said(storage, file, options)
     if kind is None:
         raise SampleError(
@@ -58,9 +66,25 @@ def head_of(storage: Storage, file: FileInfo, options: Options) -> Head:
     return Head(kind, 0, file.size // kind.itemsize)
 
 
+def _llm_c_head(begin: bytes, file: FileInfo, options: Options) -> Head | None:
+    """The head of a file that llm.c writes; None for a file without one.
+
+    Raises:
+        SampleError: The spec says another type.
+    """
+    magic, version, tokens = _LLM_C.unpack(begin) if len(begin) == _LLM_C.size else (0, 0, 0)
+    name = _LLM_C_TYPES.get((magic, version))
+    kind = None if name is None else token_type(name)
+    if kind is None or file.size != _LLM_C_BYTES + tokens * kind.itemsize:
+        return None
+    if options.kind not in (None, kind):
+        raise SampleError(f"{file.url} holds {name} by its head, and the spec says another dtype: leave it out")
+    return Head(kind, _LLM_C_BYTES, tokens)
+
+
 def boundaries_of(file: FileInfo, options: Options) -> str | None:
     """What beside a file says where its documents end; None for nothing."""
-    if options.boundaries is None and options.separator is None and options.length is None:
+    if not says_where_documents_end(options):
         return INDEX if file.url.lower().endswith(INDEXED) else None
     return options.boundaries
 
