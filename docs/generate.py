@@ -96,7 +96,7 @@ def _is_shipped(found: Format) -> bool:
 def _row(found: Format) -> str:
     plain = [suffix for suffix in found.suffixes if not suffix.endswith(PACKED)]
     packed = [end for end in PACKED if any(suffix.endswith(end) for suffix in found.suffixes)]
-    alone = "alone, by byte offset" if found.offsets == "always" else "by row, see below"
+    alone = "alone, by byte offset" if found.offsets != "never" else "by row, see below"
     names = [" ".join(f"`{suffix}`" for suffix in part) or "no" for part in (plain, packed)]
     return f"| [{found.name}](#{found.name}) | {names[0]} | {names[1]} | {alone} |"
 

@@ -28,9 +28,11 @@ class PlainAccess:
     def __init__(self, access: RandomAccess) -> None:
         self._access = access
         self.size = access.size
+        self.gathers = 0
 
     def gather(self, starts: Int64s, stops: Int64s) -> pa.LargeBinaryArray:
         assert bool((stops[:-1] <= starts[1:]).all()), "ranges go back, or overlap"
+        self.gathers += 1
         return self._access.gather(starts, stops)
 
     def close(self) -> None:
@@ -42,9 +44,11 @@ class PlainStorage:
 
     def __init__(self, path: Path) -> None:
         self._storage = storage_of(str(path))
+        self.opened: dict[str, PlainAccess] = {}
 
     def random_access(self, url: str) -> PlainAccess:
-        return PlainAccess(self._storage.random_access(url))
+        self.opened[url] = PlainAccess(self._storage.random_access(url))
+        return self.opened[url]
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._storage, name)
@@ -96,6 +100,15 @@ class TokenLaws(FormatLaws):
             found = reader.tokens(begin + low * reader.token_bytes, begin + high * reader.token_bytes)
             assert found.dtype == np.int32
             assert found.tolist() == [t for one, a, b in zip(ids, low, high, strict=True) for t in one[a:b]]
+
+    def test_any_documents_are_one_gather(self, tmp_path: Path) -> None:
+        path = self._written(tmp_path, self._records(200))
+        table = self._scan(path)[0]
+        storage = PlainStorage(path)
+        file = storage_of(str(path)).stat(str(path))
+        reader = self.format.reader(storage, file, self.content, 0)  # type: ignore[arg-type]
+        reader.read(self._request(table, range(0, len(table), 3)))
+        assert storage.opened[file.url].gathers == 1
 
     def test_all_of_a_file_is_one_range(self, tmp_path: Path) -> None:
         written = self._records(100)

@@ -75,7 +75,7 @@ def test_from_files_to_trainers(documents: dict[str, list[list[int]]], capsys: p
 
     assert main(["stream", "plan", "--format", "jsonl"]) == 0
     assert [json.loads(line)["tokens"] for line in capsys.readouterr().out.splitlines()] == expected
-    assert main(["stream", "plan", "--stop", "4"]) == 0
+    assert main(["stream", "plan", "--limit", "4"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert f"<{len(expected[0]):,} items> " + ", ".join(map(str, expected[0][:3])) in shown[0]
 

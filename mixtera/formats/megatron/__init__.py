@@ -9,6 +9,7 @@
 - A document without tokens is a sample without tokens.
 - Indexing reads the `.idx` only. Training reads its head, so it stays beside the `.bin`; a catalog does not notice when
   it alone is replaced.
+- Bad samples: none; a pair of files is right as a whole, or refused.
 - Refused as a whole: an `.idx` of another version, with floats, cut short, or with bytes behind its end; sequences that
   do not lie back to back; a `.bin` of another size than the index says; sequences that no document has.
 """

@@ -106,7 +106,7 @@ def csv_ends(storage: Storage, file: FileInfo) -> Iterator[Int64s]:
                     )
                 yield ends
                 row, before = row + len(ends), int(ends[-1])
-        except pa.ArrowInvalid as error:
+        except (pa.ArrowInvalid, KeyError) as error:
             raise SampleError(f"{url} is no table of documents, with lines `start,end,…`: {error}") from error
 
 

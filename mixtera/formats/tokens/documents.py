@@ -40,7 +40,9 @@ def _ends(storage: Storage, file: FileInfo, options: Options, head: Head) -> tup
     if beside == CSV:
         return csv_ends(storage, file), csv_url(file)
     if options.separator is not None:
-        return _separated(storage, file, head, options.separator), f"the separator {options.separator}"
+        return _marked(storage, file, head, options.separator, 1), f"the separator {options.separator}"
+    if options.start is not None:
+        return _marked(storage, file, head, options.start, 0), f"the start {options.start}"
     length = options.length or head.tokens
     return _of_length(head.tokens, length), f"the length {length}"
 
@@ -53,13 +55,11 @@ def _of_length(tokens: int, length: int) -> Iterator[Int64s]:
         yield np.minimum(numbers * length, tokens)
 
 
-def _separated(storage: Storage, file: FileInfo, head: Head, separator: int) -> Iterator[Int64s]:
-    """Documents that end with a separator; what follows the last one is a document too."""
+def _marked(storage: Storage, file: FileInfo, head: Head, mark: int, behind: int) -> Iterator[Int64s]:
+    """Documents that end so many tokens behind the place of a mark; what follows the last one is a document too."""
     largest = np.iinfo(head.kind).max
-    if separator > largest:
-        raise SampleError(
-            f"{file.url}: the separator {separator} is no {head.kind.name}, of which the largest is {largest}"
-        )
+    if mark > largest:
+        raise SampleError(f"{file.url}: no token can be {mark}: its tokens are {head.kind.name}, at most {largest}")
     step = READ_BYTES // head.kind.itemsize
     last = 0
     with open_unchanged(storage, file) as source:
@@ -67,7 +67,8 @@ def _separated(storage: Storage, file: FileInfo, head: Head, separator: int) -> 
         for first in range(0, head.tokens, step):
             count = min(step, head.tokens - first)
             data = read_fully(source, count * head.kind.itemsize)
-            ends = np.flatnonzero(np.frombuffer(data, head.kind) == separator) + (first + 1)
+            ends = np.flatnonzero(np.frombuffer(data, head.kind) == mark) + (first + behind)
+            ends = ends[ends > 0]  # a mark at the very beginning starts the first document, and ends none
             if len(ends):
                 last = int(ends[-1])
                 yield ends

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 
@@ -13,10 +14,15 @@ from mixtera.errors import SampleError
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.tokenfiles.ids import NAMES, TokenType, token_type
 from mixtera.formats.tokens.beside import last_end
-from mixtera.formats.tokens.options import INDEX, Options
+from mixtera.formats.tokens.options import INDEX, Options, says_where_documents_end
 
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEAD: Final = 10_000
+_READERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_LLM_C: Final = struct.Struct("<iii")
+"""Magic number, version and tokens: the head of karpathy/llm.c (dev/data/data_common.py), and of what took it over."""
+_LLM_C_TYPES: Final = {(20240520, 1): "uint16", (20240801, 7): "uint32"}
+_LLM_C_BYTES: Final = 1024
 _BY_SUFFIX: Final = {".u16": "uint16", ".u32": "uint32"}
 _BY_WIDTH: Final = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 INDEXED: Final = ".ds"
@@ -39,10 +45,13 @@ def head_of(storage: Storage, file: FileInfo, options: Options) -> Head:
         StorageError: It cannot be read.
     """
     with open_unchanged(storage, file) as source:
-        is_numpy = read_fully(source, len(_MAGIC)) == _MAGIC
-        if is_numpy:
+        begin = read_fully(source, _LLM_C.size)
+        if begin.startswith(_MAGIC):
             source.seek(0)
             return _numpy_head(source, file, options)
+    found = _llm_c_head(begin, file, options)
+    if found is not None:
+        return found
     kind = options.kind or _said(storage, file, options)
     if kind is None:
         raise SampleError(
@@ -57,9 +66,25 @@ def head_of(storage: Storage, file: FileInfo, options: Options) -> Head:
     return Head(kind, 0, file.size // kind.itemsize)
 
 
+def _llm_c_head(begin: bytes, file: FileInfo, options: Options) -> Head | None:
+    """The head of a file that llm.c writes; None for a file without one.
+
+    Raises:
+        SampleError: The spec says another type.
+    """
+    magic, version, tokens = _LLM_C.unpack(begin) if len(begin) == _LLM_C.size else (0, 0, 0)
+    name = _LLM_C_TYPES.get((magic, version))
+    kind = None if name is None else token_type(name)
+    if kind is None or file.size != _LLM_C_BYTES + tokens * kind.itemsize:
+        return None
+    if options.kind not in (None, kind):
+        raise SampleError(f"{file.url} holds {name} by its head, and the spec says another dtype: leave it out")
+    return Head(kind, _LLM_C_BYTES, tokens)
+
+
 def boundaries_of(file: FileInfo, options: Options) -> str | None:
     """What beside a file says where its documents end; None for nothing."""
-    if options.boundaries is None and options.separator is None and options.length is None:
+    if not says_where_documents_end(options):
         return INDEX if file.url.lower().endswith(INDEXED) else None
     return options.boundaries
 
@@ -86,16 +111,7 @@ def _numpy_head(source: BinaryIO, file: FileInfo, options: Options) -> Head:
     Raises:
         SampleError: It holds something else than one row of integers.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what numpy finds odd in a damaged head is said below
-            version = np.lib.format.read_magic(source)
-            readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            if version not in readers:
-                raise SampleError(f"{file.url}: version {version[0]}.{version[1]} of numpy's format holds no integers")
-            shape, _, found = readers[version](source, max_header_size=_LONGEST_HEAD)
-    except (ValueError, TypeError, SyntaxError) as error:
-        raise SampleError(f"{file.url}: the head of the numpy array is damaged: {error}") from error
+    shape, found = _parsed(source, file)
     if found.hasobject:
         raise SampleError(f"{file.url} holds Python objects (pickles), which are never loaded; token ids are integers")
     if found.kind not in "iu":
@@ -113,4 +129,19 @@ def _numpy_head(source: BinaryIO, file: FileInfo, options: Options) -> Head:
             f"{file.url} is cut short or damaged: {shape[0]:,} tokens of {found.name} and the head need "
             f"{first + shape[0] * found.itemsize:,} bytes, it has {file.size:,}"
         )
-    return Head(found, first, shape[0])
+    return Head(cast(TokenType, found), first, shape[0])
+
+
+def _parsed(source: BinaryIO, file: FileInfo) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    """Shape and type, as the head says."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what numpy finds odd in a damaged head is said below
+            version = np.lib.format.read_magic(source)
+            read = _READERS.get(version)
+            shape, _, found = read(source, max_header_size=_LONGEST_HEAD) if read else ((), False, np.dtype(object))
+    except Exception as error:  # numpy evaluates the head as Python: damaged ones fail in whichever way that does
+        raise SampleError(f"{file.url}: the head of the numpy array is damaged: {error}") from error
+    if read is None:
+        raise SampleError(f"{file.url}: version {version[0]}.{version[1]} of numpy's format holds no integers")
+    return shape, found

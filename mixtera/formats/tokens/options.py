@@ -11,7 +11,7 @@ from mixtera.formats.tokenfiles.ids import NAMES, TokenType, token_type
 
 NONE, INDEX, CSV = "none", "index", "csv"
 _BOUNDARIES: Final = (INDEX, CSV, NONE)
-_NAMES: Final = ("dtype", "separator", "length", "boundaries")
+_NAMES: Final = ("dtype", "separator", "start", "length", "boundaries")
 _LONGEST: Final = 2**31 - 1
 
 
@@ -22,12 +22,14 @@ class Options:
     Attributes:
         kind: Type of the tokens.
         separator: The id that ends a document.
+        start: The id that a document begins with.
         length: Tokens of each document.
         boundaries: What beside the file says where documents end.
     """
 
     kind: TokenType | None = None
     separator: int | None = None
+    start: int | None = None
     length: int | None = None
     boundaries: str | None = None
 
@@ -46,7 +48,8 @@ def options_of(given: Mapping[str, str]) -> Options:
         _refuse(f"{' and '.join(ways)}: one of them says where documents end; leave the others out")
     kind = token_type(_one_of("dtype", given["dtype"], NAMES)) if "dtype" in given else None
     boundaries = _one_of("boundaries", given["boundaries"], _BOUNDARIES) if "boundaries" in given else None
-    return Options(kind, _number("separator", given, 0), _number("length", given, 1), boundaries)
+    separator, start = _number("separator", given, 0), _number("start", given, 0)
+    return Options(kind, separator, start, _number("length", given, 1), boundaries)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -66,3 +69,8 @@ def _number(name: str, given: Mapping[str, str], least: int) -> int | None:
 
 def _refuse(message: str) -> NoReturn:
     raise PluginError(message)
+
+
+def says_where_documents_end(options: Options) -> bool:
+    """Whether any option does."""
+    return (options.separator, options.start, options.length, options.boundaries) != (None, None, None, None)
