@@ -20,10 +20,12 @@ class Texts:
     Attributes:
         data: [bytes] uint8: all rows, one after the other; a view of the column where it has no NULL.
         offsets: [rows + 1] int64: row `i` is `data[offsets[i]:offsets[i + 1]]`.
+        first: Where these are parts of a column's rows: which part each row begins with, for messages; else None.
     """
 
     data: npt.NDArray[np.uint8]
     offsets: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, column: pa.Array) -> Texts:
@@ -70,11 +72,19 @@ class Texts:
         try:
             texts.extend(str(view[first:last], "utf-8") for first, last in edges)
         except UnicodeDecodeError as error:
+            row, before, length = self._place(start + len(texts))
             raise TokenizerError(
-                f"row {start + len(texts)} of the column is not UTF-8: {error.reason} at byte {error.start:,} of "
-                f"{len(error.object):,}; leave such rows out with `filter`, mend the data, or use the tokenizer `bytes`"
+                f"row {row} of the column is not UTF-8: {error.reason} at byte {before + error.start:,} of {length:,}; "
+                "leave such rows out with `filter`, mend the data, or use the tokenizer `bytes`"
             ) from error
         return texts
+
+    def _place(self, part: int) -> tuple[int, int, int]:
+        """The row of a part, the bytes of the row before it, and those of the whole row."""
+        first = np.arange(len(self) + 1) if self.first is None else self.first
+        row = int(np.searchsorted(first, part, "right")) - 1
+        begin, end = self.offsets[first[row]], self.offsets[first[row + 1]]
+        return row, int(self.offsets[part] - begin), int(end - begin)
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -23,9 +23,9 @@ SAMPLES = [
 
 @pytest.fixture(scope="session")
 def corpus() -> list[str]:
-    """Documents: this repository's pages, and the samples above."""
+    """Documents: this repository's pages without the text of a special token, and the samples above."""
     pages = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
-    return [page.read_text(encoding="utf-8") for page in pages] + SAMPLES
+    return [page.read_text(encoding="utf-8").replace(END, "") for page in pages] + SAMPLES
 
 
 @pytest.fixture(scope="session")

@@ -208,6 +208,12 @@ def test_what_is_no_tokenizer_is_named(value: object, said: str, tmp_path: Path,
     assert said in refused(value, tmp_path)
 
 
+def test_ids_by_chance_are_refused(trained: Library, tmp_path: Path) -> None:
+    model = json.loads(trained.to_str())["model"] | {"dropout": 0.1}
+    write(tmp_path, trained, model=model)
+    assert "has a dropout of 0.1" in refused(".", tmp_path)
+
+
 def test_settings_that_are_broken_are_named(trained: Library, tmp_path: Path) -> None:
     write(tmp_path, trained)
     (tmp_path / "tokenizer_config.json").write_text("{")

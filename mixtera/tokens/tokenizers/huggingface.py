@@ -23,6 +23,7 @@ from mixtera.contracts.tokenizer import Encoded, TokenizerRequest
 from mixtera.contracts.tokenizer import Tokenizer as TokenizerContract
 from mixtera.errors import TokenizerError
 from mixtera.tokens.texts import Texts
+from mixtera.tokens.tokenizers.cutting import can_be_cut, cut
 from mixtera.tokens.tokenizers.declared import declared_tokens
 from mixtera.tokens.tokenizers.locating import located
 from mixtera.tokens.tokenizers.parallel import one_thread_in_forks
@@ -85,6 +86,11 @@ def _parsed(name: str, path: Path, content: bytes) -> dict[str, Any]:
         raise TokenizerError(f"tokenizer {name!r}: {path} is no JSON: {error}; {_EXPECTED}") from error
     if not isinstance(parsed, dict) or not isinstance(parsed.get("model"), dict):
         raise TokenizerError(f"tokenizer {name!r}: {path} is no tokenizer: it has no `model`; {_EXPECTED}")
+    if parsed["model"].get("dropout"):
+        raise TokenizerError(
+            f"tokenizer {name!r}: {path} has a dropout of {parsed['model']['dropout']}: a text would have other ids "
+            "each time it is read; set `dropout` of its `model` to null"
+        )
     return parsed
 
 
@@ -96,9 +102,8 @@ def _opened(request: TokenizerRequest, path: Path, parsed: dict[str, Any], backe
     added = [token.content for token in backend.get_added_tokens_decoder().values() if token.special]
     declared = declared_tokens(path, parsed)
     vocabulary = Vocabulary(request.name, size, backend.token_to_id, added, declared)
-    return HuggingFaceTokenizer(
-        request.name, fingerprint(parsed), size, special_ids(request.special, vocabulary), backend
-    )
+    special = special_ids(request.special, vocabulary)
+    return HuggingFaceTokenizer(request.name, fingerprint(parsed), size, special, backend, can_be_cut(parsed))
 
 
 def fingerprint(parsed: Mapping[str, Any]) -> str:
@@ -116,6 +121,7 @@ class HuggingFaceTokenizer:
     vocab_size: int
     special: SpecialIds
     backend: Tokenizer
+    cuttable: bool
 
     @property
     def eos(self) -> int | None:
@@ -134,24 +140,25 @@ class HuggingFaceTokenizer:
 
     def encode(self, texts: pa.Array) -> Encoded:
         """All rows, in groups of some megabytes: the ids of a group are Python numbers for a moment."""
-        column = Texts.of(texts)
+        column, first = self._cut(texts)
         offsets = np.zeros(len(column) + 1, np.int64)
-        parts = []
+        groups = []
         for start, encodings in self._encodings(column):
             ids = [encoding.ids for encoding in encodings]
             lengths = np.fromiter(map(len, ids), np.int64, len(ids))
             offsets[start + 1 : start + 1 + len(ids)] = lengths
-            parts.append(np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())))
+            groups.append(np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum())))
         np.cumsum(offsets, out=offsets)
-        return Encoded(np.concatenate(parts) if parts else np.empty(0, np.int32), offsets)
+        return Encoded(np.concatenate(groups) if groups else np.empty(0, np.int32), offsets[first])
 
     def count(self, texts: pa.Array) -> npt.NDArray[np.int64]:
         """Lengths of the encodings; the ids stay where they are."""
-        column = Texts.of(texts)
-        counts = np.zeros(len(column), np.int64)
+        column, first = self._cut(texts)
+        offsets = np.zeros(len(column) + 1, np.int64)
         for start, encodings in self._encodings(column):
-            counts[start : start + len(encodings)] = np.fromiter(map(len, encodings), np.int64, len(encodings))
-        return counts
+            stop = start + len(encodings)
+            offsets[start + 1 : stop + 1] = np.fromiter(map(len, encodings), np.int64, len(encodings))
+        return np.diff(np.cumsum(offsets)[first])
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text as the tokenizer's decoder makes it, special tokens included.
@@ -163,6 +170,10 @@ class HuggingFaceTokenizer:
         if ids and not 0 <= min(ids) <= max(ids) < self.vocab_size:
             raise TokenizerError(f"tokenizer {self.name!r} has ids from 0 to {self.vocab_size - 1:,}; others are none")
         return self.backend.decode(ids, skip_special_tokens=False)
+
+    def _cut(self, texts: pa.Array) -> tuple[Texts, npt.NDArray[np.int64]]:
+        column = Texts.of(texts)
+        return cut(column) if self.cuttable else (column, np.arange(len(column) + 1))
 
     def _encodings(self, column: Texts) -> Iterator[tuple[int, list[Encoding]]]:
         for start, stop in column.groups(_GROUP_BYTES):
