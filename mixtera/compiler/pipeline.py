@@ -125,7 +125,8 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         taken = None if stop is None else take_over(stop, data, index)
         data = data if taken is None else taken.data
         components = tuple(replace(component, places=_left(component)) for component in data.components)
-        ahead = _course(spec.mixture.budget, mixture, components, data.first)
+        unit = "sequences" if data.packs else "samples"
+        ahead = _course(spec.mixture.budget, mixture, components, data.first, unit)
         data = replace(data, components=components, timeline=ahead.from_first(data.first))
         if stop is not None:
             check_left(stop, data.timeline.total)
@@ -178,11 +179,13 @@ def _left(component: PlanComponent) -> int | None:
     return None if component.places is None else max(0, component.places - component.consumed)
 
 
-def _course(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int) -> Course:
+def _course(
+    budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int, unit: str
+) -> Course:
     places = [component.places for component in components]
     policies = [component.on_exhaust for component in components]
     found = course(mixture, places, policies, None if budget is None else budget.samples, first)
-    check_budget(budget, found, mixture, components, first)
+    check_budget(budget, found, mixture, components, first, unit)
     return found
 
 
