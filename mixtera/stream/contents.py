@@ -63,8 +63,8 @@ class Contents:
             parts.append(_plain(read(self._readers.opened(requests)), self._columns))
         return parts[0] if len(parts) == 1 else _joined(parts)
 
-    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> Int32s:
-        """Parts of documents of files of tokens, one part after the other.
+    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
+        """Parts of documents of files of tokens: for each file the parts, one after the other.
 
         Args:
             file: [n] index of the file of each part, ascending.
@@ -77,14 +77,14 @@ class Contents:
             StorageError: A file is gone, changed or unreadable.
         """
         bounds = [0, *(np.flatnonzero(np.diff(file)) + 1).tolist(), len(file)]
-        parts = [np.empty(0, np.int32)]
+        parts: list[Int32s] = []
         for low, high in pairwise(bounds if len(file) else ()):
             reader = self._readers.get(int(file[low]))
             assert isinstance(reader, TokenReader)
             size, part = reader.token_bytes, slice(low, high)
             parts.append(reader.tokens(document[part] + first[part] * size, document[part] + last[part] * size))
             self._readers.trim()
-        return parts[1] if len(parts) == 2 else np.concatenate(parts)
+        return parts
 
     def sizes_in_tokens(self, file: Int64s, bytes_: Int64s) -> Int64s:
         """[n] tokens of documents of files of tokens; arguments are the index of the file and the document's bytes."""

@@ -21,7 +21,7 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples
 from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece
-from mixtera.stream.tokens import Encoder, OpenDocuments, gathered
+from mixtera.stream.tokens import Encoder, OpenDocuments, gathered, gathered_from
 from mixtera.tokens.columns import is_tokenized
 
 Int64s = npt.NDArray[np.int64]
@@ -137,13 +137,18 @@ class SequenceFetcher:
             self._check(found, np.arange(len(file)), whole)
         last = np.minimum(found.last, whole)
         sizes = last - found.first
-        if (file[1:] >= file[:-1]).all():
-            return self._contents.tokens(file, at.start, found.first, last), sizes
+        if not len(file):
+            return np.empty(0, np.int32), sizes
+        if (file == file[0]).all():
+            return self._contents.tokens(file, at.start, found.first, last)[0], sizes
         order = np.argsort(file, kind="stable")
-        tokens = self._contents.tokens(file[order], at.start[order], found.first[order], last[order])
-        starts = np.empty(len(order), np.int64)
-        starts[order] = np.cumsum(sizes[order]) - sizes[order]
-        return gathered(tokens, starts, starts + sizes), sizes
+        parts = self._contents.tokens(file[order], at.start[order], found.first[order], last[order])
+        which, starts = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
+        ascending, before = file[order], np.cumsum(sizes[order]) - sizes[order]
+        heads = np.append(True, ascending[1:] != ascending[:-1])
+        number = np.cumsum(heads) - 1
+        which[order], starts[order] = number, before - before[heads][number]
+        return gathered_from(parts, which, starts, starts + sizes), sizes
 
     def _encoded_parts(self, found: Sequences) -> tuple[Int32s, Int64s]:
         """Pieces of documents that are texts."""
