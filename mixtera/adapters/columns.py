@@ -1,4 +1,4 @@
-"""Arrow columns as numpy arrays on the host: strings become `object` arrays, numbers keep their type."""
+"""Arrow columns as numpy arrays on the host: strings and bytes become `object` arrays, numbers keep their type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
         batch: A batch of a stream.
 
     Returns:
-        Strings and lists as `object` arrays, lists of fixed size as [n, size], numbers as they are; not writable
+        Strings, bytes and lists as `object` arrays, lists of fixed size as [n, size], numbers as they are; not writable
         where they are views of the batch.
     """
     columns = {name: _host(batch.column(name)) for name in batch.schema.names}
@@ -41,6 +41,6 @@ def _host(array: pa.Array) -> npt.NDArray[np.generic]:
         return values.reshape(len(array), kind.list_size)
     if is_plain(array):
         return to_numpy(array)
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return np.array(array.to_pylist(), object)
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from mixtera.formats.ranges import RangedFile, back_to_back, spans
 from mixtera.formats.records import OpenRecords
 from mixtera.formats.webdataset.contents import contents
 from mixtera.formats.webdataset.header import BLOCK
-from mixtera.formats.webdataset.locate import Bytes
+from mixtera.formats.webdataset.locate import Bytes, Positions
 from mixtera.formats.webdataset.page import Lot, Pages
 
 
@@ -50,9 +50,8 @@ class WebDatasetReader:
         if not len(request.rows):
             return
         starts = request.starts
-        stops: Positions = (
-            starts + (request.stops - starts) // BLOCK * BLOCK
-        )  # a byte for a line end may have been added
+        # a byte for a line end may have been added
+        stops: Positions = starts + (request.stops - starts) // BLOCK * BLOCK
         if (starts % BLOCK).any() or (stops <= starts).any() or int(stops[-1]) > access.size:
             raise StorageError(
                 f"{self._file.url} changed since it was indexed: byte {stops[-1]} is asked for and it has "
