@@ -43,7 +43,6 @@ _UNUSABLE: Final = {
     SPARSE: "is sparse (pack without `tar --sparse`)",
 }
 _CUT_SHORT: Final = "the tar is cut short: "
-_AGAIN: Final = "; copy or write it again"
 
 
 class Member(NamedTuple):
@@ -177,7 +176,7 @@ def members(source: Source, at: int = 0) -> Iterator[Member | End]:
         block = source.read(at, BLOCK)
         if len(block) < BLOCK:
             if block:
-                raise source.broken(at, f"{_CUT_SHORT}it ends within a header{_AGAIN}")
+                raise source.broken(at, f"{_CUT_SHORT}it ends within a header")
             yield End(-1)
             return
         if block == ZEROS:
@@ -185,7 +184,7 @@ def members(source: Source, at: int = 0) -> Iterator[Member | End]:
             return
         header = header_of(block)
         if header is None:
-            raise source.broken(at, "this is no tar" if at == 0 else f"no header of a tar stands here{_AGAIN}")
+            raise source.no_header(at)
         if header.kind in REGULAR:
             member = Member(header.name, at, at + BLOCK, header.size, header.kind)
         else:
@@ -206,7 +205,7 @@ def _special(source: Source, start: int, header: Header) -> Member:
             if header.kind != PAX_FOR_ALL:
                 records |= found
             elif {b"path", b"size"} & found.keys():
-                raise source.broken(at, "a PAX header for all members sets their path or size: pack the tar again")
+                raise source.broken(at, "a PAX header for all members sets their path or size, which is not read")
         at += BLOCK + padded(header.size)
         header = _next_header(source, at)
     size = 0 if header.kind in WITHOUT_DATA else header.size
@@ -223,7 +222,7 @@ def _data(source: Source, at: int, header: Header) -> bytes:
         raise source.broken(at, f"a header has {header.size:,} bytes of names, more than {LONGEST_EXTENSION:,}")
     data = source.read(at + BLOCK, header.size)
     if len(data) < header.size:
-        raise source.broken(at, f"{_CUT_SHORT}it ends within a header{_AGAIN}")
+        raise source.broken(at, f"{_CUT_SHORT}it ends within a header")
     return data
 
 
@@ -231,20 +230,20 @@ def _records(source: Source, at: int, data: bytes) -> dict[bytes, bytes]:
     try:
         return pax_records(data)
     except ValueError as error:
-        raise source.broken(at, f"{error}{_AGAIN}") from error
+        raise source.broken(at, str(error)) from error
 
 
 def _next_header(source: Source, at: int) -> Header:
     block = source.read(at, BLOCK)
     if len(block) < BLOCK:
-        raise source.broken(at, f"{_CUT_SHORT}it ends within a header{_AGAIN}")
+        raise source.broken(at, f"{_CUT_SHORT}it ends within a header")
     header = None if block == ZEROS else header_of(block)
     if header is None:
-        raise source.broken(at, f"no header of a tar stands here, behind that of a long name{_AGAIN}")
+        raise source.broken(at, "no header of a tar stands here, behind that of a long name")
     return header
 
 
 def cut_short(source: Source, member: Member) -> Exception:
     """The error for a member whose data are not all there."""
     name = member.name.decode("utf-8", "replace")
-    return source.broken(member.start, f"{_CUT_SHORT}not all {member.size:,} bytes of {name!r} are there{_AGAIN}")
+    return source.broken(member.start, f"{_CUT_SHORT}not all {member.size:,} bytes of {name!r} are there")

@@ -219,6 +219,8 @@ def _refused(prop: PropertyColumn, got: str) -> str:
 
 def value_of(extension: bytes, data: bytes) -> object:
     """What a member stands for, read without a type: to guess one. None if it says nothing."""
+    if not data.strip():
+        return None
     if not ends_with(extension, WORDS):
         try:
             found = msgspec.json.decode(data)
@@ -226,4 +228,4 @@ def value_of(extension: bytes, data: bytes) -> object:
             found = None
         if ends_with(extension, JSON) or not isinstance(found, str | None):
             return found
-    return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r") or None
+    return data.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")

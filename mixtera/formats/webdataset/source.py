@@ -10,6 +10,7 @@ from mixtera.formats.opening import read_fully
 
 WINDOW_BYTES: Final = 16 << 10
 """Bytes that are read at once: headers and small members mostly lie together, large ones are passed over."""
+NO_HEADER: Final = "no header of a tar stands here"
 PASSED_BYTES: Final = 1 << 20
 
 
@@ -23,6 +24,9 @@ class Source(Protocol):
 
     def broken(self, at: int, what: str) -> SampleError:
         """The error for something that is wrong at a position."""
+
+    def no_header(self, at: int) -> SampleError:
+        """The error for a position where a header should stand."""
 
 
 class Piece:
@@ -38,7 +42,11 @@ class Piece:
 
     def broken(self, at: int, what: str) -> SampleError:
         """The error for something that is wrong; positions in a piece are none of the file."""
-        return SampleError(f"{self.label}: {what}")
+        return SampleError(f"{self.label}: {what}; the file changed since it was indexed, or is broken: index it again")
+
+    def no_header(self, at: int) -> SampleError:
+        """The error for a position where a header should stand."""
+        return self.broken(at, NO_HEADER)
 
 
 class Forward:
@@ -80,7 +88,11 @@ class Forward:
 
     def broken(self, at: int, what: str) -> SampleError:
         """The error for something that is wrong at a position."""
-        return SampleError(f"{self.label}, byte {at:,}: {what}")
+        return SampleError(f"{self.label}, byte {at:,}: {what}; copy or write it again")
+
+    def no_header(self, at: int) -> SampleError:
+        """The error for a position where a header should stand: at the beginning it may be another kind of file."""
+        return self.broken(at, NO_HEADER) if at else SampleError(f"{self.label}: this is no tar")
 
     def rest_is_zero(self, at: int) -> bool:
         """Whether only zeros follow, to the end of the stream."""
