@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.corpus import DOMAINS, domain_shares
 
 VERSION = 1
-SAMPLES = 4_000
+SAMPLES = 8_000
 TARS = 8
 IMAGE_BYTES = (30_000, 100_000)  # smallest, largest
 CAPTION = "a picture of something that one can describe in a dozen words or so"

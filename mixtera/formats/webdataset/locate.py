@@ -29,6 +29,7 @@ _PREFIX: Final = 345
 _FILE: Final = (0, ord("0"))
 _ZERO, _DOT, _SLASH, _UNDERSCORE, _BLANK = ord("0"), ord("."), ord("/"), ord("_"), ord(" ")
 _COLUMNS: Final = np.arange(_NAME)
+_POWERS: Final = 8 ** np.arange(10, -1, -1)
 
 _LOWER: Final = np.arange(256, dtype=np.uint8)
 _LOWER[ord("A") : ord("Z") + 1] += ord("a") - ord("A")
@@ -61,6 +62,7 @@ def locate(page: Bytes, starts: Positions, stops: Positions, extensions: Sequenc
     blocks = page.reshape(-1, BLOCK)
     first = np.full((len(extensions), len(starts)), -1, np.int64)
     size = np.zeros_like(first)
+    endings = [np.frombuffer(b"." + extension, np.uint8) for extension in extensions]
     uncommon = np.zeros(len(starts), np.bool_)
     at, last = starts // BLOCK, stops // BLOCK
     live = np.flatnonzero(at < last)
@@ -74,8 +76,10 @@ def locate(page: Bytes, starts: Positions, stops: Positions, extensions: Sequenc
             live, headers, sizes, after = live[common], headers[common], sizes[common], after[common]
         names = headers[:, :_NAME]
         ends = _lengths(names)
-        for number, extension in enumerate(extensions):
-            hits = _with_extension(names, ends, extension)
+        for number, ending in enumerate(endings):
+            hits = _with_extension(names, ends, ending)
+            if not len(hits):
+                continue
             hits = hits[first[number, live[hits]] < 0]
             first[number, live[hits]] = (at[live[hits]] + 1) * BLOCK
             size[number, live[hits]] = sizes[hits]
@@ -99,8 +103,7 @@ def _sizes(headers: Bytes) -> tuple[Positions, Flags]:
 def _octal(field: Bytes, end: Bytes) -> tuple[Positions, Flags]:
     """Octal numbers, and which of them are digits throughout, with a zero or a blank behind."""
     digits = field - np.uint8(_ZERO)
-    powers = 8 ** np.arange(field.shape[1] - 1, -1, -1)
-    return digits.astype(np.int64) @ powers, (digits < 8).all(1) & ((end == 0) | (end == _BLANK))
+    return digits @ _POWERS[-field.shape[1] :], (digits < 8).all(1) & ((end == 0) | (end == _BLANK))
 
 
 def _lengths(names: Bytes) -> Positions:
@@ -108,13 +111,14 @@ def _lengths(names: Bytes) -> Positions:
     return np.where(zeros.any(1), zeros.argmax(1), _NAME)
 
 
-def _with_extension(names: Bytes, ends: Positions, extension: bytes) -> Positions:
-    """Names that have this extension: it begins at the first dot behind the last slash, and something stands before."""
-    wanted = np.frombuffer(b"." + extension, np.uint8)
-    dots = ends - len(wanted)
-    hits = np.flatnonzero(dots > 0)
-    tails = names[hits[:, None], dots[hits][:, None] + np.arange(len(wanted))]
-    hits = hits[(_LOWER[tails] == wanted).all(1)]
+def _with_extension(names: Bytes, ends: Positions, ending: Bytes) -> Positions:
+    """Names with an extension, given with its dot: the first behind the last slash, and something stands before it."""
+    dots = ends - len(ending)
+    hits = np.flatnonzero((dots > 0) & (_LOWER[names[np.arange(len(names)), ends - 1]] == ending[-1]))
+    if not len(hits):
+        return hits
+    tails = names[hits[:, None], dots[hits][:, None] + _COLUMNS[: len(ending)]]
+    hits = hits[(_LOWER[tails] == ending).all(1)]
     found, dots = names[hits], dots[hits][:, None]
     slashes = np.where((found == _SLASH) & (dots > _COLUMNS), _COLUMNS, -1).max(1, initial=-1)[:, None]
     earlier = ((found == _DOT) & (slashes < _COLUMNS) & (dots > _COLUMNS)).any(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,10 @@ from mixtera.formats.webdataset.contents import contents
 from mixtera.formats.webdataset.header import BLOCK
 from mixtera.formats.webdataset.locate import Bytes, Positions
 from mixtera.formats.webdataset.page import Lot, Pages
+
+
+LARGE_BYTES: Final = 24 << 10
+"""Bytes of a sample, on average, from which on each is read by a call of its own: to join them would save nothing."""
 
 
 class WebDatasetReader:
@@ -57,7 +62,8 @@ class WebDatasetReader:
                 f"{self._file.url} changed since it was indexed: byte {stops[-1]} is asked for and it has "
                 f"{access.size}; index it again, or restore the file"
             )
-        wanted = spans(starts, stops) if isinstance(access, RangedFile) else back_to_back(starts, stops)
+        small = isinstance(access, RangedFile) and int((stops - starts).sum()) < LARGE_BYTES * len(starts)
+        wanted = spans(starts, stops) if small else back_to_back(starts, stops)
         page, room = pages.room(wanted.size)
         if isinstance(access, RangedFile):
             access.read_into(room, wanted)
