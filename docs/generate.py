@@ -35,8 +35,8 @@ A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the de
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
 counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1,
 for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a tar), and
-`file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error
-under every policy.
+`file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken
+header) is an error under every policy.
 
 ## Types
 

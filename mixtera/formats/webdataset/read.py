@@ -18,7 +18,6 @@ from mixtera.formats.webdataset.header import BLOCK
 from mixtera.formats.webdataset.locate import Bytes, Positions
 from mixtera.formats.webdataset.page import Lot, Pages
 
-
 LARGE_BYTES: Final = 24 << 10
 """Bytes of a sample, on average, from which on each is read by a call of its own: to join them would save nothing."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import lzma
 import tarfile
@@ -53,22 +52,11 @@ class TestGzip(WebDatasetLaws):
         path.write_bytes(gzip.compress(tar_bytes(members_of(records))))
 
 
-class TestTgz(TestGzip):
-    suffix = ".tgz"
-
-
 class TestZstd(WebDatasetLaws):
     suffix = ".tar.zst"
 
     def write(self, path, records):
         path.write_bytes(zstandard.ZstdCompressor().compress(tar_bytes(members_of(records))))
-
-
-class TestBzip2(WebDatasetLaws):
-    suffix = ".tar.bz2"
-
-    def write(self, path, records):
-        path.write_bytes(bz2.compress(tar_bytes(members_of(records))))
 
 
 class TestXz(WebDatasetLaws):

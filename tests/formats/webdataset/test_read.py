@@ -93,6 +93,34 @@ def test_a_read_does_not_change_what_was_delivered_before(tmp_path: Path) -> Non
     assert [batch["image"][0].as_py() for batch in batches] == [bytes([i]) * 100 for i in range(20)]
 
 
+class _Gathering:
+    """A storage whose files have no descriptor, such as S3: ranges come through `gather` alone."""
+
+    def __init__(self, inner) -> None:
+        self._inner = inner
+
+    def open(self, url: str):
+        return self._inner.open(url)
+
+    def random_access(self, url: str):
+        return _Gathered(self._inner.random_access(url))
+
+
+class _Gathered:
+    def __init__(self, access) -> None:
+        self.size, self.gather, self.close = access.size, access.gather, access.close
+
+
+@pytest.mark.parametrize("chosen", [range(120), range(1, 120, 3), [], [119]])
+def test_storage_without_file_descriptors(chosen, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "a.tar", mixed(120), tarfile.GNU_FORMAT)
+    table, storage = index(path, IMAGE, TEXT), storage_of(str(path))
+    reader = WEB.reader(_Gathering(storage), storage.stat(str(path)), (IMAGE, TEXT), 0)
+    batch = reader.read(request(table, chosen))
+    assert batch["text"].to_pylist() == [f"téxt {i}" for i in chosen]
+    assert batch["image"].to_pylist() == [f"image {i}".encode() * (i % 90) for i in chosen]
+
+
 def changed(path: Path, old: bytes, new: bytes) -> None:
     data = path.read_bytes()
     assert len(old) == len(new)
