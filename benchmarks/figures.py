@@ -109,6 +109,17 @@ def stream(plan: str, samples: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - begin, "samples": rows, "peak_bytes": peak_rss_bytes()}
 
 
+def stream_images(plan: str, samples: int) -> dict[str, float]:
+    """Arrow batches of images with their captions and JSON, of one reader; the bytes are those of the content."""
+    opened = mixtera.Plan.open(plan)
+    begin = time.perf_counter()
+    rows = size = 0
+    for batch in itertools.islice(opened.stream(batch_size=TORCH_BATCH), samples // TORCH_BATCH):
+        rows += len(batch["image"])
+        size += sum(batch[name].nbytes for name in ("image", "caption", "about"))
+    return {"seconds": time.perf_counter() - begin, "samples": rows, "bytes": size, "peak_bytes": peak_rss_bytes()}
+
+
 def torch_loader(plan: str, samples: int, workers: int) -> dict[str, float]:
     """Text as Python strings and components through the PyTorch loader; the clock starts at the first batch."""
     from mixtera.adapters.torch import loader

@@ -6,6 +6,7 @@ Each returns the seconds that its loop took; the caller knows how many samples a
 from __future__ import annotations
 
 import multiprocessing
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -58,6 +59,20 @@ def orjson_loop_processes(files: Sequence[Path], processes: int = 2) -> float:
             worker.start()
         for worker in workers:
             worker.join()
+
+    return seconds(work)
+
+
+def tar_read(files: Sequence[Path]) -> float:
+    """Read all members of all tars, one after the other, with the standard library."""
+
+    def work() -> None:
+        for file in files:
+            with tarfile.open(file) as tar:
+                for member in tar:
+                    opened = tar.extractfile(member)
+                    if opened is not None:
+                        opened.read()
 
     return seconds(work)
 

@@ -106,6 +106,13 @@ def write_jsonl_spec(directory: Path, files: Path) -> Path:
     )
 
 
+def write_images_spec(directory: Path, files: Path) -> Path:
+    """Write the spec `images` of a directory of tars: all members of a sample are content."""
+    content = {"image": "jpg", "caption": "txt", "about": "json"}
+    source: dict[str, object] = {"path": f"{files}/*.tar", "content": content, "properties": {"domain": "json.domain"}}
+    return _write(directory / "images.yaml", source)
+
+
 def write_trees(directory: Path, synthetic: Path, rows: int) -> None:
     """Write the specs `flat-200`, `scheduled-200` and `phases` over the synthetic rows to a directory."""
     source = _synthetic(synthetic)

@@ -34,9 +34,9 @@ FORMATS_FOOT = """
 A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the default) the first file that has some ends
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
 counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1,
-for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`, from 0,
-for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error
-under every policy.
+for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a tar), and
+`file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken
+header) is an error under every policy.
 
 ## Types
 
@@ -49,6 +49,8 @@ under every policy.
 | `date` | string as in ISO 8601, declared | date; timestamp or string, declared | ISO 8601 |
 | `timestamp` | string as in RFC 3339, declared | timestamp, date; string, declared | ISO 8601, without a zone UTC |
 | `list<…>` | list | list of strings, integers or floats | none |
+
+What a JSON member of WebDataset holds is read as in JSONL, a member of its own (`cls`) likewise, or as text.
 
 NULL, a field that is missing and NaN are NULL; a NULL list is an empty one.
 """

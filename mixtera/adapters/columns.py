@@ -1,4 +1,4 @@
-"""Arrow columns as numpy arrays on the host: strings become `object` arrays, numbers keep their type."""
+"""Arrow columns as numpy arrays on the host: strings and bytes become `object` arrays, numbers keep their type."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def host_columns(batch: pa.RecordBatch) -> HostColumns:
         batch: A batch of a stream.
 
     Returns:
-        Strings as `object` arrays, lists (of tokens) as an `object` array of arrays, lists of fixed size as [n, size],
-        numbers as they are; not writable where they are views of the batch.
+        Strings and bytes as `object` arrays, lists (of tokens) as an `object` array of arrays, lists of fixed size as
+        [n, size], numbers as they are; not writable where they are views of the batch.
     """
     rows = row_columns(batch)
     columns = {name: _host(batch.column(name)) for name in batch.schema.names if not rows or name != _STARTS}
@@ -52,7 +52,7 @@ def _host(array: pa.Array) -> npt.NDArray[np.generic]:
         return to_numpy(array)
     if is_list_of_numbers(array):
         return _parts(to_numpy(array.values), _edges(array))
-    if pa.types.is_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
         return np.array(array.to_pylist(), object)
     return array.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 

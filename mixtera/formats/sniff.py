@@ -56,14 +56,23 @@ _MAGIC: Final = (
 _ALIKE: Final = {("csv", "text"), ("text", "csv"), ("text", "jsonl")}
 """(format named, what it looks like) that do not contradict each other."""
 _TAR_AT: Final = 257
+_READ_COMPRESSED: Final = ("webdataset",)
+"""Formats with a magic number of which files are also read when they are compressed as a whole."""
 
 
 def look_at(head: bytes) -> Look | None:
     """What decompressed first bytes look like; None where they say nothing."""
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar" or _is_old_tar(head):
         return Look("a tar archive", "webdataset")
     found = next((look for magic, look in _MAGIC if head.startswith(magic)), None)
     return found or _text(head)
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Whether it is a tar of the kind that has no magic number, but a checksum."""
+    from mixtera.formats.webdataset.header import is_header
+
+    return is_header(head)
 
 
 def _text(head: bytes) -> Look | None:
@@ -112,7 +121,8 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
         return ""
     packed = f", compressed with {compression} as a whole" if compression else ""
     if look.format == format_name:
-        return f"its content is {look.words}{packed}: decompress it" if packed and look.certain else ""
+        unread = packed and look.certain and format_name not in _READ_COMPRESSED
+        return f"its content is {look.words}{packed}: decompress it" if unread else ""
     advice = f": write `format: {look.format}` for the source" if look.format else ""
     return f"its content looks like {look.words}{packed}{advice}"
 

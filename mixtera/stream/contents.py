@@ -124,10 +124,25 @@ def _plain_array(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         return _plain_array(array.dictionary_decode())
     if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
-        return array.cast(pa.string())
+        return _narrowed(array, pa.string())
     if pa.types.is_large_binary(array.type) or pa.types.is_binary_view(array.type):
-        return array.cast(pa.binary())
+        return _narrowed(array, pa.binary())
     return array
+
+
+def _narrowed(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Strings or bytes with 32-bit offsets.
+
+    Raises:
+        SampleError: They are more than these reach.
+    """
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid as error:
+        raise SampleError(
+            f"{len(array):,} samples that are read together hold {array.nbytes / 2**30:.1f} GiB, and 2 GiB are the "
+            "most: write a smaller `granule` into the spec's `order`, and compile again"
+        ) from error
 
 
 def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:

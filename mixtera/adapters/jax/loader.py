@@ -142,8 +142,8 @@ def jax_batch(columns: HostColumns, sharding: jax.sharding.Sharding | None) -> B
         sharding: How the global batch lies on the devices of all processes; None for the default device.
 
     Returns:
-        Numbers as `jax.Array` ([n] or [n, size], global where there is a sharding); strings, component names and
-        sample ids as numpy arrays.
+        Numbers as `jax.Array` ([n] or [n, size], global where there is a sharding); strings, bytes, component
+        names and sample ids as numpy arrays.
 
     Raises:
         SampleError: A number needs 64 bits and JAX keeps 32.

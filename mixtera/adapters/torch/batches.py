@@ -23,8 +23,9 @@ def torch_batch(batch: pa.RecordBatch) -> Batch:
         batch: A batch of a stream, of n samples.
 
     Returns:
-        Content columns (strings as a list of `str`, numbers as a tensor [n], lists of fixed size as [n, size], other
-        lists, such as tokens, as a list of tensors [length]), `component` (list of names), `component_id` and `sample`
+        Content columns (strings as a list of `str`, bytes as one of `bytes`, numbers as a tensor [n], lists of fixed
+        size as [n, size], other lists, such as tokens, as a list of tensors [length]), `component` (list of names),
+        `component_id` and `sample`
         ([n] int64 tensors).
     """
     return {name: _value(name, column) for name, column in host_columns(batch).items()}

@@ -36,11 +36,11 @@ def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str])
     for file in spread(files):
         for row, record in _head(storage, file, decoder):
             for guess, first, rest in wanted:
-                value = _value(getattr(record, first), rest)
+                value = value_at(getattr(record, first), rest)
                 kind = type(value)
                 if kind is last.get(guess) or value is None:
                     continue  # it says nothing new
-                _look(guess, value, f"{file.url}, line {row + 1}")
+                look(guess, value, f"{file.url}, line {row + 1}")
                 if kind in _SCALARS:
                     last[guess] = kind
     return {name: guess.result() for name, guess in guesses.items()}
@@ -69,7 +69,8 @@ def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int
     return records
 
 
-def _value(record: object, keys: tuple[str, ...]) -> object:
+def value_at(record: object, keys: tuple[str, ...]) -> object:
+    """The value at a path of a record; None where there is none."""
     for key in keys:
         if not isinstance(record, dict):
             return None
@@ -77,7 +78,12 @@ def _value(record: object, keys: tuple[str, ...]) -> object:
     return record
 
 
-def _look(guess: Guess, value: object, place: str) -> None:
+def look(guess: Guess, value: object, place: str) -> None:
+    """Take a value of a record into a guess.
+
+    Raises:
+        SampleError: It cannot be a property, or does not go together with what was seen before.
+    """
     if isinstance(value, list):
         _look_at_list(guess, value, place)
     elif type(value) in _SCALARS:
