@@ -1,20 +1,42 @@
-"""The records of an open file, by byte offset: those of a compressed file through a decompressed copy."""
+"""The records of an open file, by byte offset: those of a compressed file by its frames, or by a decompressed copy."""
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.contracts.format import ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import SampleError, StorageError
 from mixtera.formats.compression import compression_of
+from mixtera.formats.framed.file import BrokenFrameError, FramedFile
 from mixtera.formats.spool import spooled
 
 
 class OpenRecords:
-    """Random access to the plain bytes of a file; `close` releases it, and a copy with its last reader."""
+    """Random access to the plain bytes of a file; `close` releases it, and a copy with its last reader.
 
-    def __init__(self, storage: Storage, file: FileInfo) -> None:
+    Args:
+        storage: Where it lies.
+        file: The file.
+        frames: Where it can be entered; see `mixtera.contracts.format.Framed`. None: it is plain, or has one copy.
+        cache_bytes: Bytes of decompressed frames that are kept.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        frames: npt.NDArray[np.int64] | None = None,
+        cache_bytes: int = 0,
+    ) -> None:
         self._url = file.url
-        self._shared = compression_of(storage, file) is not None
-        self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
+        self._shared = frames is None and compression_of(storage, file) is not None
+        self._access: RandomAccess | None
+        if frames is not None:
+            self._access = FramedFile(storage, file, frames, cache_bytes)
+        else:
+            self._access = spooled(storage, file) if self._shared else storage.random_access(file.url)
 
     @property
     def access(self) -> RandomAccess:
@@ -28,9 +50,22 @@ class OpenRecords:
         return self._access
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of decompressed frames that are kept in memory."""
+        return self._access.held_bytes if isinstance(self._access, FramedFile) else 0
+
+    @property
     def spooled_bytes(self) -> int:
-        """Bytes of the decompressed copy; 0 for a plain file."""
+        """Bytes of the decompressed copy; 0 where there is none."""
         return self._access.size if self._access is not None and self._shared else 0
+
+    def refused(self, error: BrokenFrameError, request: ReadRequest) -> SampleError:
+        """The error for a request that needs a broken frame: it names the first record that does."""
+        at = min(int(np.searchsorted(request.stops, error.start, side="right")), len(request.rows) - 1)
+        return SampleError(
+            f"{self._url}, line {request.rows[at] + 1}: the compressed data are broken: bytes {error.start:,} and on "
+            f"cannot be decompressed ({error.reason}); copy or compress the file again, and index it"
+        )
 
     def close(self) -> None:
         """Release the file."""

@@ -39,7 +39,6 @@ _MAGIC: Final = (
     (b"\x93NUMPY", Look("a numpy array", "npy")),
     (b"PK\x03\x04", Look("a ZIP archive (unpack it)")),
     (b"%PDF-", Look("a PDF document")),
-    (b"\x04\x22\x4d\x18", Look("an LZ4 frame (decompress it)")),
     (b"Obj\x01", Look("an Avro file")),
     (b"ORC", Look("an ORC file")),
     (b"\x89HDF\r\n", Look("an HDF5 file")),

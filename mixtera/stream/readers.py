@@ -6,8 +6,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ContentColumn, ReadRequest, SampleReader
+from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
 from mixtera.registry import format_named, storage_of, storage_of_file
@@ -67,7 +71,19 @@ class Readers:
         if storage is storage_of(info.url):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
-        return format_named(source.format).reader(storage, info, content, self._cache_bytes)
+        plugin, frames = format_named(source.format), frames_of(self._data, file)
+        if len(frames) and isinstance(plugin, Framed):
+            return plugin.framed_reader(storage, info, content, self._cache_bytes, frames)
+        return plugin.reader(storage, info, content, self._cache_bytes)
+
+
+def frames_of(data: PlanData, file: int) -> npt.NDArray[np.int64]:
+    """[n, 2] where a compressed file of a plan can be entered: byte in the file, byte of its content."""
+    if not len(data.frames):
+        return np.empty((0, 2), np.int64)
+    first, stop = np.searchsorted(to_numpy(data.frames.column("file")), [file, file + 1]).tolist()
+    part = data.frames.slice(first, stop - first)
+    return np.stack([to_numpy(part.column(name)) for name in ("packed", "plain")], axis=1).astype(np.int64)
 
 
 def file_info(data: PlanData, file: int) -> FileInfo:
