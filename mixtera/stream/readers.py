@@ -14,11 +14,11 @@ from mixtera.artifact.model import PlanData
 from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
+from mixtera.formats.spool import SpoolFullError
+from mixtera.formats.temporary import spool_bytes
 from mixtera.registry import format_named, storage_of, storage_of_file
 
 OPEN_FILES: Final = 64
-SPOOL_BYTES: Final = 16 << 30
-"""Bytes of temporary disk for decompressed copies."""
 
 
 class Readers:
@@ -28,6 +28,7 @@ class Readers:
         self._data = data
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
+        self._spool_bytes = spool_bytes()
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:
@@ -38,7 +39,12 @@ class Readers:
         """
         reader = self._open.get(file)
         if reader is None:
-            reader = self._open[file] = self._opened(file)
+            try:
+                reader = self._opened(file)
+            except SpoolFullError:
+                self.close()  # what of it is in use here makes room, where that is enough
+                reader = self._opened(file)
+            self._open[file] = reader
         self._open.move_to_end(file)
         return reader
 
@@ -53,7 +59,7 @@ class Readers:
         held = sum(reader.held_bytes for reader in self._open.values())
         spooled = sum(reader.spooled_bytes for reader in self._open.values())
         while len(self._open) > 1 and (
-            len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > SPOOL_BYTES
+            len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > self._spool_bytes
         ):
             _, reader = self._open.popitem(last=False)
             held, spooled = held - reader.held_bytes, spooled - reader.spooled_bytes
