@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import numpy.typing as npt
 
@@ -59,13 +62,28 @@ class OpenRecords:
         """Bytes of the decompressed copy; 0 where there is none."""
         return self._access.size if self._access is not None and self._shared else 0
 
-    def refused(self, error: BrokenFrameError, request: ReadRequest) -> SampleError:
-        """The error for a request that needs a broken frame: it names the first record that does."""
-        at = min(int(np.searchsorted(request.stops, error.start, side="right")), len(request.rows) - 1)
-        return SampleError(
-            f"{self._url}, line {request.rows[at] + 1}: the compressed data are broken: bytes {error.start:,} and on "
-            f"cannot be decompressed ({error.reason}); copy or compress the file again, and index it"
-        )
+    @contextmanager
+    def naming(self, record: str, request: ReadRequest | None = None) -> Iterator[None]:
+        """Turn what goes wrong with a frame into an error that names the first record that needs it.
+
+        Args:
+            record: What a record is called.
+            request: What is read; None where it is no record.
+
+        Raises:
+            SampleError: A frame cannot be decompressed.
+        """
+        try:
+            yield
+        except BrokenFrameError as error:
+            place = ""
+            if request is not None:
+                at = min(int(np.searchsorted(request.stops, error.start, side="right")), len(request.rows) - 1)
+                place = f", {record} {request.rows[at] + 1}"
+            raise SampleError(
+                f"{self._url}{place}: the compressed data are broken: what begins at byte {error.start:,} of the "
+                f"content cannot be decompressed ({error.reason}); copy or compress the file again, and index it"
+            ) from error
 
     def close(self) -> None:
         """Release the file."""

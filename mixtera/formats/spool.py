@@ -13,7 +13,7 @@ from threading import Lock
 from typing import BinaryIO, Final
 
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import MixteraError, StorageError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.copies import Copies, FullError
 from mixtera.formats.opening import open_unchanged
@@ -82,7 +82,7 @@ def _shared(storage: Storage, file: FileInfo, directory: str) -> BinaryIO:
             copies.finish(copy, file)
         except BaseException as error:
             copies.abandon(copy, file)
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and not isinstance(error, MixteraError):
                 raise _no_room(directory, file, error) from error
             raise
     return copy

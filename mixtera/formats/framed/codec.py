@@ -16,8 +16,6 @@ FRAMED: Final[frozenset[Compression]] = frozenset({"gzip", "zstd", "bz2", "xz"})
 """Compressions whose frames (gzip members, bz2 and xz streams) are told apart; LZ4 is not among them."""
 
 _GZIP_WINDOW: Final = 31
-_PADDING: Final = b"\0"
-"""What may stand between the streams of an xz file."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -68,11 +66,6 @@ def step(of: Decoder, data: bytes) -> bytes:
         raise CodecError(str(error)) from error
 
 
-def without_padding(compression: Compression, data: bytes) -> bytes:
-    """Bytes between frames without what belongs to none."""
-    return data.lstrip(_PADDING) if compression == "xz" else data
-
-
 def unpack(data: memoryview, target: Bytes) -> None:
     """Decompress whole frames into memory of exactly their size.
 
@@ -104,7 +97,7 @@ def _unpack_zstd(data: memoryview, target: Bytes) -> int:
 def _unpack(compression: Compression, data: memoryview, target: Bytes) -> int:
     room, filled = target.data, 0
     rest = bytes(data)
-    while rest := without_padding(compression, rest):
+    while rest:
         frame = decoder(compression)
         plain = step(frame, rest)
         if not frame.eof or filled + len(plain) > len(room):

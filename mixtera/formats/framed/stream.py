@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mixtera.contracts.storage import FileInfo
 from mixtera.formats.compression import Compression, broken, plain_stream
-from mixtera.formats.framed.codec import FRAMED, CodecError, Decoder, decoder, step, without_padding
+from mixtera.formats.framed.codec import FRAMED, CodecError, Decoder, decoder, step
 
 SMALLEST_BYTES: Final = 1 << 19
 """Decompressed bytes from which frames are a piece of their own; smaller ones that follow each other are one piece."""
@@ -96,31 +96,21 @@ class FrameStream:
                 if self._decoder is not None:
                     raise CodecError("the file ends inside a frame")
                 return False
-            if self._decoder is None:
-                data = self._begun(data)
-            if data and self._decoder is not None:
-                self._ready = memoryview(self._step(self._decoder, data))
+            self._ready = memoryview(self._step(self._decoder or self._begun(), data))
         except CodecError as error:
             raise broken(self._file, error) from error
         return True
 
-    def _begun(self, data: bytes) -> bytes:
-        """Begin a frame, where it is not padding alone that is left; returns the bytes from there on."""
-        frame = without_padding(self._compression, data)
-        self._packed += len(data) - len(frame)
-        self._rest = b""
-        if frame:
-            if not self._starts or self._plain - self._starts[-1][1] >= SMALLEST_BYTES:
-                self._starts.append((self._packed, self._plain))
-                self._rows.append(0)
-            self._decoder = decoder(self._compression)
-        return frame
+    def _begun(self) -> Decoder:
+        """Begin a frame."""
+        if not self._starts or self._plain - self._starts[-1][1] >= SMALLEST_BYTES:
+            self._starts.append((self._packed, self._plain))
+            self._rows.append(0)
+        return decoder(self._compression)
 
     def _step(self, frame: Decoder, data: bytes) -> bytes:
         plain = step(frame, data)
-        self._rest = b""
-        if frame.eof:
-            self._decoder, self._rest = None, frame.unused_data
+        self._decoder, self._rest = (None, frame.unused_data) if frame.eof else (frame, b"")
         taken = len(data) - len(self._rest)
         self._packed += taken
         self._plain += len(plain)

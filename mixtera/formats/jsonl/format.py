@@ -46,7 +46,7 @@ class Jsonl:
     def reader(
         self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int
     ) -> JsonlReader:
-        """Open a file for reading chosen samples; a compressed one is decompressed once, into a temporary file."""
+        """Open a file for reading chosen samples; a compressed one through a decompressed copy."""
         return JsonlReader(storage, file, content)
 
     def framed_reader(

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
-from mixtera.formats.framed import BrokenFrameError, FramedFile
+from mixtera.formats.framed import FramedFile
 from mixtera.formats.jsonl.lines import Positions
 from mixtera.formats.jsonl.pages import PAGE_BYTES, Pages
 from mixtera.formats.ranges import RangedFile, back_to_back, spans
@@ -57,10 +57,8 @@ class JsonlReader:
         """Put the records of a request into pages."""
         access = self._records.access
         if len(request.rows):
-            try:
+            with self._records.naming("line", request):
                 self._load(access, request, pages)
-            except BrokenFrameError as error:
-                raise self._records.refused(error, request) from error
 
     def _load(self, access: RandomAccess, request: ReadRequest, pages: Pages) -> None:
         """Read along what lies between the records of a local file or a frame; other storages leave it out."""
