@@ -218,6 +218,18 @@ def measure_streams(bench: Bench) -> None:
         peak = best["peak_bytes"]
         if name == "interleaved":
             bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
+    packed = (
+        ("zst", bench.corpus.zst, "frames of 1 MiB", 0.5),
+        ("zst-natural", bench.corpus.zst, "the same, 22 components of natural weight", 0.5),
+        ("zst-whole", bench.corpus.zst_whole, "a file is one frame: through the spool", None),
+    )
+    for name, files, label, asked in packed:
+        ours = Task("figures.stream", {"plan": bench.plan(name), "samples": rows})
+        reference = _reference("zstd_orjson_loop", files)
+        best = bench.compare(f"stream JSONL.zst, {label}", ours, reference, "zstd -d + bare loop", asked)
+        if name != "zst-natural":
+            peak = best["peak_bytes"]
+            bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
     groups = (
         ("parquet", bench.corpus.parquet, "row groups of 1,000"),
         ("parquet-natural", bench.corpus.parquet, "the same, 22 components of natural weight"),
@@ -307,7 +319,7 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
     synthetic = generate_synthetic(HERE / "data", SYNTHETIC_ROWS)
     bench = Bench(work, corpus, synthetic, rounds)
     bench.prepare("interleaved", "runs", "parquet", "parquet-large", "synthetic")
-    bench.prepare("interleaved-natural", "parquet-natural")
+    bench.prepare("interleaved-natural", "parquet-natural", "zst", "zst-natural", "zst-whole")
     for part in (
         measure_index,
         measure_compile,

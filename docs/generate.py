@@ -58,8 +58,9 @@ NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
 - Properties and content by dotted paths into the object.
-- Lines are read alone, by byte offset. A compressed file is decompressed once per process into a temporary file
-  (`MIXTERA_SPOOL` says where).
+- Lines are read alone, by byte offset. A compressed file of many frames is read frame by frame, any other is
+  decompressed once, into a temporary file or the spool that `MIXTERA_SPOOL` names: see
+  [compressed data](../how-to/compressed.md).
 - Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
   the property's type.
 """,

@@ -21,6 +21,8 @@ from mixtera.artifact.model import (
     ENTRIES,
     FILES,
     FORMAT_VERSION,
+    FRAMES,
+    NO_FRAMES,
     SEGMENTS,
     Beginning,
     OrderParameters,
@@ -36,6 +38,7 @@ from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
+_FRAMES: Final = "frames.arrow"
 _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
@@ -127,6 +130,8 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
             wide = data.starts.dtype.itemsize == 8
             _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
+            if len(data.frames):
+                _write_table(directory / _FRAMES, data.frames.cast(FRAMES))
             if len(data.remembered):
                 _write_array(directory / _REMEMBERED, data.remembered.astype("<i8", copy=False))
             if data.tokens is not None:
@@ -167,6 +172,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         component_entries=np.array(body.component_entries, np.int64),
         rows=_map_array(directory / "rows.u16", "<u2"),
         starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
+        frames=_read_table(directory / _FRAMES, FRAMES) if _FRAMES in body.marks else NO_FRAMES,
         variation=variation.read(directory, body.variation, _map_array),
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),

@@ -7,6 +7,7 @@ The files of a plan directory::
     segments.arrow  one row per segment         (SEGMENTS); a segment is about 1,000 consecutive rows of one file
     entries.arrow   one row per (component, segment) with samples in it, by component, then segment (ENTRIES)
     rows.u16        per selected sample its row inside its segment, by component, then segment, then row
+    frames.arrow    where compressed files can be entered, one row per place (FRAMES); only where some can
     excluded.bits   per selected sample, in the order of `rows`, whether an exclusion leaves it out; with excluded.i32,
                     how many of each entry; only where something is excluded
     delivered.*     likewise, what a component's first epoch leaves out; only in a plan that continues another
@@ -64,6 +65,14 @@ SEGMENTS: Final = pa.schema(
         ("start", pa.int64()),  # index of the segment's first value in `starts`; −1 likewise
     ]
 )
+FRAMES: Final = pa.schema(
+    [
+        ("file", pa.int32()),  # index into FILES
+        ("packed", pa.int64()),  # byte in the file, and
+        ("plain", pa.int64()),  # byte in its content: frames begin there; the last row of a file is both ends
+    ]
+)
+NO_FRAMES: Final = pa.Table.from_batches([], FRAMES)  # `empty_table` would import pandas
 ENTRIES: Final = pa.schema([("segment", pa.int32()), ("count", pa.int32())])
 
 ROW_BITS: Final = 31
@@ -202,6 +211,7 @@ class PlanData:
         component_entries: [K + 1] int64; entries of component c are [component_entries[c], component_entries[c + 1]).
         rows: [selected samples] uint16.
         starts: [rows of segments with offsets + one per segment] uint32 or uint64; empty where no format has offsets.
+        frames: Table of FRAMES, by file, then byte; not part of the digest.
         variation: What makes the order differ from the plain one.
         begins: Where it takes over from another plan; None: it begins at position 0.
         remembered: Ids of samples that the plans before it have delivered in the current epoch, and that no component
@@ -221,6 +231,7 @@ class PlanData:
     component_entries: npt.NDArray[np.int64]
     rows: npt.NDArray[np.uint16]
     starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
+    frames: pa.Table = field(default_factory=lambda: NO_FRAMES)
     variation: Variation = PLAIN
     begins: Beginning | None = None
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))

@@ -68,6 +68,7 @@ class ScannedFile(msgspec.Struct, frozen=True):
     bad: int
     group_rows: tuple[int, ...]
     content_bytes: int
+    frames: tuple[int, ...] = ()
 
 
 class BadRecord(msgspec.Struct, frozen=True):

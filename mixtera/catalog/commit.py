@@ -69,12 +69,11 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     files = _files(outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
-    write_table(path, FILE_COLUMNS, files)
     with tables.together():
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
-        _replace(tables, outcome.source, "files", FILE_COLUMNS, [path], summary)
+        _replace_files(tables, outcome.source, path, files, summary)
     return [*data, *bad, path]
 
 
@@ -140,6 +139,7 @@ def _new_files(outcome: Outcome) -> pa.Table:
             "group_rows": list(file.group_rows),
             "content_bytes": file.content_bytes,
             "data_file": staged.data_file if file.samples else "",
+            "frames": list(file.frames),
         }
         for staged in outcome.staged
         for file in staged.scanned.files
@@ -217,6 +217,20 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
     paths = [path] if written else []
     return paths, _replace(tables, outcome.source, "bad", BAD_COLUMNS, paths, {})
+
+
+def _replace_files(tables: Tables, source: str, path: Path, files: pa.Table, summary: dict[str, str]) -> None:
+    """Commit a files table, which gets columns that an older release did not know."""
+    table = tables.load(source, "files")
+    if table is None:
+        write_table(path, FILE_COLUMNS, files)
+        tables.create(source, "files", FILE_COLUMNS, [path], summary)
+        return
+    from mixtera.catalog.schemas import evolved
+
+    transaction, columns = evolved(table, FILE_COLUMNS)
+    write_table(path, columns, files)
+    tables.replace(transaction, table, columns, [path], summary)
 
 
 def _replace(

@@ -24,6 +24,7 @@ COLUMNS: Final = [
     "etag",
     "group_rows",
     "content_bytes",
+    "frames",
     "samples",
 ]
 

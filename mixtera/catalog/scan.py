@@ -74,7 +74,14 @@ def _scan_file(
     _check_rows(bundle.source, file.info, facts)
     check_unchanged(bundle.source, file.info, storage.stat(file.info.url))
     return ScannedFile(
-        file.info, file.file_id, facts.rows, rows, bad.count - bad_before, facts.group_rows, facts.content_bytes
+        file.info,
+        file.file_id,
+        facts.rows,
+        rows,
+        bad.count - bad_before,
+        facts.group_rows,
+        facts.content_bytes,
+        facts.frames,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import plan_of
 from mixtera.cli.numbers import whole_number
-from mixtera.cli.options import add_no_lock
+from mixtera.cli.options import add_no_lock, add_spool, use_spool
 from mixtera.cli.output import complain, note, write, write_json
 from mixtera.errors import PlanError
 
@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="files of the plan below FROM lie below TO on this machine; may be given several times",
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles a spec (default: duckdb)")
+    add_spool(parser)
     add_no_lock(parser)
 
 
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if form == "arrow" and not arguments.stats and sys.stdout.isatty():
         complain("mixtera stream: --format arrow is binary; send it to a file or a program")
         return _USAGE
+    use_spool(arguments)
     remap = dict(arguments.remap or ())
     plan = plan_of(arguments.given, arguments.catalog, arguments.engine, remap, not arguments.no_lock)
     start = plan.start if arguments.start is None else arguments.start

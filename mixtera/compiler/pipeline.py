@@ -171,6 +171,7 @@ def _plan_data(
         component_entries=selection.component_entries,
         rows=selection.rows,
         starts=labels.starts,
+        frames=index.frames,
     )
 
 

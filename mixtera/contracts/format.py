@@ -75,14 +75,19 @@ class FileFacts:
 
     Attributes:
         rows: Rows in the file, bad ones and blank lines included: row numbers lie below it.
-        group_rows: Rows of each unit that can only be read as a whole (a Parquet row group, or the whole file for
-            compression without random access); empty where every record can be read alone.
+        group_rows: Rows of each unit that can only be read as a whole (a Parquet row group, the records that begin in
+            one frame of a compressed file, or the whole file for compression without random access); empty where every
+            record can be read alone.
         content_bytes: Bytes of records after decompression; 0 where unknown.
+        frames: Where a compressed file can be entered, for a format that is `Framed`: byte in the file and byte in its
+            decompressed content, one pair after the other, ascending; the last pair is both ends. Empty where a file
+            is not compressed, or can only be decompressed from its beginning.
     """
 
     rows: int
     group_rows: tuple[int, ...] = ()
     content_bytes: int = 0
+    frames: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -224,4 +229,27 @@ class Format(Protocol):
         Raises:
             SampleError: A record cannot be read; names file, row and reason.
             StorageError: A file cannot be read.
+        """
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """A format that reads compressed files frame by frame, by the `frames` that its scan has found."""
+
+    def framed_reader(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        content: Sequence[ContentColumn],
+        cache_bytes: int,
+        frames: npt.NDArray[np.int64],
+    ) -> SampleReader:
+        """Open a file as `Format.reader` does, and decompress only what is needed of it.
+
+        Args:
+            storage: Where it lies.
+            file: The file.
+            content: Content columns.
+            cache_bytes: What is kept between requests stays below it if it can.
+            frames: [n + 1, 2] the pairs of `FileFacts.frames`.
         """

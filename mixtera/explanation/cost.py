@@ -1,8 +1,8 @@
 """Cost: requests and bytes of a run on every installed storage, by its profile.
 
 Each storage is asked as if all files lay on it, so that "what if this were on S3" is answered before anything is moved.
-A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups and
-compressed files are read whole, in requests of the storage's good size.
+A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups,
+frames and compressed files are read whole, in requests of the storage's good size.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Simulation: how much readers read for what they deliver, over the beginning of the plan.
 
 The model. A reader works through its fetches as `Plan.stream` does. A record at a byte offset is read alone. A row
-group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
-are kept as the stream keeps. A row group larger than that is not kept; the plain copy of a compressed file always is.
-Once a row group is decoded for the second time, copies of those that are decoded from then on are kept on disk (taken
-for text, with room for them). Bytes are those of decoded records. Not counted: pages of the operating system, gaps
-between near records that are read through, reading what is kept, and caches of the storage.
+group, a frame or a compressed file is read and decoded whole, and kept until others, used later, need its place: as
+many bytes are kept as the stream keeps. A row group larger than that is not kept; the plain copy of a compressed file
+always is. Once a row group or a frame is decoded for the second time, copies of those that are decoded from then on are
+kept on disk (taken for text, with room for them). Bytes are those of decoded records. Not counted: pages of the
+operating system, gaps between near records that are read through, reading what is kept, and caches of the storage.
 """
 
 from __future__ import annotations

@@ -41,7 +41,6 @@ _MAGIC: Final = (
     (b"MMIDIDX\0\0", Look("the index of a Megatron dataset (name the .bin beside it)", "megatron")),
     (b"PK\x03\x04", Look("a ZIP archive (unpack it)")),
     (b"%PDF-", Look("a PDF document")),
-    (b"\x04\x22\x4d\x18", Look("an LZ4 frame (decompress it)")),
     (b"Obj\x01", Look("an Avro file")),
     (b"ORC", Look("an ORC file")),
     (b"\x89HDF\r\n", Look("an HDF5 file")),

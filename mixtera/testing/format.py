@@ -34,6 +34,7 @@ from mixtera.contracts.format import (
     ContentColumn,
     FileFacts,
     Format,
+    Framed,
     PropertyColumn,
     ReadRequest,
     SampleReader,
@@ -108,6 +109,15 @@ def request(table: pa.Table, chosen: Sequence[int], line_end: int = 1) -> ReadRe
     return ReadRequest(rows, starts, starts + part["length"].to_numpy() + line_end)
 
 
+def open_reader(plugin: Format, path: Path, content: Sequence[ContentColumn], cache_bytes: int) -> SampleReader:
+    """Open a file as a stream does: by its frames, where a scan finds some."""
+    storage = storage_of(str(path))
+    file = storage.stat(str(path))
+    if isinstance(plugin, Framed) and (frames := scan_file(plugin, path, (), content)[2].frames):
+        return plugin.framed_reader(storage, file, content, cache_bytes, np.array(frames).reshape(-1, 2))
+    return plugin.reader(storage, file, content, cache_bytes)
+
+
 class FormatLaws:
     """What every format must do. `write` is the only thing a subclass must define beside the two attributes."""
 
@@ -155,8 +165,7 @@ class FormatLaws:
     def _reader(
         self, path: Path, content: Sequence[ContentColumn] | None = None, cache_bytes: int = 1 << 24
     ) -> SampleReader:
-        storage = storage_of(str(path))
-        return self.format.reader(storage, storage.stat(str(path)), content or self.content, cache_bytes)
+        return open_reader(self.format, path, content or self.content, cache_bytes)
 
     def _scan(
         self,
