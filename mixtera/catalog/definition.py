@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mixtera.catalog.derived import computed_column, kept_columns
 from mixtera.catalog.model import Definition
+from mixtera.catalog.sidecars import sidecar_tables
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
@@ -38,6 +39,7 @@ def define(
         tuple(PropertyColumn(wanted.name, wanted.path, types[wanted.name]) for wanted in source.properties),
         source.on_bad_sample.policy,
         (*map(computed_column, source.computed), *kept_columns(before, source)),
+        sidecar_tables(source, sidecars, types, before),
     )
 
 

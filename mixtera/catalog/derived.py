@@ -66,6 +66,10 @@ class SidecarTable:
         """Its patterns, for messages."""
         return ", ".join(self.paths)
 
+    def origin(self, column: PropertyColumn) -> str:
+        """Where the values of a property come from, in words."""
+        return _beside(column.path, self.paths, self.on)
+
 
 def is_kept(name: str) -> bool:
     """Whether a column is one that no spec names, and that stays when a spec does not ask for it."""
@@ -91,7 +95,7 @@ def origins(
     """Where the values of each property come from, in words."""
     found = {column.name: f"at {column.path!r}" for column in properties}
     for table in sidecars:
-        found |= {column.name: _beside(column.path, table.paths, table.on) for column in table.columns}
+        found |= {column.name: table.origin(column) for column in table.columns}
     return found | {column.name: column.origin for column in computed}
 
 

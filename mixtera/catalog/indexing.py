@@ -137,4 +137,5 @@ def _report(changes: Changes, state: State, added: Refreshed | None) -> SourceRe
         sum(file.size for file in changes.to_scan),
         state.snapshot_id,
         () if added is None else added.columns,
+        () if added is None else added.unmatched,
     )
