@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mixtera.catalog.derived import computed_column, kept_columns
+from mixtera.catalog.derived import check_inputs, computed_column, kept_columns
 from mixtera.catalog.model import Definition
 from mixtera.catalog.sidecars import sidecar_tables
 from mixtera.contracts.format import ContentColumn, PropertyColumn
@@ -29,7 +29,9 @@ def define(
 
     Raises:
         SpecError: No record that was looked at has a value of an undeclared property; a sidecar lacks a column.
+        CatalogError: A property is computed from what the source does not have.
     """
+    check_inputs(source)
     same = before if before is not None and before.same_rows(source) else None
     types = _types(source, files, same)
     return Definition(

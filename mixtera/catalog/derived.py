@@ -89,6 +89,24 @@ def computed_column(wanted: ComputedProperty) -> ComputedColumn:
     return ComputedColumn(wanted.name, wanted.function, wanted.columns, wanted.type, options, wanted.version)
 
 
+def check_inputs(source: Source) -> None:
+    """Refuse a computed property that needs a column which is not there, or not yet: a program may have added it.
+
+    Raises:
+        CatalogError: So it is.
+    """
+    beside = (wanted.name for sidecar in source.sidecars for wanted in sidecar.properties)
+    known = [*(field.name for field in source.content), *(wanted.name for wanted in source.properties), *beside]
+    for computed in source.computed:
+        for name in computed.columns:
+            if name not in known:
+                raise CatalogError(
+                    f"source {source.name!r}: property {computed.name!r} is computed from {name!r}, which is no column "
+                    f"before it; there are: {', '.join(known)}"
+                )
+        known.append(computed.name)
+
+
 def origins(
     properties: Sequence[PropertyColumn], sidecars: Sequence[SidecarTable], computed: Sequence[ComputedColumn]
 ) -> dict[str, str]:

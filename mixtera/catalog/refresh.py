@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace as with_fields
 
-from mixtera.catalog.bundles import SMALLEST_BUNDLE_BYTES, ScannedFile
+from mixtera.catalog.bundles import BUNDLES_PER_WORKER, SMALLEST_BUNDLE_BYTES, ScannedFile
 from mixtera.catalog.columns import SAMPLE_COLUMNS, Column
 from mixtera.catalog.derivation import BasedFile, Derivation, base_names, cut
 from mixtera.catalog.derived import identities
@@ -197,6 +197,8 @@ def _pieces(
     smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES // (COMPUTING if definition.computed else 1)
     todo = [file for file in lacking.files if file.info.name not in have]
     part = lacking.part
+    joined = any(table.columns for table in part.sidecars) and not part.computed
+    pieces = workers.most * (1 if joined else BUNDLES_PER_WORKER)  # a table is read once for every piece
     return [
         Derivation(
             source=source.name,
@@ -214,7 +216,7 @@ def _pieces(
             directory=os.fspath(run),
             name="",
         )
-        for files in cut(todo, workers.most, smallest)
+        for files in cut(todo, pieces, smallest)
     ]
 
 

@@ -391,3 +391,35 @@ def test_the_compiler_asks_the_engine_for_them_like_for_any_property(catalog: Ca
     names = dict(zip(found["file_id"].to_pylist(), found["name"].to_pylist(), strict=True))
     sample = plan.samples(0, 126)["sample"].to_pylist()
     assert len({(names[number >> 31], number & (1 << 31) - 1) for number in sample}) == 126
+
+
+def test_a_column_that_the_source_does_not_have(catalog: Catalog, data: Path) -> None:
+    asked = spec(with_computed(data)).with_computed([("web", computed("_size", columns=("text", "txet")))])
+    with pytest.raises(CatalogError, match="property '_size' is computed from 'txet', which is no column before it"):
+        catalog.index(asked)
+
+
+def test_a_module_that_was_edited_is_imported_again_in_the_same_process(
+    catalog: Catalog, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for version, value in enumerate((1, 22, 333)):
+        (tmp_path / "edited_measure.py").write_text(
+            f"import numpy as np\ndef one(batch):\n    return np.full(batch.num_rows, {value}, 'i8')\n"
+        )
+        web = with_computed(data, ComputedProperty("size", "edited_measure:one", ("text",), "int64", {}, str(version)))
+        catalog.index(spec(web))
+        assert {row["size"] for row in rows(catalog, web)} == {value}
+
+
+def test_a_file_added_every_day_does_not_leave_a_parquet_file_per_day(catalog: Catalog, tmp_path: Path) -> None:
+    web = with_computed(tmp_path / "data", computed())
+    for day in range(20):
+        write_lines(
+            tmp_path / "data" / f"part-{day % 10}{day // 10}.jsonl", range(100 * (day % 10), 100 * (day % 10) + 3)
+        )
+        catalog.index(spec(web))
+    assert len(catalog.source(web).data_files) < 20
+    assert len(rows(catalog, web)) == 60
+    assert sizes(rows(catalog, web))
+    assert {path.parent.name for path in catalog.path.rglob("*.json") if path.name == "run.json"} == set()
