@@ -49,6 +49,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
         keep: Columns that are copied.
         scan: Properties that are read from the files.
         sidecars: Tables that bring properties.
+        tables: Files of each sidecar.
         ambiguous: Base names of several files, by which a sidecar cannot name one.
         computed: Properties that are computed, each after those it needs.
         content: What every sample has.
@@ -65,6 +66,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
     keep: tuple[str, ...]
     scan: tuple[PropertyColumn, ...]
     sidecars: tuple[SidecarTable, ...]
+    tables: tuple[tuple[FileInfo, ...], ...]
     ambiguous: tuple[str, ...]
     computed: tuple[ComputedColumn, ...]
     content: tuple[ContentColumn, ...]

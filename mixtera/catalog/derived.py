@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -47,13 +48,13 @@ class SidecarTable:
     Attributes:
         paths: Patterns of the spec at the time.
         on: Pairs of a property and a column, or `file` and `row` with their columns.
-        files: Its files; they are its fingerprint.
+        fingerprint: Of its files.
         columns: Properties with the names of their columns as `path`.
     """
 
     paths: tuple[str, ...]
     on: tuple[tuple[str, str], ...]
-    files: tuple[FileInfo, ...]
+    fingerprint: str
     columns: tuple[PropertyColumn, ...]
 
     @property
@@ -69,6 +70,12 @@ class SidecarTable:
     def origin(self, column: PropertyColumn) -> str:
         """Where the values of a property come from, in words."""
         return _beside(column.path, self.paths, self.on)
+
+
+def fingerprint_of(files: Sequence[FileInfo]) -> str:
+    """One text for names, sizes, times and marks of some files, wherever they lie."""
+    facts = [(file.name, file.size, file.modified_ns, file.etag) for file in files]
+    return blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 
 def is_kept(name: str) -> bool:
@@ -137,9 +144,10 @@ def identities(definition: Definition) -> dict[str, Identity]:
     """What the values of each property depend on: a column is of use to a definition that has the same."""
     found: dict[str, Identity] = {column.name: ("record", column.path, column.type) for column in definition.properties}
     for table in definition.sidecars:
-        files = tuple((file.name, file.size, file.modified_ns, file.etag) for file in table.files)
         key = tuple((column, found.get(name)) for name, column in table.on)
-        found |= {column.name: ("sidecar", files, key, column.path, column.type) for column in table.columns}
+        found |= {
+            column.name: ("sidecar", table.fingerprint, key, column.path, column.type) for column in table.columns
+        }
     content = {column.name: ("content", column.path) for column in definition.content}
     for computed in definition.computed:
         found[computed.name] = ("computed", computed, _inputs(computed, content, found))

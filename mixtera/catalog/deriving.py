@@ -64,8 +64,8 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
     if piece.scan or piece.needed:
         for file in piece.files:
             check_unchanged(piece.source, file.info, storage_of_file(file.info).stat(file.info.url))
-    for table in piece.sidecars:
-        for side in table.files if table.columns else ():
+    for number in joiner.matched:
+        for side in piece.tables[number]:
             check_unchanged(piece.source, side, storage_of_file(side).stat(side.url))
     return _result(piece, samples, bad, joiner)
 

@@ -65,19 +65,20 @@ class Joiner:
         table = self._piece.sidecars[number]
         keys = _positions(rows) if table.by_row else _whole(rows.column(table.on[0][0]))
         found = _Lookup(table, pc.unique(keys.drop_null()))
-        for key, values in self._rows(table, keys.type):
+        for key, values in self._rows(number, keys.type):
             found.see(key, values)
         place = found.of(keys)
         self.matched[number] += int((place >= 0).sum())
         return found.values(place)
 
-    def _rows(self, table: SidecarTable, kind: pa.DataType) -> Iterator[tuple[pa.Array, pa.Table]]:
-        """Keys and values of the table, many at once."""
+    def _rows(self, number: int, kind: pa.DataType) -> Iterator[tuple[pa.Array, pa.Table]]:
+        """Keys and values of a table, many at once."""
+        table = self._piece.sidecars[number]
         names = [column for _, column in table.on]
         paths = [column.path for column in table.columns]
         types = {column.path: ARROW_TYPES[column.type] for column in table.columns}
         types |= dict(zip(names, (pa.string(), pa.int64()) if table.by_row else (kind,), strict=True))
-        for file in table.files:
+        for file in self._piece.tables[number]:
             what = f"the sidecar {file.url}"
             for some in _many(table_batches(file, [*names, *paths], types)):
                 keys = [_whole(some.column(name)) for name in names]

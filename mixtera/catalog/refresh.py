@@ -66,6 +66,7 @@ def refresh(
     before: State | None,
     changes: Changes,
     scanned: Sequence[Staged],
+    sidecars: Sequence[tuple[FileInfo, ...]],
     staging: Staging,
     workers: Workers,
     progress: bool,
@@ -79,6 +80,7 @@ def refresh(
         before: The state before.
         changes: Its files against that state.
         scanned: What the scan of new and changed files has written.
+        sidecars: Files of each sidecar.
         staging: Where work is noted.
         workers: The processes.
         progress: Whether to show a bar.
@@ -101,7 +103,9 @@ def refresh(
     have = {file.info.name for staged in findings.staged for file in staged.scanned.files}
     run = staging.start(facts)
     pieces = [
-        piece for lacking in missing for piece in _pieces(source, definition, columns, lacking, have, run, workers)
+        piece
+        for lacking in missing
+        for piece in _pieces(source, definition, columns, lacking, sidecars, have, run, workers)
     ]
     names = [file.name for file in (*changes.to_scan, *changes.kept)]
     pieces = [_named(piece, number, names) for number, piece in enumerate(pieces)]
@@ -190,6 +194,7 @@ def _pieces(
     definition: Definition,
     columns: tuple[Column, ...],
     lacking: Missing,
+    sidecars: Sequence[tuple[FileInfo, ...]],
     have: set[str],
     run: Path,
     workers: Workers,
@@ -207,6 +212,7 @@ def _pieces(
             keep=lacking.keep,
             scan=part.properties,
             sidecars=part.sidecars,
+            tables=tuple(sidecars),
             ambiguous=(),
             computed=part.computed,
             content=definition.content,

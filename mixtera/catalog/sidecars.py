@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixtera.catalog.derived import SidecarTable
+from mixtera.catalog.derived import SidecarTable, fingerprint_of
 from mixtera.catalog.model import Definition
 from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
@@ -53,16 +53,18 @@ def sidecar_tables(
         SpecError: A table lacks a column, or it is of no type that a property may have; an id is no id.
         CatalogError: A table cannot be read.
     """
-    known = {} if before is None else {table.files: table for table in before.sidecars}
+    known = {} if before is None else {table.fingerprint: table for table in before.sidecars}
     found = []
     for sidecar, files in zip(source.sidecars, listed, strict=True):
         name = sidecar.on[0][0]
         if not sidecar.by_row and types[name] not in ("int64", "string"):
             raise SpecError([_issue(sidecar.place, f"on: {name} is {types[name]}; an id is int64 or string")])
-        stored = known.get(tuple(files))
+        fingerprint = fingerprint_of(files)
+        stored = known.get(fingerprint)
         have = {} if stored is None else {column.path: column.type for column in stored.columns}
         schema = None if stored is not None and _serves(have, sidecar) else _schema(sidecar, files)
-        found.append(SidecarTable(sidecar.paths, sidecar.on, tuple(files), _columns(sidecar, have, schema, files)))
+        columns = _columns(sidecar, have, schema, files)
+        found.append(SidecarTable(sidecar.paths, sidecar.on, fingerprint, columns))
     return tuple(found)
 
 

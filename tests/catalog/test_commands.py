@@ -188,8 +188,10 @@ def test_derived_properties_from_spec_to_plan_and_lock(mixtera, spec: str, tmp_p
     assert "31 of 126 samples match" in mixtera("catalog", "query", "web", "quality is not None and size == 10")[1]
     assert mixtera("compile", str(path), "-o", str(tmp_path / "plan"))[0] == 0
     assert mixtera("lock", str(path))[0] == 0
-    path.write_text(DERIVED.replace("size > 8", "size > 80"))
-    code, out, _ = mixtera("diff", str(path), str(path), "--json")
+    path.write_text(DERIVED.replace("size > 8", "size > 8 and quality > 1"))
+    code, out, err = mixtera("diff", str(tmp_path / "plan"), str(path), "--json")
+    assert code == 0, err
+    assert json.loads(out)
     path.write_text(DERIVED.replace("version: 2", "version: 3"))
     code, _, err = mixtera("compile", str(path), "-o", str(tmp_path / "other"))
     assert code == 1
