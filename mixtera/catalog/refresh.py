@@ -94,12 +94,10 @@ def refresh(
     stale = _stale(before, definition)
     missing = [_new(definition, scanned), _kept(definition, before, changes, stale)]
     files = {file.info.name: file for lacking in missing for file in lacking.files}
-    findings = Findings()
     if not files:
-        return Refreshed(findings, ())
+        return Refreshed(Findings(), ())
     facts = RunFacts(definition, columns)
-    for staged in staging.leftovers(facts, _infos(files), {name: file.file_id for name, file in files.items()}):
-        findings.add(staged)
+    findings = _taken_over(staging, facts, files)
     have = {file.info.name for staged in findings.staged for file in staged.scanned.files}
     run = staging.start(facts)
     pieces = [
@@ -109,23 +107,41 @@ def refresh(
     ]
     names = [file.name for file in (*changes.to_scan, *changes.kept)]
     pieces = [_named(piece, number, names) for number, piece in enumerate(pieces)]
-    weight = COMPUTING if definition.computed else 1
-    workers.start(len(pieces), weight * sum(piece.bytes for piece in pieces))
+    title = f"{source.name}: {', '.join(stale or definition.types)}"
+    _run(source, title, pieces, run, workers, progress, findings)
+    samples = sum(file.scanned.samples for file in (*missing[0].files, *_based(before, changes)))
+    return Refreshed(findings, stale if missing[1].files else (), _unmatched(source, definition, findings, samples))
+
+
+def _taken_over(staging: Staging, facts: RunFacts, files: Mapping[str, BasedFile]) -> Findings:
+    """What dead runs have finished."""
+    findings = Findings()
+    infos = {name: file.info for name, file in files.items()}
+    for staged in staging.leftovers(facts, infos, {name: file.file_id for name, file in files.items()}):
+        findings.add(staged)
+    return findings
+
+
+def _run(
+    source: Source,
+    title: str,
+    pieces: Sequence[Derivation],
+    run: Path,
+    workers: Workers,
+    progress: bool,
+    findings: Findings,
+) -> None:
+    """Do the pieces in all processes; each is added to the findings, and noted down, when it is finished."""
+    weights = (piece.bytes * (COMPUTING if piece.computed else 1) for piece in pieces)
+    workers.start(len(pieces), sum(weights))
     clean = False
     try:
-        title = f"{source.name}: {', '.join(stale or definition.types)}"
         with shown(title, sum(piece.bytes for piece in pieces), progress) as advance:
             workers.scan(pieces, advance, noting(source, run, findings), lambda: None)
         clean = True
     finally:
         if not clean:
             delete_unfinished(run)
-    samples = sum(file.scanned.samples for file in (*missing[0].files, *_based(before, changes)))
-    return Refreshed(findings, stale if missing[1].files else (), _unmatched(source, definition, findings, samples))
-
-
-def _infos(files: Mapping[str, BasedFile]) -> dict[str, FileInfo]:
-    return {name: file.info for name, file in files.items()}
 
 
 def _stale(before: State | None, definition: Definition) -> tuple[str, ...]:

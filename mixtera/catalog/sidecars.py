@@ -142,7 +142,8 @@ def table_batches(file: FileInfo, columns: Sequence[str], types: Mapping[str, pa
     with _opened(file) as opened:
         if _kind(file) == "parquet":
             with pq.ParquetFile(opened) as parquet:
-                yield from parquet.iter_batches(BATCH_ROWS, columns=names)
+                for group in range(parquet.num_row_groups):  # all at once would keep the bytes of all
+                    yield from parquet.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
         elif _kind(file) == "csv":
             yield from _csv(opened, {name: types[name] for name in names})
         else:
