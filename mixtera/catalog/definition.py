@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mixtera.catalog.derived import computed_column, kept_columns
+from mixtera.catalog.derived import check_inputs, computed_column, kept_columns
 from mixtera.catalog.model import Definition
+from mixtera.catalog.sidecars import sidecar_tables
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
@@ -28,7 +29,9 @@ def define(
 
     Raises:
         SpecError: No record that was looked at has a value of an undeclared property; a sidecar lacks a column.
+        CatalogError: A property is computed from what the source does not have.
     """
+    check_inputs(source)
     same = before if before is not None and before.same_rows(source) else None
     types = _types(source, files, same)
     return Definition(
@@ -38,6 +41,7 @@ def define(
         tuple(PropertyColumn(wanted.name, wanted.path, types[wanted.name]) for wanted in source.properties),
         source.on_bad_sample.policy,
         (*map(computed_column, source.computed), *kept_columns(before, source)),
+        sidecar_tables(source, sidecars, types, before),
     )
 
 

@@ -7,7 +7,7 @@ from itertools import groupby
 
 import msgspec
 
-from mixtera.catalog.bundles import BUNDLES_PER_WORKER, LARGEST_BUNDLE_BYTES, ScannedFile
+from mixtera.catalog.bundles import LARGEST_BUNDLE_BYTES, ScannedFile
 from mixtera.catalog.columns import Column
 from mixtera.catalog.derived import ComputedColumn, SidecarTable
 from mixtera.catalog.model import Policy
@@ -49,6 +49,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
         keep: Columns that are copied.
         scan: Properties that are read from the files.
         sidecars: Tables that bring properties.
+        tables: Files of each sidecar.
         ambiguous: Base names of several files, by which a sidecar cannot name one.
         computed: Properties that are computed, each after those it needs.
         content: What every sample has.
@@ -65,6 +66,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
     keep: tuple[str, ...]
     scan: tuple[PropertyColumn, ...]
     sidecars: tuple[SidecarTable, ...]
+    tables: tuple[tuple[FileInfo, ...], ...]
     ambiguous: tuple[str, ...]
     computed: tuple[ComputedColumn, ...]
     content: tuple[ContentColumn, ...]
@@ -86,10 +88,10 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
         return tuple(column for column in self.content if column.name in names)
 
 
-def cut(files: Sequence[BasedFile], workers: int, smallest_bytes: int) -> Iterator[tuple[BasedFile, ...]]:
+def cut(files: Sequence[BasedFile], pieces: int, smallest_bytes: int) -> Iterator[tuple[BasedFile, ...]]:
     """Cut files into pieces of about the same number of bytes, each with rows of one Parquet file, by file id."""
     total = sum(file.info.size for file in files)
-    target = min(max(total // (workers * BUNDLES_PER_WORKER), smallest_bytes, 1), LARGEST_BUNDLE_BYTES)
+    target = min(max(total // pieces, smallest_bytes, 1), LARGEST_BUNDLE_BYTES)
     ordered = sorted(files, key=lambda file: (file.base, file.file_id))
     for _, group in groupby(ordered, key=lambda file: file.base):
         piece: list[BasedFile] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -47,13 +48,13 @@ class SidecarTable:
     Attributes:
         paths: Patterns of the spec at the time.
         on: Pairs of a property and a column, or `file` and `row` with their columns.
-        files: Its files; they are its fingerprint.
+        fingerprint: Of its files.
         columns: Properties with the names of their columns as `path`.
     """
 
     paths: tuple[str, ...]
     on: tuple[tuple[str, str], ...]
-    files: tuple[FileInfo, ...]
+    fingerprint: str
     columns: tuple[PropertyColumn, ...]
 
     @property
@@ -65,6 +66,16 @@ class SidecarTable:
     def shown(self) -> str:
         """Its patterns, for messages."""
         return ", ".join(self.paths)
+
+    def origin(self, column: PropertyColumn) -> str:
+        """Where the values of a property come from, in words."""
+        return _beside(column.path, self.paths, self.on)
+
+
+def fingerprint_of(files: Sequence[FileInfo]) -> str:
+    """One text for names, sizes, times and marks of some files, wherever they lie."""
+    facts = [(file.name, file.size, file.modified_ns, file.etag) for file in files]
+    return blake2b(msgspec.json.encode(facts), digest_size=16).hexdigest()
 
 
 def is_kept(name: str) -> bool:
@@ -85,13 +96,31 @@ def computed_column(wanted: ComputedProperty) -> ComputedColumn:
     return ComputedColumn(wanted.name, wanted.function, wanted.columns, wanted.type, options, wanted.version)
 
 
+def check_inputs(source: Source) -> None:
+    """Refuse a computed property that needs a column which is not there, or not yet: a program may have added it.
+
+    Raises:
+        CatalogError: So it is.
+    """
+    beside = (wanted.name for sidecar in source.sidecars for wanted in sidecar.properties)
+    known = [*(field.name for field in source.content), *(wanted.name for wanted in source.properties), *beside]
+    for computed in source.computed:
+        for name in computed.columns:
+            if name not in known:
+                raise CatalogError(
+                    f"source {source.name!r}: property {computed.name!r} is computed from {name!r}, which is no column "
+                    f"before it; there are: {', '.join(known)}"
+                )
+        known.append(computed.name)
+
+
 def origins(
     properties: Sequence[PropertyColumn], sidecars: Sequence[SidecarTable], computed: Sequence[ComputedColumn]
 ) -> dict[str, str]:
     """Where the values of each property come from, in words."""
     found = {column.name: f"at {column.path!r}" for column in properties}
     for table in sidecars:
-        found |= {column.name: _beside(column.path, table.paths, table.on) for column in table.columns}
+        found |= {column.name: table.origin(column) for column in table.columns}
     return found | {column.name: column.origin for column in computed}
 
 
@@ -115,9 +144,10 @@ def identities(definition: Definition) -> dict[str, Identity]:
     """What the values of each property depend on: a column is of use to a definition that has the same."""
     found: dict[str, Identity] = {column.name: ("record", column.path, column.type) for column in definition.properties}
     for table in definition.sidecars:
-        files = tuple((file.name, file.size, file.modified_ns, file.etag) for file in table.files)
         key = tuple((column, found.get(name)) for name, column in table.on)
-        found |= {column.name: ("sidecar", files, key, column.path, column.type) for column in table.columns}
+        found |= {
+            column.name: ("sidecar", table.fingerprint, key, column.path, column.type) for column in table.columns
+        }
     content = {column.name: ("content", column.path) for column in definition.content}
     for computed in definition.computed:
         found[computed.name] = ("computed", computed, _inputs(computed, content, found))

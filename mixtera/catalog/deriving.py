@@ -19,6 +19,7 @@ from mixtera.catalog.columns import BAD_COLUMNS
 from mixtera.catalog.contents import Contents, cells, where
 from mixtera.catalog.derivation import BasedFile, Derivation
 from mixtera.catalog.functions import Call, call_of
+from mixtera.catalog.joining import Joiner
 from mixtera.catalog.scan import Advance, BadRecords, check_unchanged
 from mixtera.catalog.writing import ParquetFile
 from mixtera.errors import StorageError
@@ -39,6 +40,7 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
     """Write the rows of a piece with all its columns.
 
     Raises:
+        CatalogError: A sidecar cannot be joined.
         PluginError: A function is not there.
         SampleError: A function raised, or returned something else than it should; a record cannot be read.
         StorageError: A file cannot be read, or changed meanwhile; the Parquet file cannot be written.
@@ -50,7 +52,9 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
         out = stack.enter_context(ParquetFile(directory / f"{piece.name}.parquet", piece.columns))
         bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{piece.name}.bad.parquet", BAD_COLUMNS)))
         contents = stack.enter_context(Contents(piece.format, piece.needed))
+        joiner = Joiner(piece)
         rows = _scanned(piece, bad) if piece.scan else _stored(piece.files, piece.keep)
+        rows = joiner.joined(rows) if joiner.matched else rows
         for cell in cells(rows, MOST_ROWS, MOST_BYTES):
             values = _computed(calls, cell, contents)
             out.add([values[column.name] for column in piece.columns])
@@ -60,16 +64,20 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
     if piece.scan or piece.needed:
         for file in piece.files:
             check_unchanged(piece.source, file.info, storage_of_file(file.info).stat(file.info.url))
-    return _result(piece, samples, bad)
+    for number in joiner.matched:
+        for side in piece.tables[number]:
+            check_unchanged(piece.source, side, storage_of_file(side).stat(side.url))
+    return _result(piece, samples, bad, joiner)
 
 
-def _result(piece: Derivation, samples: dict[int, int], bad: BadRecords) -> Scanned:
+def _result(piece: Derivation, samples: dict[int, int], bad: BadRecords, joiner: Joiner) -> Scanned:
     return Scanned(
         f"{piece.name}.parquet" if any(samples.values()) else "",
         f"{piece.name}.bad.parquet" if bad.written else "",
         tuple(replace(file.scanned, samples=samples[file.file_id]) for file in piece.files),
         tuple(bad.first),
         bad.count,
+        tuple(joiner.matched.items()),
     )
 
 

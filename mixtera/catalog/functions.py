@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from inspect import isfunction
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -21,7 +23,8 @@ from mixtera.formats.values import ARROW_TYPES, clean
 
 Function: TypeAlias = Callable[..., Any]
 
-_loaded: set[str] = set()
+_loaded: dict[str, tuple[int, int] | None] = {}
+"""Modules of functions that this process has imported, with time and size of their files at that moment."""
 _SHOWN: Final = 200
 
 
@@ -89,10 +92,8 @@ def call_of(source: str, column: ComputedColumn, folders: Sequence[str]) -> Call
         if folder not in sys.path:
             sys.path.append(folder)
     what = f"source {source!r}: property {column.name!r}: "
-    _loaded.add(column.function)
-    importlib.invalidate_caches()
     try:
-        module = importlib.import_module(module_name)
+        module = _module(module_name)
     except ModuleNotFoundError as error:
         raise PluginError(what + _no_module(module_name, error.name or "", folders)) from error
     except Exception as error:
@@ -105,6 +106,26 @@ def call_of(source: str, column: ComputedColumn, folders: Sequence[str]) -> Call
             f"{what}{module.__file__ or module_name} has no function {name!r}; it has: {', '.join(known) or 'none'}"
         )
     return Call(source, column, function, msgspec.json.decode(column.options))
+
+
+def _module(name: str) -> ModuleType:
+    """The module, imported again where its file is another one since this process has done so."""
+    importlib.invalidate_caches()
+    known = name in _loaded
+    before = _loaded.setdefault(name, None)
+    module = importlib.import_module(name)
+    if known and before is not None and _fingerprint(module) != before:
+        module = importlib.reload(module)
+    _loaded[name] = _fingerprint(module)
+    return module
+
+
+def _fingerprint(module: ModuleType) -> tuple[int, int] | None:
+    path = Path(module.__file__ or "")
+    if not path.is_file():
+        return None
+    facts = path.stat()
+    return facts.st_mtime_ns, facts.st_size
 
 
 def _no_module(wanted: str, missing: str, folders: Sequence[str]) -> str:

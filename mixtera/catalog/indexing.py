@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mixtera.catalog.bad import check_bad
 from mixtera.catalog.columns import SAMPLE_COLUMNS, sample_columns
 from mixtera.catalog.definition import define
+from mixtera.catalog.derived import fingerprint_of
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
 from mixtera.catalog.names import assign_file_ids
@@ -57,7 +58,7 @@ def index_source(
 def _is_current(source: Source, sidecars: Sequence[Sequence[FileInfo]], before: State, changes: Changes) -> bool:
     definition = before.definition
     same = definition.paths == source.paths and definition.policy == source.on_bad_sample.policy
-    joined = [table.files for table in definition.sidecars] == [tuple(found) for found in sidecars]
+    joined = [table.fingerprint for table in definition.sidecars] == [fingerprint_of(found) for found in sidecars]
     exact = same and joined and definition.serves_exactly(source)
     return exact and not (changes.to_scan or changes.gone or changes.moved)
 
@@ -66,7 +67,7 @@ def _update(
     tables: Tables,
     source: Source,
     files: Sequence[FileInfo],
-    sidecars: Sequence[Sequence[FileInfo]],
+    sidecars: Sequence[tuple[FileInfo, ...]],
     before: State | None,
     changes: Changes,
     workers: Workers,
@@ -85,7 +86,7 @@ def _update(
     findings = scan_files(source, definition, scanned, to_scan, run, leftovers, workers, progress, prepare)
     whole = findings.files == len(changes.to_scan)
     _check_bad(source, before, changes, [findings], whole)
-    added = refresh(source, definition, columns, before, changes, findings.staged, staging, workers, progress)
+    added = refresh(source, definition, columns, before, changes, findings.staged, sidecars, staging, workers, progress)
     _check_bad(source, before, changes, [findings, added.findings], whole=True)
     from mixtera.catalog.commit import Outcome, commit
 
@@ -137,4 +138,5 @@ def _report(changes: Changes, state: State, added: Refreshed | None) -> SourceRe
         sum(file.size for file in changes.to_scan),
         state.snapshot_id,
         () if added is None else added.columns,
+        () if added is None else added.unmatched,
     )

@@ -8,18 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mixtera.catalog.bundles import SMALLEST_BUNDLE_BYTES, ScannedFile
+from msgspec.structs import replace as with_fields
+
+from mixtera.catalog.bundles import BUNDLES_PER_WORKER, SMALLEST_BUNDLE_BYTES, ScannedFile
 from mixtera.catalog.columns import SAMPLE_COLUMNS, Column
-from mixtera.catalog.derivation import BasedFile, Derivation, cut
+from mixtera.catalog.derivation import BasedFile, Derivation, base_names, cut
 from mixtera.catalog.derived import identities
 from mixtera.catalog.listing import Changes
-from mixtera.catalog.model import Definition
+from mixtera.catalog.model import Definition, Unmatched
 from mixtera.catalog.pool import Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.scanning import Findings, noting
 from mixtera.catalog.staging import RunFacts, Staged, Staging, delete_unfinished
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo
+from mixtera.errors import CatalogError
 from mixtera.spec.model import Source
 
 COMPUTING: Final = 8
@@ -48,10 +51,12 @@ class Refreshed:
     Attributes:
         findings: Pieces, and records that turned out bad.
         columns: Properties that files that were there already have got.
+        unmatched: Samples that each sidecar that was read does not know.
     """
 
     findings: Findings
     columns: tuple[str, ...]
+    unmatched: tuple[Unmatched, ...] = ()
 
 
 def refresh(
@@ -61,6 +66,7 @@ def refresh(
     before: State | None,
     changes: Changes,
     scanned: Sequence[Staged],
+    sidecars: Sequence[tuple[FileInfo, ...]],
     staging: Staging,
     workers: Workers,
     progress: bool,
@@ -74,46 +80,68 @@ def refresh(
         before: The state before.
         changes: Its files against that state.
         scanned: What the scan of new and changed files has written.
+        sidecars: Files of each sidecar.
         staging: Where work is noted.
         workers: The processes.
         progress: Whether to show a bar.
 
     Raises:
+        CatalogError: A sidecar cannot be joined, or knows none of the samples.
         PluginError: A function is not there.
         SampleError: A function failed; a record cannot be read.
         StorageError: A file cannot be read or changed meanwhile; the catalog cannot be written.
     """
     stale = _stale(before, definition)
-    missing = [_new(definition, scanned, changes), _kept(definition, before, changes, stale)]
+    missing = [_new(definition, scanned), _kept(definition, before, changes, stale)]
     files = {file.info.name: file for lacking in missing for file in lacking.files}
-    findings = Findings()
     if not files:
-        return Refreshed(findings, ())
+        return Refreshed(Findings(), ())
     facts = RunFacts(definition, columns)
-    for staged in staging.leftovers(facts, _infos(files), {name: file.file_id for name, file in files.items()}):
-        findings.add(staged)
+    findings = _taken_over(staging, facts, files)
     have = {file.info.name for staged in findings.staged for file in staged.scanned.files}
     run = staging.start(facts)
     pieces = [
-        piece for lacking in missing for piece in _pieces(source, definition, columns, lacking, have, run, workers)
+        piece
+        for lacking in missing
+        for piece in _pieces(source, definition, columns, lacking, sidecars, have, run, workers)
     ]
-    pieces = [_named(piece, number) for number, piece in enumerate(pieces)]
-    weight = COMPUTING if definition.computed else 1
-    workers.start(len(pieces), weight * sum(piece.bytes for piece in pieces))
+    names = [file.name for file in (*changes.to_scan, *changes.kept)]
+    pieces = [_named(piece, number, names) for number, piece in enumerate(pieces)]
+    title = f"{source.name}: {', '.join(stale or definition.types)}"
+    _run(source, title, pieces, run, workers, progress, findings)
+    samples = sum(file.scanned.samples for file in (*missing[0].files, *_based(before, changes)))
+    return Refreshed(findings, stale if missing[1].files else (), _unmatched(source, definition, findings, samples))
+
+
+def _taken_over(staging: Staging, facts: RunFacts, files: Mapping[str, BasedFile]) -> Findings:
+    """What dead runs have finished."""
+    findings = Findings()
+    infos = {name: file.info for name, file in files.items()}
+    for staged in staging.leftovers(facts, infos, {name: file.file_id for name, file in files.items()}):
+        findings.add(staged)
+    return findings
+
+
+def _run(
+    source: Source,
+    title: str,
+    pieces: Sequence[Derivation],
+    run: Path,
+    workers: Workers,
+    progress: bool,
+    findings: Findings,
+) -> None:
+    """Do the pieces in all processes; each is added to the findings, and noted down, when it is finished."""
+    weights = (piece.bytes * (COMPUTING if piece.computed else 1) for piece in pieces)
+    workers.start(len(pieces), sum(weights))
     clean = False
     try:
-        title = f"{source.name}: {', '.join(stale or definition.types)}"
         with shown(title, sum(piece.bytes for piece in pieces), progress) as advance:
             workers.scan(pieces, advance, noting(source, run, findings), lambda: None)
         clean = True
     finally:
         if not clean:
             delete_unfinished(run)
-    return Refreshed(findings, stale if missing[1].files else ())
-
-
-def _infos(files: Mapping[str, BasedFile]) -> dict[str, FileInfo]:
-    return {name: file.info for name, file in files.items()}
 
 
 def _stale(before: State | None, definition: Definition) -> tuple[str, ...]:
@@ -124,7 +152,7 @@ def _stale(before: State | None, definition: Definition) -> tuple[str, ...]:
     return tuple(name for name, identity in identities(definition).items() if have.get(name) != identity)
 
 
-def _new(definition: Definition, scanned: Sequence[Staged], changes: Changes) -> Missing:
+def _new(definition: Definition, scanned: Sequence[Staged]) -> Missing:
     """New and changed files have what a scan gives."""
     derived = bool(definition.computed or definition.sidecars)
     files = [
@@ -145,7 +173,7 @@ def _kept(definition: Definition, before: State | None, changes: Changes, stale:
         *(name for name in definition.types if name not in stale),
     )
     same = before is None or (not stale and before.definition.types.keys() == definition.types.keys())
-    return Missing(() if same or before is None else _based(before, changes), keep, part)
+    return Missing(() if same else _based(before, changes), keep, part)
 
 
 def _only(definition: Definition, names: set[str]) -> Definition:
@@ -161,8 +189,10 @@ def _only(definition: Definition, names: set[str]) -> Definition:
     )
 
 
-def _based(before: State, changes: Changes) -> tuple[BasedFile, ...]:
+def _based(before: State | None, changes: Changes) -> tuple[BasedFile, ...]:
     """Kept files that have samples."""
+    if before is None:
+        return ()
     infos = {file.name: file for file in changes.kept}
     names = ["name", "file_id", "rows", "samples", "content_bytes", "data_file"]
     return tuple(
@@ -180,6 +210,7 @@ def _pieces(
     definition: Definition,
     columns: tuple[Column, ...],
     lacking: Missing,
+    sidecars: Sequence[tuple[FileInfo, ...]],
     have: set[str],
     run: Path,
     workers: Workers,
@@ -187,6 +218,8 @@ def _pieces(
     smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES // (COMPUTING if definition.computed else 1)
     todo = [file for file in lacking.files if file.info.name not in have]
     part = lacking.part
+    joined = any(table.columns for table in part.sidecars) and not part.computed
+    pieces = workers.most * (1 if joined else BUNDLES_PER_WORKER)  # a table is read once for every piece
     return [
         Derivation(
             source=source.name,
@@ -195,6 +228,7 @@ def _pieces(
             keep=lacking.keep,
             scan=part.properties,
             sidecars=part.sidecars,
+            tables=tuple(sidecars),
             ambiguous=(),
             computed=part.computed,
             content=definition.content,
@@ -204,14 +238,45 @@ def _pieces(
             directory=os.fspath(run),
             name="",
         )
-        for files in cut(todo, workers.most, smallest)
+        for files in cut(todo, pieces, smallest)
     ]
 
 
-def _named(piece: Derivation, number: int) -> Derivation:
-    from msgspec.structs import replace as with_fields
+def _named(piece: Derivation, number: int, names: Sequence[str]) -> Derivation:
+    """The piece with a name of its own, and with those by which sidecars may call its files."""
+    if not any(table.by_row for table in piece.sidecars):
+        return with_fields(piece, name=str(number))
+    aliases, ambiguous = base_names(names)
+    files = tuple(with_fields(file, alias=aliases.get(file.info.name, "")) for file in piece.files)
+    return with_fields(piece, name=str(number), files=files, ambiguous=ambiguous)
 
-    return with_fields(piece, name=str(number))
+
+def _unmatched(source: Source, definition: Definition, findings: Findings, samples: int) -> tuple[Unmatched, ...]:
+    """What sidecars do not know.
+
+    Args:
+        source: The source.
+        definition: What it is indexed as.
+        findings: What was written.
+        samples: All samples of the source.
+
+    Raises:
+        CatalogError: One knows none of all samples.
+    """
+    found = []
+    for number, table in enumerate(definition.sidecars):
+        parts = [(dict(staged.scanned.matched), staged) for staged in findings.staged]
+        asked = sum(file.samples for known, staged in parts if number in known for file in staged.scanned.files)
+        unmatched = asked - sum(known.get(number, 0) for known, _ in parts)
+        if samples and asked == samples == unmatched:
+            pairs = " and ".join(f"{name} = {column}" for name, column in table.on)
+            raise CatalogError(
+                f"source {source.name!r}: none of its {samples:,} samples is in the sidecar {table.shown} (compared by "
+                f"{pairs}); nothing of the source was committed: correct `path` or `on`"
+            )
+        if asked:
+            found.append(Unmatched(table.shown, asked, unmatched))
+    return tuple(found)
 
 
 def _folders(source: Source) -> tuple[str, ...]:

@@ -111,6 +111,7 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json({"source": state.source, "snapshot": str(state.snapshot_id), **definition, "files": files})
         return
+    beside = [(table, column) for table in state.definition.sidecars for column in table.columns]
     lines = [
         f"source      {state.source}",
         f"snapshot    {state.snapshot_id}",
@@ -118,6 +119,7 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
         *(f"path        {path}" for path in state.definition.paths),
         *(f"content     {column.name}: {column.path}" for column in state.definition.content),
         *(f"property    {column.name}: {column.path} ({column.type})" for column in state.definition.properties),
+        *(f"property    {column.name}: {table.origin(column)} ({column.type})" for table, column in beside),
         *(f"property    {column.name}: {column.origin} ({column.type})" for column in state.definition.computed),
         f"bad samples {state.definition.policy}",
         "",

@@ -62,4 +62,9 @@ def _text(report: IndexReport) -> str:
         for source in report.sources
         if source.columns
     ]
+    added += [
+        f"{source.source}: {table.unmatched:,} of {table.samples:,} samples are not in the sidecar {table.sidecar}\n"
+        for source in report.sources
+        for table in source.unmatched
+    ]
     return f"{aligned(_HEADER, rows)}\n{''.join(added)}{done}, {report.seconds:.2f} s"

@@ -8,6 +8,8 @@ from mixtera.contracts.properties import PROPERTY_TYPES
 from mixtera.spec.derived_keys import COMPUTED as COMPUTED
 from mixtera.spec.derived_keys import FUNCTION as FUNCTION
 from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
+from mixtera.spec.derived_keys import SIDECAR as SIDECAR
+from mixtera.spec.derived_keys import SIDECAR_PROPERTY as SIDECAR_PROPERTY
 from mixtera.spec.section import TEXT, TEXTS, Key, reference
 from mixtera.spec.section import JsonSchema as JsonSchema
 from mixtera.spec.section import Section as Section
@@ -179,6 +181,11 @@ SOURCE: Final = Section(
                 "additionalProperties": {"anyOf": [TEXT, reference("property"), reference("computed")]},
             },
             "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}}, or computed ones.",
+        ),
+        Key(
+            "sidecars",
+            {"type": "array", "minItems": 1, "items": reference("sidecar")},
+            "Tables that bring properties of samples, such as scores; the files stay as they are.",
         ),
         Key(
             "on_bad_sample",

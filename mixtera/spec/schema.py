@@ -71,6 +71,8 @@ def json_schema() -> dict[str, object]:
             "source": _section(keys.SOURCE),
             "property": _section(keys.PROPERTY),
             "computed": _section(keys.COMPUTED),
+            "sidecar": _section(keys.SIDECAR),
+            "sidecar_property": _section(keys.SIDECAR_PROPERTY),
             "bad_samples": _section(keys.BAD_SAMPLES),
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),

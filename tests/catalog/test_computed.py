@@ -10,10 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import mixtera
 from mixtera.catalog import Catalog, deriving
+from mixtera.compiler.build import build
+from mixtera.compiler.lower import lower
+from mixtera.compiler.pipeline import optimised, session
 from mixtera.contracts.properties import PropertyType
 from mixtera.errors import CatalogError, MixteraError, PluginError, SampleError, StorageError
-from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Source
+from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Grouped, Mixture, Natural, SortKey, Source
 from tests.catalog.contents import iceberg_rows, in_order, rows
 from tests.catalog.corpus import append, properties, source, spec, spoil, touch_later, write_lines
 
@@ -370,3 +374,52 @@ def test_a_catalog_of_a_version_that_knew_no_computed_properties_is_read(catalog
     assert catalog.source(web).rows == 126
     assert catalog.index(spec(web)).indexed_files == 0
     shutil.rmtree(data)
+
+
+def test_the_compiler_asks_the_engine_for_them_like_for_any_property(catalog: Catalog, data: Path) -> None:
+    asked = spec(with_computed(data, computed())).with_computed([("web", computed("_tokens", factor=2))])
+    catalog.index(asked)
+    asked = replace(asked, mixture=Mixture("samples", Grouped(("year",), Natural(), YEAR[0].place), "stop", None))
+    plans = optimised(build(asked, [catalog.source(source) for source in asked.sources], ["_tokens"]))
+    with session("duckdb", plans) as engine:
+        table = pa.Table.from_batches(engine.batches(lower(plans[0].plan)))
+    assert table.num_rows == 126
+    assert set(table["_tokens"].to_pylist()) == {16, 18, 20}
+    keys = (SortKey("_tokens", True, "_tokens", YEAR[0].place),)
+    plan = mixtera.compile(replace(asked, order=replace(asked.order, by=keys)), catalog)
+    found = catalog.state("web").files
+    names = dict(zip(found["file_id"].to_pylist(), found["name"].to_pylist(), strict=True))
+    sample = plan.samples(0, 126)["sample"].to_pylist()
+    assert len({(names[number >> 31], number & (1 << 31) - 1) for number in sample}) == 126
+
+
+def test_a_column_that_the_source_does_not_have(catalog: Catalog, data: Path) -> None:
+    asked = spec(with_computed(data)).with_computed([("web", computed("_size", columns=("text", "txet")))])
+    with pytest.raises(CatalogError, match="property '_size' is computed from 'txet', which is no column before it"):
+        catalog.index(asked)
+
+
+def test_a_module_that_was_edited_is_imported_again_in_the_same_process(
+    catalog: Catalog, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for version, value in enumerate((1, 22, 333)):
+        (tmp_path / "edited_measure.py").write_text(
+            f"import numpy as np\ndef one(batch):\n    return np.full(batch.num_rows, {value}, 'i8')\n"
+        )
+        web = with_computed(data, ComputedProperty("size", "edited_measure:one", ("text",), "int64", {}, str(version)))
+        catalog.index(spec(web))
+        assert {row["size"] for row in rows(catalog, web)} == {value}
+
+
+def test_a_file_added_every_day_does_not_leave_a_parquet_file_per_day(catalog: Catalog, tmp_path: Path) -> None:
+    web = with_computed(tmp_path / "data", computed())
+    for day in range(20):
+        write_lines(
+            tmp_path / "data" / f"part-{day % 10}{day // 10}.jsonl", range(100 * (day % 10), 100 * (day % 10) + 3)
+        )
+        catalog.index(spec(web))
+    assert len(catalog.source(web).data_files) < 20
+    assert len(rows(catalog, web)) == 60
+    assert sizes(rows(catalog, web))
+    assert {path.parent.name for path in catalog.path.rglob("*.json") if path.name == "run.json"} == set()
