@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Format
-from mixtera.contracts.storage import FileInfo, Pinning, Storage
+from mixtera.contracts.storage import AnyScheme, FileInfo, Pinning, Recognising, Storage
 from mixtera.errors import PluginError
+
+_Ability = TypeVar("_Ability")
 
 
 @cache
@@ -77,7 +79,8 @@ def format_named(name: str) -> Format:
 def format_of(path: str) -> Format | None:
     """The format whose suffix a path ends with (the longest wins), or None."""
     suffixes = {suffix: name for name in names("formats") for suffix in format_named(name).suffixes}
-    matching = [suffix for suffix in suffixes if path.lower().endswith(suffix)]
+    path = path.partition("::")[0].lower() if "://" in path else path.lower()
+    matching = [suffix for suffix in suffixes if path.endswith(suffix)]
     return format_named(suffixes[max(matching, key=len)]) if matching else None
 
 
@@ -87,13 +90,20 @@ def _schemes() -> dict[str, str]:
 
 
 def schemes() -> tuple[str, ...]:
-    """URL schemes that the installed storages know, sorted; `file` is that of a plain path."""
-    return tuple(sorted(_schemes()))
+    """URL schemes that can be read here, sorted; `file` is that of a plain path."""
+    others = {scheme for storage in _offering(AnyScheme) for scheme in storage.others()}
+    return tuple(sorted({*_schemes(), *others}))
 
 
 @cache
 def _storage(name: str) -> Storage:
     return cast(Storage, _load("storage", name)())
+
+
+@cache
+def _offering(ability: type[_Ability]) -> tuple[_Ability, ...]:
+    """The storages that can do more than the contract asks."""
+    return tuple(found for name in names("storage") if isinstance(found := _storage(name), ability))
 
 
 def storage_named(name: str) -> Storage:
@@ -106,19 +116,24 @@ def storage_named(name: str) -> Storage:
 
 
 def storage_of(url: str) -> Storage:
-    """The storage of a URL; a plain path is local.
+    """The storage of a URL, of a plain path, or of a pattern of these.
 
     Raises:
         PluginError: No installed storage knows the scheme.
     """
     scheme = urlsplit(url).scheme if "://" in url else "file"
-    if scheme not in _schemes():
+    if scheme == "file":
+        found = next((found for found in _offering(Recognising) if found.recognises(url)), None)
+        return _storage(_schemes()[scheme]) if found is None else cast(Storage, found)
+    if scheme in _schemes():
+        return _storage(_schemes()[scheme])
+    if not (others := _offering(AnyScheme)):
         known = ", ".join(schemes())
         raise PluginError(
             f"no installed storage knows {scheme}:// of {url}; known: {known}; a plugin of the entry point group "
             "mixtera.storage can bring it"
         )
-    return _storage(_schemes()[scheme])
+    return cast(Storage, others[0])
 
 
 def storage_of_file(file: FileInfo) -> Storage:

@@ -14,8 +14,8 @@ from mixtera.errors import PluginError, StorageError
 from mixtera.lockfile.lock import read
 from mixtera.registry import storage_of, storage_of_file
 from mixtera.testing.storage import StorageLaws
+from mixtera_backends.storage.patterns import matcher
 from mixtera_backends.storage.s3 import Patience, S3Storage
-from mixtera_backends.storage.s3.address import matcher
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES
 from mixtera_backends.storage.s3.objects import GAP_BYTES
 from tests.storage.objects import new_root
