@@ -10,7 +10,16 @@ from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Format
-from mixtera.contracts.storage import AnyScheme, FileInfo, Pinning, Recognising, Storage
+from mixtera.contracts.storage import (
+    AnyScheme,
+    Configurable,
+    FileInfo,
+    OptionValue,
+    Pinning,
+    Recognising,
+    Storage,
+    StorageOptions,
+)
 from mixtera.errors import PluginError
 
 _Ability = TypeVar("_Ability")
@@ -115,13 +124,22 @@ def storage_named(name: str) -> Storage:
     return _storage(name)
 
 
-def storage_of(url: str) -> Storage:
+def storage_of(url: str, options: StorageOptions = ()) -> Storage:
     """The storage of a URL, of a plain path, or of a pattern of these.
+
+    Args:
+        url: The URL.
+        options: What a spec says of storages.
 
     Raises:
         PluginError: No installed storage knows the scheme.
     """
-    scheme = urlsplit(url).scheme if "://" in url else "file"
+    storage = _storage_of(url)
+    return storage if not options else _with_options(storage.name, _options_for(url, storage.name, options))
+
+
+def _storage_of(url: str) -> Storage:
+    scheme = _scheme(url)
     if scheme == "file":
         found = next((found for found in _offering(Recognising) if found.recognises(url)), None)
         return _storage(_schemes()[scheme]) if found is None else cast(Storage, found)
@@ -136,9 +154,27 @@ def storage_of(url: str) -> Storage:
     return cast(Storage, others[0])
 
 
-def storage_of_file(file: FileInfo) -> Storage:
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme if "://" in url else "file"
+
+
+def _options_for(url: str, name: str, options: StorageOptions) -> tuple[tuple[str, OptionValue], ...]:
+    """The options that hold for a URL: those of its storage, then of its scheme, then of its prefixes, longer last."""
+    names = [name, _scheme(url), *sorted((key for key, _ in options if "://" in key and url.startswith(key)), key=len)]
+    given = dict(options)
+    found = {option: value for key in names for option, value in given.get(key, ())}
+    return tuple(sorted(found.items()))
+
+
+@cache
+def _with_options(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Storage:
+    storage = _storage(name)
+    return storage.configured(dict(options)) if options and isinstance(storage, Configurable) else storage
+
+
+def storage_of_file(file: FileInfo, options: StorageOptions = ()) -> Storage:
     """The storage of a file that was described before; one that can pin the file's content does."""
-    storage = storage_of(file.url)
+    storage = storage_of(file.url, options)
     return storage.pinned(file) if isinstance(storage, Pinning) else storage
 
 

@@ -34,7 +34,7 @@ def _types(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyType]
     guessed = _inferred(source, files)
     types = {wanted.name: wanted.type or guessed[wanted.name] for wanted in source.properties}
     if untyped := [wanted for wanted in source.properties if types[wanted.name] is None]:
-        said = hint(storage_of(files[0].url), files[0], source.format, only_certain=True)
+        said = hint(storage_of(files[0].url, source.storage), files[0], source.format, only_certain=True)
         raise SpecError([_untyped(wanted, f"; {files[0].url}: {said}" if said else "") for wanted in untyped])
     return {name: type_ for name, type_ in types.items() if type_ is not None}
 
@@ -43,8 +43,8 @@ def _inferred(source: Source, files: Sequence[FileInfo]) -> dict[str, PropertyTy
     undeclared = {wanted.name: wanted.path for wanted in source.properties if wanted.type is None}
     if not undeclared:
         return {}
-    first = storage_of(files[0].url)
-    same = [file for file in files if storage_of(file.url) is first]
+    first = storage_of(files[0].url, source.storage)
+    same = [file for file in files if storage_of(file.url, source.storage) is first]
     with naming_the_content(first, same[0], source.format):
         return format_named(source.format).infer(first, same, undeclared)
 

@@ -155,6 +155,8 @@ class Writing(Protocol):
 
 OptionValue: TypeAlias = str | int | float | bool
 Options: TypeAlias = Mapping[str, OptionValue]
+StorageOptions: TypeAlias = tuple[tuple[str, tuple[tuple[str, OptionValue], ...]], ...]
+"""Options by name of a storage, scheme or URL prefix, as a spec has them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,11 @@ SPEC: Final = Section(
             },
             "Tables (.parquet, .csv, .jsonl, .arrow) of samples that are not delivered: ids, or values of properties.",
         ),
+        Key(
+            "storage",
+            {"type": "object", "minProperties": 1, "additionalProperties": reference("storage_options")},
+            "Options of storages, by name (s3, lustre), scheme or URL prefix; see the page of storages. No secrets.",
+        ),
         Key("tokens", {}, "Packs samples into token sequences.", later=True),
     ),
 )

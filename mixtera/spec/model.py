@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import StorageOptions
 from mixtera.errors import Issue, SpecError
 from mixtera.spec.predicate import Predicate
 
@@ -61,6 +62,7 @@ class Source:
     properties: tuple[Property, ...]
     on_bad_sample: BadSamples
     place: Place
+    storage: StorageOptions = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ from mixtera_backends.storage.local import (
 )
 from mixtera_backends.storage.lustre import mounts
 from mixtera_backends.storage.lustre.access import StripedFile
-from mixtera_backends.storage.lustre.stripes import DEFAULT_BYTES, LARGEST_UNIT_BYTES, Stripes
+from mixtera_backends.storage.lustre.stripes import DEFAULT_BYTES, LARGEST_UNIT_BYTES, LEAST_BYTES, Stripes
+from mixtera_backends.storage.options import in_force
 from mixtera_backends.storage.walk import Entry, Walk
 
 VARIABLE: Final = "MIXTERA_LUSTRE_STRIPE_BYTES"
@@ -42,8 +43,10 @@ class LustreStorage(LocalStorage):
     any_option = False
 
     def __init__(self, options: Options | None = None) -> None:
-        self._options = dict(options or {})
-        self._stripes = Stripes(cast("int | None", self._options.get("stripe_bytes")))
+        width = in_force(self.options, options or {}).get("stripe_bytes")
+        if width is not None and int(width) % LEAST_BYTES:
+            raise StorageError(f"stripe_bytes is {width}: stripes of Lustre are multiples of {LEAST_BYTES} bytes")
+        self._stripes = Stripes(None if width is None else int(width))
 
     def configured(self, options: Options) -> Storage:
         """This storage with options."""
@@ -112,7 +115,7 @@ class PinnedFile(LustreStorage):
     """A storage in which one URL is the file that was indexed, and any other file there an error."""
 
     def __init__(self, storage: LustreStorage, file: FileInfo) -> None:
-        self._options, self._stripes, self._indexed = storage._options, storage._stripes, file
+        self._stripes, self._indexed = storage._stripes, file
 
     def open(self, url: str) -> BinaryIO:
         """Open a file; it is read ahead in whole stripes."""

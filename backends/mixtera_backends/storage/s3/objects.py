@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
-REQUEST_BYTES: Final = 4 << 20
 
 Positions = npt.NDArray[np.int64]
 
@@ -65,7 +64,7 @@ class S3Object:
     def _read(self, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
         """The bytes of some ranges back to back, and where each begins in them."""
         self._check(stops)
-        ranges = requests(starts.tolist(), stops.tolist(), REQUEST_BYTES)
+        ranges = requests(starts.tolist(), stops.tolist(), self._clients.get().settings.request_bytes)
         lengths = stops - starts
         return b"".join(self._fetch(ranges) if ranges else ()), np.cumsum(lengths) - lengths
 
@@ -73,7 +72,8 @@ class S3Object:
         """The same, from the blocks that are kept."""
         self._check(stops)
         wanted = self._address.bucket, self._address.key, self._etag
-        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), REQUEST_BYTES, self._fetch)
+        most = self._clients.get().settings.request_bytes
+        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), most, self._fetch)
         if parts is None:
             return self._read(starts, stops)
         lengths = stops - starts
