@@ -1,7 +1,11 @@
 """All other URLs, through fsspec: the laws over a web server, memory and archives, and what goes wrong."""
 
+import json
+import os
 import socket
+import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -10,9 +14,11 @@ import fsspec
 import numpy as np
 import pytest
 
+import mixtera
 from mixtera.errors import PluginError, StorageError
 from mixtera.lockfile.lock import read
 from mixtera.registry import format_of, schemes, storage_of
+from mixtera.stream import Stream
 from mixtera.testing.storage import StorageLaws
 from mixtera_backends.storage.fsspec import FsspecStorage, address, failures
 from mixtera_backends.storage.fsspec.facts import file_info
@@ -304,9 +310,71 @@ def test_what_packages_say_of_a_file_becomes_its_fingerprint(facts, modified, et
     assert (found.modified_ns, found.etag) == (modified, etag)
 
 
-def test_a_child_that_was_forked_reads_too(web, tmp_path):
-    import os
+@pytest.mark.parametrize("fault", ["unknown host", "redirect", "denied", "no ranges"])
+def test_a_command_ends_with_a_word_and_leaves_nothing_behind(web, tmp_path, fault):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 20_000)
+    url = "http://no-such-host.invalid/a.jsonl" if fault == "unknown host" else f"{web.url}/a.jsonl"
+    web.choose = lambda method, path: fault if fault != "unknown host" else None
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"version: 1\nsources: {{a: {{path: '{url}', content: text}}}}\nmixture: {{by: dataset}}\n")
+    began = time.monotonic()
+    words = [str(Path(sys.executable).with_name("mixtera")), "index", str(spec), "--catalog", str(tmp_path / "catalog")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3, done.stderr
+    assert url in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - began < 30
+    assert mixtera.Catalog.open(str(tmp_path / "catalog")).sources() == ()
 
+
+def test_a_stream_goes_on_when_the_server_is_gone_for_a_while(tmp_path):
+    """What is asked meanwhile meets no server; the same port answers again a second later."""
+    for number in range(4):
+        lines = "".join(json.dumps({"text": f"{number} {n} " + "x" * 400}) + "\n" for n in range(500))
+        (tmp_path / f"{number}.jsonl").write_text(lines)
+    spec = tmp_path / "spec.yaml"
+    with Web(tmp_path) as web:
+        port = int(web.url.rpartition(":")[2])
+        spec.write_text(
+            f"version: 1\nsources: {{a: {{path: '{web.url}/*.jsonl', content: text}}}}\nmixture: {{by: dataset}}\n"
+            "order: {chunk_size: 64, lanes: 2}\n"
+        )
+        catalog = mixtera.Catalog.open(str(tmp_path / "catalog"))
+        catalog.index(mixtera.load(str(spec)), workers=1)
+        plan = mixtera.compile(mixtera.load(str(spec)), catalog)
+        expected = [batch["sample"].to_pylist() for batch in plan.stream(batch_size=16)]
+        stream = Stream(plan.data, plan.digest, batch_size=16, budget_bytes=1 << 16)
+        found = [next(stream)["sample"].to_pylist() for _ in range(3)]
+    again = Web(tmp_path, port)
+    later = threading.Timer(1, again.__enter__)
+    later.start()
+    found += [batch["sample"].to_pylist() for batch in stream]
+    later.join()
+    asked = len(again.requests)
+    again.__exit__()
+    assert found == expected
+    assert asked > 5
+
+
+def test_a_replaced_file_is_refused_by_its_etag(web, tmp_path):
+    """Same size, same second: only the etag of the server tells."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n' * 100)
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"version: 1\nsources: {{a: {{path: '{web.url}/a.jsonl', content: text}}}}\nmixture: {{by: dataset}}\n"
+    )
+    catalog = mixtera.Catalog.open(str(tmp_path / "catalog"))
+    catalog.index(mixtera.load(str(spec)), workers=1)
+    plan = mixtera.compile(mixtera.load(str(spec)), catalog)
+    before = path.stat().st_mtime_ns
+    path.write_text('{"text": "b"}\n' * 100)
+    os.utime(path, ns=(before, before // 10**9 * 10**9 + (before + 1) % 10**9))
+    with pytest.raises(StorageError, match=r"a\.jsonl changed since it was indexed \(its etag is another one\)"):
+        next(plan.stream(batch_size=10))
+
+
+def test_a_child_that_was_forked_reads_too(web, tmp_path):
     (tmp_path / "a.bin").write_bytes(b"abc")
     access = storage.random_access(f"{web.url}/a.bin")
     assert access.gather(np.array([0]), np.array([3])).to_pylist() == [b"abc"]

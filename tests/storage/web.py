@@ -18,10 +18,11 @@ Fault = Literal["busy", "cut", "denied", "hang", "redirect", "no ranges", "no si
 class Web:
     """Use it as a context manager; `choose` says which fault a request (method, path) meets, None for none."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, port: int = 0) -> None:
+        self.closed = False
         self.requests: list[tuple[str, str, str | None]] = []
         self.choose: Callable[[str, str], Fault | None] = lambda method, path: None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self, directory=str(root)))
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self, directory=str(root)))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -35,6 +36,7 @@ class Web:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.closed = True
         self._server.shutdown()
         self._server.server_close()
 
@@ -61,6 +63,9 @@ class _Handler(SimpleHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        if self.web.closed:  # what is still connected gets no answer
+            self.close_connection = True
+            return
         self.web.requests.append((self.command, self.path, self.headers.get("Range")))
         fault = self.web.choose(self.command, self.path)
         match fault:

@@ -11,8 +11,9 @@ from typing import Final, TypeVar
 
 from mixtera.errors import MixteraError, PluginError, StorageError
 
-ATTEMPTS: Final = 5
-FIRST_PAUSE_SECONDS: Final = 0.2
+ATTEMPTS: Final = 8
+FIRST_PAUSE_SECONDS: Final = 0.25
+LONGEST_PAUSE_SECONDS: Final = 10.0
 BUDGET_SECONDS: Final = 120.0
 """No attempt begins so long after the first."""
 _GONE: Final = (404, 410)
@@ -43,7 +44,7 @@ def asked(url: str, call: Callable[[], Result]) -> Result:
 
 def pause(attempt: int) -> None:
     """Wait before the next attempt: longer each time, and for a random part of it, so that readers spread."""
-    time.sleep(random.uniform(0.3, 1) * FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+    time.sleep(random.uniform(0.3, 1) * min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
 
 
 def reason_of(error: BaseException) -> BaseException:
