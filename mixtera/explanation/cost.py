@@ -74,7 +74,7 @@ def costs(data: PlanData, meter: Meter, reads: Reads) -> tuple[Cost, ...]:
     return tuple(
         _cost(name, profile, meter, factor, delivered, reads.readers, here[name])
         for name, profile in meter.profiles.items()
-        if here[name] or not isinstance(storage_named(name), AnyScheme)  # it stands for many kinds of places
+        if here[name] or not _is_any_scheme(name)
     )
 
 
@@ -95,6 +95,11 @@ def _cost(
         delivered_bytes=delivered,
         amplification=amplification,
     )
+
+
+def _is_any_scheme(name: str) -> bool:
+    """Whether a storage stands for many kinds of places, so that "what if the files were there" says nothing."""
+    return name in names(_KIND) and isinstance(storage_named(name), AnyScheme)
 
 
 def _profiles() -> dict[str, AccessProfile]:
