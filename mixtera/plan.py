@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy, strings, to_numpy
-from mixtera.artifact import digest, layout
+from mixtera.artifact import digest, layout, remote
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.artifact.remote import plain_path
 from mixtera.artifact.sequences import SequenceMap
 from mixtera.errors import PlanError
 
@@ -31,7 +32,8 @@ class Plan:
 
     Attributes:
         data: The tables and arrays of the plan.
-        path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one.
+        path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one, one that was
+            opened from a storage in the copy that the processes of this machine share.
         remap: URL prefixes that were replaced when it was opened; another process opens it with the same.
         digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
     """
@@ -44,23 +46,36 @@ class Plan:
         """Open a saved plan.
 
         Args:
-            path: Its directory.
+            path: Its directory, or the URL of one, such as `s3://bucket/plans/web`: then it is copied to this machine
+                by the first process that opens it.
             remap: URL prefix → URL prefix, for data that lies elsewhere on this machine.
 
         Raises:
             PlanError: It is not a plan, is damaged, or is of a newer version.
+            StorageError: It cannot be read.
         """
+        if remote.is_remote(path):
+            opened, directory = remote.open(path, remap)
+            return cls(opened.data, directory, opened.digest, remap)
+        path = plain_path(path)
         opened = layout.open(path, remap)
         return cls(opened.data, Path(path), opened.digest, remap)
 
-    def save(self, path: str) -> None:
-        """Write the plan to a directory: whole or not at all; an older plan there is replaced.
+    def save(self, path: str) -> int:
+        """Write the plan to a directory, or to the URL of one: whole or not at all; an older plan there is replaced.
+
+        Returns:
+            Its bytes.
 
         Raises:
-            PlanError: The directory holds something else.
+            PlanError: Something else lies there.
             StorageError: It cannot be written.
         """
+        if remote.is_remote(path):
+            return remote.write(path, self.data, self.digest)
+        path = plain_path(path)
         layout.write(path, self.data, self.digest)
+        return sum(file.stat().st_size for file in Path(path).iterdir())
 
     @property
     def name(self) -> str:

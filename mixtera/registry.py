@@ -7,14 +7,25 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Configurable, Format
-from mixtera.contracts.storage import FileInfo, Pinning, Storage
+from mixtera.contracts.storage import (
+    AnyScheme,
+    FileInfo,
+    OptionValue,
+    Pinning,
+    Recognising,
+    Storage,
+    StorageOptions,
+)
+from mixtera.contracts.storage import Configurable as ConfigurableStorage
 from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
+
+_Ability = TypeVar("_Ability")
 
 
 @cache
@@ -107,7 +118,8 @@ def format_named(name: str) -> Format:
 def format_of(path: str) -> Format | None:
     """The format whose suffix a path ends with (the longest wins), or None."""
     suffixes = {suffix: name for name in names("formats") for suffix in format_named(name).suffixes}
-    matching = [suffix for suffix in suffixes if path.lower().endswith(suffix)]
+    path = path.partition("::")[0].lower() if "://" in path else path.lower()
+    matching = [suffix for suffix in suffixes if path.endswith(suffix)]
     return format_named(suffixes[max(matching, key=len)]) if matching else None
 
 
@@ -117,13 +129,20 @@ def _schemes() -> dict[str, str]:
 
 
 def schemes() -> tuple[str, ...]:
-    """URL schemes that the installed storages know, sorted; `file` is that of a plain path."""
-    return tuple(sorted(_schemes()))
+    """URL schemes that can be read here, sorted; `file` is that of a plain path."""
+    others = {scheme for storage in _offering(AnyScheme) for scheme in storage.others()}
+    return tuple(sorted({*_schemes(), *others}))
 
 
 @cache
 def _storage(name: str) -> Storage:
     return cast(Storage, _load("storage", name)())
+
+
+@cache
+def _offering(ability: type[_Ability]) -> tuple[_Ability, ...]:
+    """The storages that can do more than the contract asks."""
+    return tuple(found for name in names("storage") if isinstance(found := _storage(name), ability))
 
 
 def storage_named(name: str) -> Storage:
@@ -135,25 +154,57 @@ def storage_named(name: str) -> Storage:
     return _storage(name)
 
 
-def storage_of(url: str) -> Storage:
-    """The storage of a URL; a plain path is local.
+def storage_of(url: str, options: StorageOptions = ()) -> Storage:
+    """The storage of a URL, of a plain path, or of a pattern of these.
+
+    Args:
+        url: The URL.
+        options: What a spec says of storages.
 
     Raises:
         PluginError: No installed storage knows the scheme.
     """
-    scheme = urlsplit(url).scheme if "://" in url else "file"
-    if scheme not in _schemes():
+    storage = _storage_of(url)
+    return storage if not options else _with_options(storage.name, _options_for(url, storage.name, options))
+
+
+def _storage_of(url: str) -> Storage:
+    scheme = _scheme(url)
+    if scheme == "file":
+        found = next((found for found in _offering(Recognising) if found.recognises(url)), None)
+        return _storage(_schemes()[scheme]) if found is None else cast(Storage, found)
+    if scheme in _schemes():
+        return _storage(_schemes()[scheme])
+    if not (others := _offering(AnyScheme)):
         known = ", ".join(schemes())
         raise PluginError(
             f"no installed storage knows {scheme}:// of {url}; known: {known}; a plugin of the entry point group "
             "mixtera.storage can bring it"
         )
-    return _storage(_schemes()[scheme])
+    return cast(Storage, others[0])
 
 
-def storage_of_file(file: FileInfo) -> Storage:
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme if "://" in url else "file"
+
+
+def _options_for(url: str, name: str, options: StorageOptions) -> tuple[tuple[str, OptionValue], ...]:
+    """The options that hold for a URL: those of its storage, then of its scheme, then of its prefixes, longer last."""
+    names = [name, _scheme(url), *sorted((key for key, _ in options if "://" in key and url.startswith(key)), key=len)]
+    given = dict(options)
+    found = {option: value for key in names for option, value in given.get(key, ())}
+    return tuple(sorted(found.items()))
+
+
+@cache
+def _with_options(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Storage:
+    storage = _storage(name)
+    return storage.configured(dict(options)) if options and isinstance(storage, ConfigurableStorage) else storage
+
+
+def storage_of_file(file: FileInfo, options: StorageOptions = ()) -> Storage:
     """The storage of a file that was described before; one that can pin the file's content does."""
-    storage = storage_of(file.url)
+    storage = storage_of(file.url, options)
     return storage.pinned(file) if isinstance(storage, Pinning) else storage
 
 

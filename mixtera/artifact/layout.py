@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ _PLAIN_VERSION: Final = 1
 _VARIED_VERSION: Final = 2
 _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
+_BEGINNING: Final = b'{"mixtera_plan":'
+_NAME: Final = re.compile(r"[a-z_]+\.[a-z0-9]+")
 _SAMPLE_BYTES: Final = 1 << 14
 _SAMPLES: Final = 64
 
@@ -120,7 +123,6 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
         PlanError: Something that is not a plan lies there.
         StorageError: It cannot be written.
     """
-    _refuse_url(path)
     target = Path(path)
     _check_replaceable(target)
     try:
@@ -153,7 +155,6 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     Raises:
         PlanError: It is not a plan, is damaged, or is of a newer version, or a prefix fits no file.
     """
-    _refuse_url(path)
     directory = Path(path)
     body = _decode(directory)
     for name, mark in body.marks.items():
@@ -193,9 +194,22 @@ def _starts_name(wide: bool) -> str:
     return "starts.u64" if wide else "starts.u32"
 
 
-def _refuse_url(path: str) -> None:
-    if "://" in path:
-        raise PlanError(f"a plan lies in a directory of this machine, not at {path}: name one, and copy its files")
+def is_document(content: bytes) -> bool:
+    """Whether bytes begin as the document of a plan does."""
+    return content.startswith(_BEGINNING)
+
+
+def names_of(directory: Path) -> list[str]:
+    """Names of the files beside the document of a plan, as it says.
+
+    Raises:
+        PlanError: It is damaged, or of a newer version.
+    """
+    names = list(_decode(directory).marks)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise _damaged(directory, f"{name!r} cannot be a file of it")
+    return names
 
 
 def _check_replaceable(path: Path) -> None:
@@ -210,7 +224,7 @@ def _check_replaceable(path: Path) -> None:
 def _is_plan(path: Path) -> bool:
     try:
         with (path / DOCUMENT).open("rb") as file:
-            return file.read(32).startswith(b'{"mixtera_plan":')
+            return is_document(file.read(len(_BEGINNING)))
     except OSError:
         return False
 

@@ -10,7 +10,7 @@ import msgspec
 from mixtera.catalog.columns import Column
 from mixtera.catalog.model import Policy
 from mixtera.contracts.format import BadSample, ContentColumn, PropertyColumn
-from mixtera.contracts.storage import FileInfo
+from mixtera.contracts.storage import FileInfo, StorageOptions
 
 BUNDLES_PER_WORKER: Final = 4
 """So many that the last ones even out, so few that the catalog keeps few Parquet files."""
@@ -40,6 +40,7 @@ class Bundle(msgspec.Struct, frozen=True, tag=True):
         files: Files to scan, by file id.
         directory: Where to write.
         name: File name to write under, without suffix.
+        storage: What the spec says of storages.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Bundle(msgspec.Struct, frozen=True, tag=True):
     files: tuple[NumberedFile, ...]
     directory: str
     name: str
+    storage: StorageOptions = ()
 
     @property
     def bytes(self) -> int:

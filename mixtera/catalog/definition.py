@@ -51,7 +51,7 @@ def _types(source: Source, files: Sequence[FileInfo], before: Definition | None)
     guessed = _inferred(source, files, {p.name: p.path for p in source.properties if known[p.name] is None})
     types = {name: type_ or guessed[name] for name, type_ in known.items()}
     if untyped := [wanted for wanted in source.properties if types[wanted.name] is None]:
-        said = hint(storage_of(files[0].url), files[0], source.format, only_certain=True)
+        said = hint(storage_of(files[0].url, source.storage), files[0], source.format, only_certain=True)
         raise SpecError([_untyped(wanted, f"; {files[0].url}: {said}" if said else "") for wanted in untyped])
     return {name: type_ for name, type_ in types.items() if type_ is not None}
 
@@ -59,8 +59,8 @@ def _types(source: Source, files: Sequence[FileInfo], before: Definition | None)
 def _inferred(source: Source, files: Sequence[FileInfo], undeclared: dict[str, str]) -> dict[str, PropertyType | None]:
     if not undeclared:
         return {}
-    first = storage_of(files[0].url)
-    same = [file for file in files if storage_of(file.url) is first]
+    first = storage_of(files[0].url, source.storage)
+    same = [file for file in files if storage_of(file.url, source.storage) is first]
     with naming_the_content(first, same[0], source.format):
         return format_named(source.format).infer(first, same, undeclared)
 

@@ -50,7 +50,7 @@ def list_files(source: Source) -> list[FileInfo]:
     """
     patterns: dict[str, tuple[Storage, list[str]]] = {}
     for path in source.paths:
-        storage = storage_of(path)
+        storage = storage_of(path, source.storage)
         patterns.setdefault(storage.name, (storage, []))[1].append(path)
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
     if (pair := same_name(files)) is not None:

@@ -57,7 +57,7 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 def _scan_file(
     bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: BadRecords, advance: Advance
 ) -> ScannedFile:
-    storage = storage_of_file(file.info)
+    storage = storage_of_file(file.info, bundle.storage)
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
     with naming_the_content(storage, file.info, bundle.format):

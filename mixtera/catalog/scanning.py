@@ -117,6 +117,7 @@ def _bundles(
             tuple(bundle),
             str(run),
             str(number),
+            source.storage,
         )
         for number, bundle in enumerate(cut(files, workers.most, smallest))
     ]

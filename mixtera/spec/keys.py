@@ -117,6 +117,11 @@ SPEC: Final = Section(
             },
             "Tables (.parquet, .csv, .jsonl, .arrow) of samples that are not delivered: ids, or values of properties.",
         ),
+        Key(
+            "storage",
+            {"type": "object", "minProperties": 1, "additionalProperties": reference("storage_options")},
+            "Options of storages, by name (s3, lustre), scheme or URL prefix; see the page of storages. No secrets.",
+        ),
         Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
     ),
 )

@@ -7,6 +7,7 @@ from typing import Final
 
 from mixtera.spec import keys
 from mixtera.spec.keys import JsonSchema, Section
+from mixtera.spec.storage import SECRET
 
 _SCALAR: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
 _PREDICATE: Final[JsonSchema] = {
@@ -55,6 +56,14 @@ _ONE_START: Final[JsonSchema] = {
 }
 
 
+_STORAGE_OPTIONS: Final[JsonSchema] = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"not": {"pattern": SECRET}},
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
+}
+
+
 def json_schema() -> dict[str, object]:
     """The JSON Schema (draft 2020-12) of a spec file, as JSON values.
 
@@ -88,5 +97,6 @@ def json_schema() -> dict[str, object]:
             "sort_key": _section(keys.SORT_KEY),
             "holdout": _section(keys.HOLDOUT),
             "exclusion": _section(keys.EXCLUSION),
+            "storage_options": _STORAGE_OPTIONS,
         },
     }

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
 from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
-from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.contracts.storage import FileInfo, Storage, StorageOptions
 from mixtera.errors import StorageError
 from mixtera.formats.spool import SpoolFullError
 from mixtera.formats.temporary import spool_bytes
@@ -29,6 +29,7 @@ class Readers:
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
         self._spool_bytes = spool_bytes()
+        self._options = storage_options(data)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:
@@ -73,8 +74,10 @@ class Readers:
     def _opened(self, file: int) -> SampleReader:
         source = self._data.sources[self._data.files.column("source")[file].as_py()]
         info = file_info(self._data, file)
-        storage = storage_of_file(info)
-        if storage is storage_of(info.url):  # not pinned: what every read checks need not be asked before
+        storage = storage_of_file(info, self._options)
+        if storage is storage_of(
+            info.url, self._options
+        ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         plugin, frames = format_named(source.format), frames_of(self._data, file)
@@ -90,6 +93,12 @@ def frames_of(data: PlanData, file: int) -> npt.NDArray[np.int64]:
     first, stop = np.searchsorted(to_numpy(data.frames.column("file")), [file, file + 1]).tolist()
     part = data.frames.slice(first, stop - first)
     return np.stack([to_numpy(part.column(name)) for name in ("packed", "plain")], axis=1).astype(np.int64)
+
+
+def storage_options(data: PlanData) -> StorageOptions:
+    """What the spec of a plan says of storages."""
+    known = data.facts.get("storage", {})
+    return tuple((name, tuple(options.items())) for name, options in known.items())
 
 
 def file_info(data: PlanData, file: int) -> FileInfo:
@@ -117,6 +126,8 @@ def check_unchanged(storage: Storage, indexed: FileInfo, source: str) -> None:
         changes.append(f"{found.size} bytes, were {indexed.size}")
     if indexed.modified_ns and found.modified_ns and found.modified_ns != indexed.modified_ns:
         changes.append("modified since")
+    if indexed.etag and found.etag and found.etag != indexed.etag and not changes:
+        changes.append("its etag is another one")
     if changes:
         raise StorageError(
             f"source {source!r}: {indexed.url} changed since it was indexed ({', '.join(changes)}); "

@@ -22,7 +22,7 @@ class LocalStorage:
     """Paths and `file://` URLs. A URL it returns is an absolute path."""
 
     name = "local"
-    schemes = ("file",)
+    schemes: tuple[str, ...] = ("file",)
 
     def profile(self) -> AccessProfile:
         """Ranges are read through the page cache: small ones are fine, one at a time."""
@@ -45,13 +45,13 @@ class LocalStorage:
         """Open a file, unbuffered: callers read in large pieces. No metadata is asked for unless it fails."""
         path = local_path(url)
         try:
-            file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - pathlib's has no opener
+            file = open(path, "rb", buffering=0, opener=at_once)  # noqa: SIM115 - pathlib's has no opener
         except OSError as error:
             self.stat(url)
-            _refuse(path, error)
+            refuse(path, error)
         if not modes.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
-            raise _irregular(path)
+            raise irregular(path)
         return file
 
     def random_access(self, url: str) -> RangedFile:
@@ -71,23 +71,23 @@ def _matching(pattern: str) -> list[FileInfo]:
     path = local_path(pattern)
     if not glob.has_magic(path) or Path(path).is_file():
         return [_info(path, path.rsplit("/", 1)[-1])]
-    base = _fixed_part(path)
+    base = fixed_part(path)
     matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - pathlib's glob follows no links below `**`
     facts = [(match, _facts(match)) for match in matches]
-    files = [_described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
+    files = [described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
     if not files:
-        _refuse_empty(pattern, base, matches)
+        refuse_empty(pattern, base, matches)
     return files
 
 
-def _fixed_part(path: str) -> str:
+def fixed_part(path: str) -> str:
     """The directory before the first wildcard, with its slash at the end."""
     parts = path.split("/")
     wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return "/".join(parts[:wild]) + "/"
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """Open a file without waiting: a pipe has perhaps nobody at its other end."""
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -101,27 +101,30 @@ def _facts(path: str) -> os.stat_result:
     try:
         return os.stat(path)  # noqa: PTH116 - called once per file of a large glob
     except OSError as error:
-        _refuse(path, error)
+        refuse(path, error)
 
 
-def _irregular(path: str) -> StorageError:
+def irregular(path: str) -> StorageError:
+    """The error for something that is no file."""
+    if Path(path).is_dir():
+        return StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
     return StorageError(f"{path} is not a regular file")
 
 
 def _info(path: str, name: str) -> FileInfo:
     facts = _facts(path)
-    if modes.S_ISDIR(facts.st_mode):
-        raise StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
     if not _is_file(facts):
-        raise _irregular(path)
-    return _described(path, name, facts)
+        raise irregular(path)
+    return described(path, name, facts)
 
 
-def _described(path: str, name: str, facts: os.stat_result) -> FileInfo:
+def described(path: str, name: str, facts: os.stat_result) -> FileInfo:
+    """A file as the system describes it."""
     return FileInfo(url=path, name=name, size=facts.st_size, modified_ns=facts.st_mtime_ns)
 
 
-def _refuse(path: str, error: OSError) -> NoReturn:
+def refuse(path: str, error: OSError) -> NoReturn:
+    """Raise the error for a file that the system refuses."""
     if not isinstance(error, FileNotFoundError):
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if Path(path).is_symlink():
@@ -137,7 +140,8 @@ def _advice(path: str) -> str:
     return f"did you mean {parent / near[0]}?" if near else "check the path"
 
 
-def _refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
+def refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
+    """Raise the error for a pattern that matches no file, but perhaps directories."""
     if matches:
         raise StorageError(
             f"{pattern} matches only directories, such as {matches[0]}: name their files, for example "
