@@ -37,11 +37,11 @@ from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
-_WINDOWS: Final = ("window_documents.u32", "window_rows.u32")
 _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
 _VARIED_VERSION: Final = 2
+_WINDOWS: Final = ("window_documents.u32", "window_rows.u32")
 _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
 _SAMPLE_BYTES: Final = 1 << 14
