@@ -32,10 +32,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import mixtera
 from mixtera.adapters.jax import MixteraLoader
-from mixtera.adapters.jax.losses import component_sums, loss_report
+from mixtera.adapters.jax.losses import LossReport, component_sums, loss_report
 from mixtera.adapters.jax.masks import document_mask
 
 WIDTH, HEADS, BLOCKS = 64, 4, 2
+PRINT_EVERY = 20
 USED = ("tokens", "document_ids", "position_ids", "loss_mask", "component_id")
 
 
@@ -101,6 +102,11 @@ def train_step(state: dict, batch: dict, components: int) -> tuple[dict, tuple[j
     parameters = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + 1e-8), state["parameters"], first, second)
     sums = component_sums(losses, batch["component_id"], components, batch["loss_mask"])
     return {"parameters": parameters, "first": first, "second": second, "count": count}, sums
+
+
+def batch_digest(tokens: jax.Array) -> str:
+    """A digest of the tokens of all processes: what the step has trained on."""
+    return hashlib.sha256(np.asarray(process_allgather(tokens, tiled=True)).tobytes()).hexdigest()
 
 
 def save(path: Path, state: dict, data: dict) -> None:
@@ -169,19 +175,20 @@ def main() -> None:
     step_of = jax.jit(partial(train_step, components=len(names)), out_shardings=whole, donate_argnums=0)
 
     first = jax.process_index() == 0
+    recent: LossReport | None = None  # reports add up: losses are printed as means of several steps
     for step, batch in zip(range(done + 1, arguments.steps + 1), batches, strict=False):
         state, sums = step_of(state, {name: batch[name] for name in USED})
         report = loss_report(names, *sums)
-        loss = sum(report.loss_sum.values()) / sum(report.loss_count.values())
-        if first and (step % 5 == 0 or step == done + 1):
-            parts = "  ".join(f"{name} {value:.3f}" for name, value in report.mean.items())
-            print(f"step {step:4}  loss {loss:.3f}  {parts}", flush=True)
-        if arguments.losses:
-            tokens = np.asarray(process_allgather(batch["tokens"], tiled=True))  # what the step has trained on
-            digest = hashlib.sha256(tokens.tobytes()).hexdigest()
-            line = {"step": step, "ranks": jax.process_count(), "batch": digest, "loss": loss, **asdict(report)}
+        recent = report if recent is None else recent + report
+        if step % PRINT_EVERY == 0:
             if first:
-                append(arguments.losses, line)
+                parts = "  ".join(f"{name} {value:.3f}" for name, value in recent.mean.items())
+                print(f"step {step:4}  {parts}", flush=True)
+            recent = None
+        digest = batch_digest(batch["tokens"])  # every process takes part, whether it writes or not
+        if first and arguments.losses:
+            line = {"step": step, "ranks": jax.process_count(), "batch": digest, "loss": report.loss}
+            append(arguments.losses, line | asdict(report))
         if first and (step % arguments.save_every == 0 or step == arguments.steps):
             save(path, state, batches.get_state())
     batches.close()

@@ -31,6 +31,8 @@ from mixtera.adapters.torch import loader
 from mixtera.adapters.torch.losses import LossReport, loss_by_component
 from mixtera.adapters.torch.masks import document_mask
 
+PRINT_EVERY = 20
+
 
 class Block(nn.Module):
     """Attention inside documents, then two layers for each token."""
@@ -158,22 +160,20 @@ def main() -> None:
         done = checkpoint["step"]
     trained = nn.parallel.DistributedDataParallel(model) if dist.is_initialized() else model
 
+    recent: LossReport | None = None  # reports add up: losses are printed as means of several steps
     for step, batch in zip(range(done + 1, arguments.steps + 1), batches, strict=False):
         report = train_step(trained, optimizer, batch, names)
-        loss = sum(report.loss_sum.values()) / sum(report.loss_count.values())
-        if first and (step % 5 == 0 or step == done + 1):
-            parts = "  ".join(f"{name} {value:.3f}" for name, value in report.mean.items())
-            print(f"step {step:4}  loss {loss:.3f}  {parts}", flush=True)
-        if arguments.losses:
-            line = {
-                "step": step,
-                "ranks": ranks(),
-                "batch": batch_digest(batch["tokens"]),
-                "loss": loss,
-                **asdict(report),
-            }
+        recent = report if recent is None else recent + report
+        if step % PRINT_EVERY == 0:
             if first:
-                append(arguments.losses, line)
+                parts = "  ".join(f"{name} {value:.3f}" for name, value in recent.mean.items())
+                print(f"step {step:4}  {parts}", flush=True)
+            recent = None
+        if arguments.losses:
+            digest = batch_digest(batch["tokens"])  # every rank takes part
+            if first:
+                line = {"step": step, "ranks": ranks(), "batch": digest, "loss": report.loss}
+                append(arguments.losses, line | asdict(report))
         if first and (step % arguments.save_every == 0 or step == arguments.steps):
             states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             save(path, {"step": step, "data": batches.state_dict(), **states})
