@@ -27,5 +27,8 @@ class Packed:
 
     def places(self, code: int, epochs: float) -> int:
         """Whole sequences of some epochs; exact in the decimals of `epochs` as they are written."""
-        tokens = int(self.totals[code] * Fraction(repr(epochs)))
-        return max(0, (tokens - self.overlap) // self.stride)
+        return max(0, (self.tokens(code, epochs) - self.overlap) // self.stride)
+
+    def tokens(self, code: int, epochs: float) -> int:
+        """Tokens of some epochs; exact likewise."""
+        return int(self.totals[code] * Fraction(repr(epochs)))
