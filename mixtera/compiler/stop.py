@@ -16,6 +16,7 @@ from mixtera.order.concat import Concatenation
 from mixtera.plan import Plan
 from mixtera.stream.state import PlanIdentity
 
+
 @dataclass(frozen=True)
 class Stop:
     """A plan, and the position at which another one takes over.

@@ -51,8 +51,8 @@ def check_kinds(old: PlanData, new: PlanData) -> None:
     for data, what in ((old, "the plan that the run stands in"), (new, "the new plan")):
         if data.tokens is not None and data.tokens.parameters.packing == "best_fit":
             raise PlanError(
-                f"{what}, {data.name!r}, has `packing: best_fit`: which documents share a row is fitted ahead for whole "
-                "epochs, and cannot be taken over in mid-run; end the run there and begin another one, or use "
+                f"{what}, {data.name!r}, has `packing: best_fit`: which documents share a row is fitted ahead for "
+                "whole epochs, and cannot be taken over in mid-run; end the run there and begin another one, or use "
                 "`packing: concat` from the start"
             )
     if old.packs != new.packs:

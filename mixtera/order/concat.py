@@ -5,8 +5,8 @@ the tokens [q · stride, q · stride + row_tokens) of it. How many tokens lie be
 sums; the documents of the few windows that a place touches are summed when they are asked for. So any sequence is found
 without those before it, nothing is padded, and nothing is kept between sequences.
 
-A plan that continues another counts places as the plan before did (`mixtera.order.places.Start`, in sequences), from the
-first token of a first epoch that may lack documents: those that were delivered before it.
+A plan that continues another counts places as the plan before did (`mixtera.order.places.Start`, in sequences), from
+the first token of a first epoch that may lack documents: those that were delivered before it.
 """
 
 from __future__ import annotations
