@@ -116,7 +116,7 @@ class PointerMap:
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
     def standing(self, sample: int) -> Standing | None:
-        """Where a sample stands, delivered or not; None if the plan has not chosen it."""
+        """Where a sample stands, delivered or not; None if the plan has not chosen it. Positions must be samples."""
         found = self.entry_of(sample)
         if found is None:
             return None

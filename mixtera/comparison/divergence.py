@@ -118,7 +118,7 @@ def _delivery(plan: Plan, position: int) -> Delivery | None:
     if not rows:
         return None
     row = rows[0]
-    name, more = f"{row['source']}/{row['file']}#{row['row']}", {}
+    sample, more = f"{row['source']}/{row['file']}#{row['row']}", {}
     if plan.data.packs:
-        more = {"first_token": row["first_token"], "documents": len(rows)}
-    return Delivery(name, row["component"], **more)
+        more = {name: row[name] for name in ("first_token", "last_token")} | {"documents": len(rows)}
+    return Delivery(sample, row["component"], **more)

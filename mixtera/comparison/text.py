@@ -232,6 +232,10 @@ def _steps(report: Report) -> Iterator[str]:
         before = f"; the {count(same)} before {'is' if same == 1 else 'are'} the same" if same else ""
         yield from wrapped(f"The first difference is at position {count(found.position)}{step}{before}.", *_BOTH)
         yield from _table([("", "sample", "component"), *_deliveries(found.before, found.after)], left=3)
+        if found.before == found.after:
+            yield from wrapped(
+                "It is the same part of the same documents, made of other tokens or cut otherwise.", *_BOTH
+            )
     elif found.complete:
         yield from wrapped(f"The same samples in the same order up to the end, position {count(found.stop)}.", *_BOTH)
     else:
@@ -254,10 +258,10 @@ def _deliveries(before: Delivery | None, after: Delivery | None) -> list[tuple[s
 
 
 def _delivered(found: Delivery) -> str:
-    if found.first_token is None or found.documents is None:
+    if found.first_token is None or found.last_token is None or found.documents is None:
         return found.sample
     more = f" and {found.documents - 1:,} more" if found.documents > 1 else ""
-    return f"{found.sample} from token {found.first_token:,}{more}"
+    return f"{found.sample} tokens {found.first_token:,} … {found.last_token:,}{more}"
 
 
 def _spec(report: Report) -> Iterator[str]:
