@@ -89,8 +89,9 @@ def _told(parameters: TokenParameters, ready: bool) -> str:
     """What makes tokens of the documents of a source; of those that are tokens already, only the cut."""
     p = parameters
     made = () if ready else (p.fingerprint, p.bos, p.eos, p.template)
-    cut = (p.max_document_tokens, p.pad) if p.packing == "none" else ()  # else parts tell it
-    return repr((p.packing == "none", p.row_tokens, *cut, *made))
+    padded = () if p.packing == "concat" else (p.packing, p.pad)
+    longest = p.max_document_tokens if p.packing == "none" else None  # else parts tell it
+    return repr((p.row_tokens, *padded, longest, *made))
 
 
 def _texts(texts: Sequence[str]) -> UInt64s:

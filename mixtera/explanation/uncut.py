@@ -49,16 +49,19 @@ def uncut(plan: Plan, document: Document) -> str:
     if not document.tokens:
         return f"it is of component {part.name}, and has no tokens"
     begins, packer, total = plan.data.begins, plan.sequences.packer, plan.data.timeline.total
-    if not isinstance(packer, Concatenation) or total is None:
+    if total is None:
         return f"it is of component {part.name}"
-    epoch, place = _first_place(plan, packer, document)
+    if isinstance(packer, Concatenation):
+        epoch, place = _first_place(plan, packer, document)
+    else:
+        epoch, place = 0, min(packer.places_of(0, document.component, document.entry, document.rank), default=None)
     if begins is not None and place is None:
         return (
             f"it is of component {part.name}, and was delivered, or a part of it, before position "
             f"{begins.position:,}, where this plan takes over from {begins.name!r} ({begins.plan}); ask that one"
         )
     given = int(plan.data.timeline.filled(np.array([total]))[0, document.component])
-    if part.places is not None and given >= part.places:
+    if isinstance(packer, Concatenation) and part.places is not None and given >= part.places:
         start = packer.permutation.places.start
         cursor, head = (int(values[document.component]) for values in (start.cursor, start.head_sizes))
         stop = (cursor + given - head) * packer.stride + packer.overlap

@@ -79,6 +79,9 @@ def test_a_run_goes_on_with_other_weights_and_delivers_the_same_rows(notes: Run)
     assert "documents of this epoch so far)" in err
     second = mixtera.Plan.open("plans/second")
     assert (second.start, second.end) == (100, first.end)
+    code, out, _ = notes("explain", "plans/second")
+    assert code == 0
+    assert "goes on where it stood" in out
     assert first.end is not None
     whole, before = rows_of(first, 0, first.end), rows_of(first, 0, 100)
     assert Counter(before + rows_of(second, 100, first.end)) == Counter(whole)
