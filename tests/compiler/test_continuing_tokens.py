@@ -316,7 +316,7 @@ def test_a_chain_of_plans_delivers_no_token_twice(
         sources = source("web", 10, 2, 300), source("books", 50, 1, 200)
         plan = made(tmp_path, text, sources, stop, TOKENS.replace("24", str(length)))
         assert plan.end is not None
-        positions = min(positions, plan.end - position - 1)
+        positions = min(positions, (plan.end - position) // 3)  # what a stop cuts must not be all that is left
         delivered += rows_of(plan, position, position + positions)
         position += positions
         most_cut += 2 * plan.data.order.lanes * len(plan.data.components)
