@@ -162,6 +162,12 @@ class TokenParameters:
         return self.sequence_length + self.label_shift
 
     @property
+    def rows(self) -> tuple[str | int | None, ...]:
+        """What decides the rows that documents become; not what the tokenizer is called, nor where it lies."""
+        around = self.bos, self.eos, self.max_document_tokens, self.template
+        return self.fingerprint, self.packing, self.row_tokens, self.overlap, *around
+
+    @property
     def stride(self) -> int:
         """Tokens from one row to the next, where documents are concatenated."""
         return self.row_tokens - self.overlap

@@ -116,21 +116,22 @@ class PointerMap:
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
     def standing(self, sample: int) -> Standing | None:
-        """Where a sample stands, delivered or not; None if the plan has not chosen it."""
+        """Where a sample stands, delivered or not; None if the plan has not chosen it. Positions must be samples."""
         found = self.entry_of(sample)
         if found is None:
             return None
         component, entry, rank = found
         if self.permutation.is_excluded(entry, rank):
             return Standing(component, excluded=True, earlier=False, place=None)
-        first = self._first_epoch(component)
+        first = self.first_epoch(component)
         place = self.permutation.place_of(first, component, entry, rank)
         if place is not None:
             return Standing(component, excluded=False, earlier=False, place=place)
         again = self.permutation.place_of(first + 1, component, entry, rank)
         return Standing(component, excluded=False, earlier=True, place=again)
 
-    def _first_epoch(self, component: int) -> int:
+    def first_epoch(self, component: int) -> int:
+        """Number of the first epoch of a component: 0, but for plans that continue another."""
         start = self.data.variation.start
         return 0 if start is None else int(start.first_epoch[component])
 
@@ -139,7 +140,7 @@ class PointerMap:
 
         Lanes of one round are ahead of each other: inside it a later epoch may come first.
         """
-        for epoch in count(self._first_epoch(component)):
+        for epoch in count(self.first_epoch(component)):
             place = self.permutation.place_of(epoch, component, entry, rank)
             if place is None:
                 if self.permutation.is_excluded(entry, rank):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import count
 from typing import Final, Protocol
 
 import numpy as np
@@ -74,7 +75,7 @@ class SequenceMap:
         self._tokens = tokens
         self._map = PointerMap(data) if map_ is None else map_
         self._lanes, self._granule = self._map.lanes, data.order.granule
-        self._packer = packer_of(tokens, self._map.permutation)
+        self.packer = packer_of(tokens, self._map.permutation)
         lanes = data.order.lanes
         wanted = max(LEAST_PIECES, KEPT_PIECES // (2 * lanes)) / (_pieces_per_row(tokens) * self._granule)
         self._block = max(1, min(int(wanted), data.order.chunk_size // self._granule))
@@ -84,7 +85,7 @@ class SequenceMap:
     def range(self, start: int, stop: int) -> Sequences:
         """What the positions [start, stop) consist of, cut at the end of the plan."""
         chunk = self._lanes.range(start, stop)
-        return self._sequences(chunk, self._packer.find(chunk.component, chunk.place))
+        return self._sequences(chunk, self.packer.find(chunk.component, chunk.place))
 
     def lane(self, round_: int, lane: int, first_granule: int, last_granule: int) -> Sequences:
         """What granules [first, last) of the chunk (round, lane) consist of, cut at the end of the plan."""
@@ -109,15 +110,19 @@ class SequenceMap:
         if found is None:
             return []
         component, entry, rank = found
+        if not self._tokens.counts[self._map.permutation.sample_first[entry] + rank]:
+            return []
         positions: set[int] = set()
-        for epoch in range(1 << 62):
-            places = self._packer.places_of(epoch, component, entry, rank)
+        for epoch in count(self._map.first_epoch(component)):
+            places = self.packer.places_of(epoch, component, entry, rank)
+            if not len(places):
+                continue  # an earlier plan has delivered it
             here = [self._lanes.position_of(component, place) for place in places]
             reached = [position for position in here if position is not None]
             positions.update(reached)
             # inside a round a later epoch may come first
             behind = [p - p % self._lanes.round_size >= limit for p in reached]
-            if len(reached) < len(places) or not len(places) or all(behind):
+            if len(reached) < len(places) or all(behind):
                 break
         return sorted(position for position in positions if position < limit)
 
@@ -125,14 +130,14 @@ class SequenceMap:
         chunk = self._lanes.chunk(round_, lane)
         size = self._block * self._granule
         part = chunk.part(block * size, (block + 1) * size)
-        return self._packer.find(part.component, part.place)
+        return self.packer.find(part.component, part.place)
 
     def _sequences(self, chunk: Chunk, pieces: Pieces) -> Sequences:
         at = pieces.sequence
         documents = self._map.documents(chunk.position[at], chunk.component[at], pieces.entry, pieces.rank)
         number = self._map.permutation.sample_first[pieces.entry] + pieces.rank
-        count = self._tokens.counts[number].astype(np.int64)
-        return Sequences(chunk.position, chunk.component, at, documents, pieces.first, pieces.last, count)
+        whole = self._tokens.counts[number].astype(np.int64)
+        return Sequences(chunk.position, chunk.component, at, documents, pieces.first, pieces.last, whole)
 
 
 def chosen(sequences: Sequences, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Sequences:

@@ -83,8 +83,9 @@ def _note_continuation(arguments: argparse.Namespace, plan: Plan) -> None:
     """What becomes of the components, on stderr."""
     found = plan.data.facts["continues"]
     note(arguments, f"takes over at position {plan.start:,}:")
+    samples = "documents" if plan.data.packs else "samples"
     for one in found["components"]:
         what = one["fate"] if one["fate"] == "goes on" else f"{one['fate']}, without what was delivered"
-        note(arguments, f"  {one['name']}: {what} ({one['delivered']:,} samples of this epoch so far)")
+        note(arguments, f"  {one['name']}: {what} ({one['delivered']:,} {samples} of this epoch so far)")
     if found["gone"]:
         note(arguments, f"  no more: {', '.join(found['gone'])}")

@@ -83,15 +83,14 @@ def _print_deliveries(plan: Plan, arguments: argparse.Namespace) -> int:
 
 
 def _why_not(plan: Plan, sample: int, arguments: argparse.Namespace) -> str:
-    from mixtera.explanation.absence import absence
+    from mixtera.explanation.absence import absence, may_come
 
     until = arguments.until
     if until is not None:
         early = f"{arguments.sample} is not delivered before position {until:,}"
         if plan.end is not None and (later := plan.locate(sample)):
             return f"{early}; the first time is at position {later[0]:,}"
-        standing = plan.pointers.standing(sample)
-        if plan.end is None and standing is not None and not standing.excluded:
+        if plan.end is None and may_come(plan, sample):
             return early  # an end cannot be looked for where there is none
     return f"{arguments.sample} is never delivered: {absence(plan, sample)}"
 

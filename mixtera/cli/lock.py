@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import spec_and_catalog
 from mixtera.cli.output import complain, note, write, write_json
+from mixtera.errors import CatalogError
 
 if TYPE_CHECKING:
     from mixtera.catalog import Catalog
     from mixtera.lockfile import Lock
+    from mixtera.lockfile.difference import Change, Scalar, SourceChange
     from mixtera.spec import Spec
 
 NAME: Final = "lock"
@@ -97,7 +100,13 @@ def _check(arguments: argparse.Namespace, path: str) -> int:
     held = Lock.open(path)
     spec, catalog = spec_and_catalog(arguments.spec, arguments.catalog)
     behind = unindexed(spec, catalog)
-    found = held.difference(_now(arguments, spec, catalog))
+    try:
+        now = _now(arguments, spec, catalog)
+    except CatalogError:
+        if tokens := _tokens_moved(held, spec):
+            return _report_uncounted(arguments, path, tokens, behind)
+        raise
+    found = held.difference(now)
     moved = found.moved or bool(behind)
     if arguments.json:
         write_json({**found.to_json(), "moved": moved, "unindexed": sources_to_json(behind)})
@@ -113,6 +122,35 @@ def _check(arguments: argparse.Namespace, path: str) -> int:
     remedy = f"`{index}mixtera lock {arguments.spec}` locks it anew"
     copied = f". {COPIED}" if found.only_times and not behind else ""
     complain(f"{arguments.spec} has moved since {path} was written; {remedy}{copied}")
+    return _MOVED
+
+
+def _tokens_moved(held: Lock, spec: Spec) -> tuple[Change[Scalar], ...]:
+    """What differs in the tokens that a spec asks for."""
+    from mixtera.lockfile.difference import tokens_moved
+    from mixtera.tokens.parameters import token_parameters
+
+    return tokens_moved(held.body, None if spec.tokens is None else token_parameters(spec.tokens))
+
+
+def _report_uncounted(
+    arguments: argparse.Namespace, path: str, tokens: tuple[Change[Scalar], ...], behind: tuple[SourceChange, ...]
+) -> int:
+    """Tell that the tokenizer, or what is made of documents, is another, which the catalog has no counts by."""
+    from mixtera.lockfile.difference import sources_to_json
+    from mixtera.lockfile.show import show_settings, show_sources
+
+    if arguments.json:
+        settings = [asdict(one) for one in tokens]
+        write_json({"moved": True, "settings": settings, "uncounted": True, "unindexed": sources_to_json(behind)})
+        return _MOVED
+    write(show_settings(tokens, "tokens"))
+    if behind:
+        write("not indexed yet: the files are not as the catalog knows them\n" + show_sources(behind))
+    complain(
+        f"{arguments.spec} has moved since {path} was written, and nothing is counted by its tokenizer yet; `mixtera "
+        f"index {arguments.spec}; mixtera lock {arguments.spec}` counts and locks it anew"
+    )
     return _MOVED
 
 

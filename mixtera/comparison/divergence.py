@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.model import PlanData
 from mixtera.comparison.files import AllFiles
+from mixtera.comparison.identities import identities
 from mixtera.comparison.model import Delivery, Divergence
-from mixtera.order.seats import Int64s
 from mixtera.plan import Plan
 
 FIRST_BLOCK: Final = 1 << 12
 LARGEST_BLOCK: Final = 1 << 18
 """Positions of a block: bounds the memory."""
+ROW_PARTS: Final = 16
+"""Parts of documents that a row of tokens has, about, where blocks of rows are sized."""
 MOST_POSITIONS: Final = 1 << 26
 """Positions that are compared unless another bound is given."""
 
@@ -80,49 +81,36 @@ def _result(
 
 def _scanned(before: Plan, after: Plan, files: AllFiles, first: int, stop: int) -> tuple[int | None, int | None]:
     """The first position with different samples, and the first before it whose sample is of a changed file."""
-    changed, block = None, FIRST_BLOCK
+    changed, block, largest = None, FIRST_BLOCK, _largest_block(before, after)
     while first < stop:
         last = min(first + block, stop)
-        one, other = _identities(before, files.before, first, last), _identities(after, files.after, first, last)
-        differs = np.flatnonzero(one != other)
+        one = identities(before, files.before, files.changed, first, last)
+        other = identities(after, files.after, files.changed, first, last)
+        differs = np.flatnonzero(one.value != other.value)
         same = int(differs[0]) if len(differs) else last - first
-        changed = _first_of(files, one[:same], first) if changed is None else changed
+        found = one.first_changed(same)
+        changed = first + found if changed is None and found is not None else changed
         if len(differs):
             return first + same, changed
-        first, block = last, min(2 * block, LARGEST_BLOCK)
+        first, block = last, min(2 * block, largest)
     return None, changed
 
 
 def _first_changed(plan: Plan, files: AllFiles, first: int, stop: int) -> int | None:
     """The first position whose sample is of a changed file; the plan is the same on both sides."""
-    block = FIRST_BLOCK
+    block, largest = FIRST_BLOCK, _largest_block(plan)
     while first < stop and files.changed.any():
         last = min(first + block, stop)
-        found = _first_of(files, _identities(plan, files.before, first, last), first)
+        found = identities(plan, files.before, files.changed, first, last).first_changed(last - first)
         if found is not None:
-            return found
-        first, block = last, min(2 * block, LARGEST_BLOCK)
+            return first + found
+        first, block = last, min(2 * block, largest)
     return None
 
 
-def _first_of(files: AllFiles, identities: Int64s, first: int) -> int | None:
-    if not files.changed.any():
-        return None
-    found: npt.NDArray[np.int64] = np.flatnonzero(files.changed[identities >> ROW_BITS])
-    return first + int(found[0]) if len(found) else None
-
-
-def _identities(plan: Plan, which: Int64s, first: int, last: int) -> Int64s:
-    """What tells a sample of either plan from all others: its file among those of both, and its row."""
-    if plan.data.packs:  # a sequence is told by the document that it begins with
-        sequences = plan.sequences.range(first - plan.start, last - plan.start)
-        found, begins = sequences.documents, np.searchsorted(sequences.sequence, np.arange(len(sequences.position)))
-        files, rows = found.file[begins], found.row[begins]
-    else:
-        found = plan.pointers.range(first - plan.start, last - plan.start)
-        files, rows = found.file, found.row
-    identities: Int64s = (which[files] << ROW_BITS) | rows
-    return identities
+def _largest_block(*plans: Plan) -> int:
+    """Positions of a block at most: a row of tokens has parts of several documents."""
+    return LARGEST_BLOCK // ROW_PARTS if any(plan.data.packs for plan in plans) else LARGEST_BLOCK
 
 
 def _delivery(plan: Plan, position: int) -> Delivery | None:
@@ -130,4 +118,7 @@ def _delivery(plan: Plan, position: int) -> Delivery | None:
     if not rows:
         return None
     row = rows[0]
-    return Delivery(f"{row['source']}/{row['file']}#{row['row']}", row["component"])
+    sample, more = f"{row['source']}/{row['file']}#{row['row']}", {}
+    if plan.data.packs:
+        more = {name: row[name] for name in ("first_token", "last_token")} | {"documents": len(rows)}
+    return Delivery(sample, row["component"], **more)

@@ -139,10 +139,21 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a side delivers at a position: `source/file#row`, and the component it comes from."""
+    """What a side delivers at a position.
+
+    Attributes:
+        sample: `source/file#row`; where positions are sequences of tokens, of the first document.
+        component: The component it comes from.
+        first_token: The first of that document's tokens in the sequence; None where positions are samples.
+        last_token: That after the last of them; None likewise.
+        documents: Documents that the sequence has a part of; None likewise.
+    """
 
     sample: str
     component: str
+    first_token: int | None = None
+    last_token: int | None = None
+    documents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from mixtera.explanation.numbers import samples as samples_text
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 from mixtera.lockfile.difference import Change, Scalar
 from mixtera.lockfile.show import source_lines
+from mixtera.lockfile.tokens import is_of_tokens, shown
 
 _INDENT: Final = "  "
 _BOTH: Final = (_INDENT, _INDENT)
@@ -29,7 +30,7 @@ _LEAST_CHANGE: Final = 1e-12
 
 def text(report: Report) -> str:
     """The whole comparison; lines of at most 100 columns where names allow it."""
-    sections = (_head, _settings, _mixture, _samples, _sources, _course, _end, _steps, _spec)
+    sections = (_head, _settings, _tokens, _mixture, _samples, _sources, _course, _end, _steps, _spec)
     blocks = [lines for section in sections if (lines := list(section(report)))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -53,16 +54,26 @@ def _side(side: SideSummary) -> str:
 
 
 def _settings(report: Report) -> Iterator[str]:
-    rows = [(one.name, _value(one.name, one.before), _value(one.name, one.after)) for one in report.settings]
+    yield from _changed("Order and length", [one for one in report.settings if not is_of_tokens(one.name)])
+
+
+def _tokens(report: Report) -> Iterator[str]:
+    yield from _changed("Tokens", [one for one in report.settings if is_of_tokens(one.name)])
+
+
+def _changed(title: str, settings: Sequence[Change[Scalar]]) -> Iterator[str]:
+    rows = [(one.name, _value(one.name, one.before), _value(one.name, one.after)) for one in settings]
     if rows:
-        yield "Order and length"
-        yield from _table([("", "before", "after"), *rows])
+        yield title
+        yield from _cut([("", "before", "after"), *rows])
 
 
 def _value(name: str, value: Scalar) -> str:
     if value is None:
         return "no end" if name == "positions" else "none"
-    return str(value) if isinstance(value, str) or name == "seed" else count(value)
+    if isinstance(value, str):
+        return shown(name, value)
+    return str(value) if name == "seed" else count(value)
 
 
 def _mixture(report: Report) -> Iterator[str]:
@@ -221,6 +232,10 @@ def _steps(report: Report) -> Iterator[str]:
         before = f"; the {count(same)} before {'is' if same == 1 else 'are'} the same" if same else ""
         yield from wrapped(f"The first difference is at position {count(found.position)}{step}{before}.", *_BOTH)
         yield from _table([("", "sample", "component"), *_deliveries(found.before, found.after)], left=3)
+        if found.before == found.after:
+            yield from wrapped(
+                "It is the same part of the same documents, made of other tokens or cut otherwise.", *_BOTH
+            )
     elif found.complete:
         yield from wrapped(f"The same samples in the same order up to the end, position {count(found.stop)}.", *_BOTH)
     else:
@@ -237,9 +252,16 @@ def _steps(report: Report) -> Iterator[str]:
 
 def _deliveries(before: Delivery | None, after: Delivery | None) -> list[tuple[str, str, str]]:
     return [
-        (label, "has ended" if found is None else found.sample, "" if found is None else found.component)
+        (label, "has ended" if found is None else _delivered(found), "" if found is None else found.component)
         for label, found in (("before", before), ("after", after))
     ]
+
+
+def _delivered(found: Delivery) -> str:
+    if found.first_token is None or found.last_token is None or found.documents is None:
+        return found.sample
+    more = f" and {found.documents - 1:,} more" if found.documents > 1 else ""
+    return f"{found.sample} tokens {found.first_token:,} … {found.last_token:,}{more}"
 
 
 def _spec(report: Report) -> Iterator[str]:

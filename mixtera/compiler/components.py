@@ -48,6 +48,14 @@ class Member:
         return self.samples if self.packed is None else self.packed.epoch(self.code)
 
     @property
+    def tokens(self) -> int | None:
+        """How many tokens its places are cut from; None without end, and where samples are positions."""
+        if self.packed is None or self.places is None:
+            return None
+        epochs = self.leaf.max_epochs
+        return self.packed.tokens(self.code, 1.0 if epochs is None else epochs)
+
+    @property
     def places(self) -> int | None:
         """How many places it may fill; None without end. Exact in the decimals of `max_epochs` as written."""
         epochs = self.leaf.max_epochs
@@ -114,7 +122,7 @@ def _report_short(found: Sequence[Member], packed: Packed, issues: Issues) -> No
         held = packed.totals[member.code]
         if member.chosen and packed.rows is not None:
             _report_rows(member, packed.rows[member.code], issues)
-        elif member.chosen and member.places == 0:
+        elif member.chosen and (member.places == 0 or not held):
             issues.add(
                 member.leaf.place,
                 f"component {member.name!r}: its {member.samples:,} samples have {held:,} tokens, and a sequence takes "

@@ -3,10 +3,13 @@
 A component whose samples and order are what they were goes on exactly where it stood. Any other component leaves out,
 in its first epoch, what the other plan has delivered in its current one, under whatever name; from the next epoch on it
 delivers everything. Positions go on from where the other plan stopped.
+
+Where documents are cut into sequences of tokens, what is left out are documents: those of which a part was delivered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -17,11 +20,13 @@ import numpy.typing as npt
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, Beginning, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.compiler.cursors import BLOCK, Cursor
 from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.matching import rows_of_ids, same_files, same_segments
 from mixtera.compiler.scratch import scratch
-from mixtera.compiler.stop import BLOCK, Cursor, Stop
+from mixtera.compiler.stop import Stop
+from mixtera.compiler.taken import Used, check_kinds, same_tokens
 from mixtera.errors import PlanError
 from mixtera.order.leftout import LeftOut
 from mixtera.order.places import Start
@@ -37,7 +42,7 @@ class Taken:
     Attributes:
         name: Its full name.
         fate: `goes on` where it stood; `changed` or `new`: without what was delivered.
-        delivered: Samples of it that the other plan has delivered in the epoch that it was in.
+        delivered: Samples of it that the other plan has delivered, or a part of them, in the epoch that it was in.
         consumed: Places of it that are used up, earlier epochs among them.
     """
 
@@ -62,20 +67,25 @@ class Takeover:
     gone: tuple[str, ...]
 
 
-def take_over(stop: Stop, data: PlanData, index: FileIndex) -> Takeover:
+def take_over(stop: Stop, data: PlanData, index: FileIndex, limits: Sequence[int | None]) -> Takeover:
     """Let a plan take over from another one.
 
     Args:
         stop: The other plan, and the position.
         data: The new plan, as if it began at the beginning.
         index: Its files.
+        limits: [K] tokens that each component's places are cut from, where they are sequences; None without end.
+
+    Raises:
+        PlanError: No plan of its kind can take over from one of the other's.
     """
-    return _TakingOver(stop, data, index).result()
+    check_kinds(stop.plan.data, data)
+    return _TakingOver(stop, data, index, limits).result()
 
 
 class _TakingOver:
-    def __init__(self, stop: Stop, data: PlanData, index: FileIndex) -> None:
-        self._stop, self._old, self._data, self._index = stop, stop.plan.data, data, index
+    def __init__(self, stop: Stop, data: PlanData, index: FileIndex, limits: Sequence[int | None]) -> None:
+        self._stop, self._old, self._data, self._index, self._limits = stop, stop.plan.data, data, index, limits
         self._files = same_files(self._old, data)
         self._segments = same_segments(self._old, data, self._files)
         self._new = PointerMap(data)
@@ -123,10 +133,25 @@ class _TakingOver:
         name, cursor = self._data.components[number].name, self._cursor(number)
         if cursor is not None and self._goes_on[number]:
             consumed = self._old.components[cursor.component].consumed + cursor.given
-            return Taken(name, "goes on", sum(len(entry) for entry, _ in cursor.delivered()), consumed)
+            used = self._consumed_tokens(number, left_out, cursor.cursor - len(cursor.head))
+            delivered = sum(len(entry) for entry, _ in cursor.delivered())
+            return Taken(name, "goes on", delivered, consumed if used is None else used)
         gone = 0 if left_out is None else int((left_out & ~self._excluded)[self._numbers(number)].sum())
-        samples = self._data.components[number].samples
-        return Taken(name, "new" if cursor is None else "changed", gone, self._first_epoch(number) * samples + gone)
+        consumed = self._first_epoch(number) * self._data.components[number].samples + gone
+        used = self._consumed_tokens(number, left_out, 0)
+        return Taken(name, "new" if cursor is None else "changed", gone, consumed if used is None else used)
+
+    def _consumed_tokens(self, number: int, left_out: Bools | None, given: int) -> int | None:
+        """Sequences of a component that are used up; None where places are samples."""
+        tokens = self._data.tokens
+        if tokens is None or not tokens.packs:
+            return None
+        mine = self._numbers(number)
+        counts = tokens.counts[mine]
+        gone = 0 if left_out is None else int(counts[left_out[mine]].sum(dtype=np.int64))
+        used = Used(self._first_epoch(number), int(counts.sum(dtype=np.int64)), gone, given)
+        parameters, places = tokens.parameters, self._data.components[number].places
+        return used.consumed(parameters.stride, parameters.overlap, places, self._limits[number])
 
     def _numbers(self, number: int) -> slice:
         """The samples of a component, excluded ones too."""
@@ -137,6 +162,9 @@ class _TakingOver:
         """The same for the component of the other plan that has its name."""
         before = self._before[number]
         assert before is not None
+        return self._old_numbers_of(before)
+
+    def _old_numbers_of(self, before: int) -> slice:
         edges = self._stop.map.permutation.sample_first[self._old.component_entries[before : before + 2]]
         return slice(int(edges[0]), int(edges[1]))
 
@@ -237,6 +265,7 @@ class _TakingOver:
             and self._same_entries(before, number)
             and self._same_samples(before, number)
             and self._same_sequence(before, number)
+            and same_tokens(self._old.tokens, self._data.tokens, self._old_numbers_of(before), self._numbers(number))
         )
 
     def _same_order(self, before: int, number: int) -> bool:

@@ -31,8 +31,11 @@ class Packed:
         """Whole sequences of some epochs; exact in the decimals of `epochs` as they are written."""
         if self.rows is not None:
             return int(self.rows[code] * Fraction(repr(epochs)))
-        tokens = int(self.totals[code] * Fraction(repr(epochs)))
-        return max(0, (tokens - self.overlap) // self.stride)
+        return max(0, (self.tokens(code, epochs) - self.overlap) // self.stride)
+
+    def tokens(self, code: int, epochs: float) -> int:
+        """Tokens of some epochs; exact likewise."""
+        return int(self.totals[code] * Fraction(repr(epochs)))
 
     def of_a_sample(self, code: int, samples: int) -> float:
         """What a sample of a code takes on average, in any scale."""

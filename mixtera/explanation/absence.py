@@ -12,6 +12,7 @@ import numpy as np
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Standing
+from mixtera.explanation.uncut import document_of, uncut
 from mixtera.plan import Plan
 
 
@@ -45,8 +46,20 @@ def absence(plan: Plan, sample: int) -> str:
     Returns:
         The end of a sentence, such as "it is one of the 20 rows of web that the filter drops".
     """
+    document = document_of(plan, sample)
+    if document is not None:
+        return uncut(plan, document)
     standing = plan.pointers.standing(sample)
     return _of_source(plan.data, sample) if standing is None else _of_component(plan, standing)
+
+
+def may_come(plan: Plan, sample: int) -> bool:
+    """Whether a plan without end can deliver a sample at some time."""
+    document = document_of(plan, sample)
+    if document is not None:
+        return document.tokens > 0
+    standing = plan.pointers.standing(sample)
+    return standing is not None and not standing.excluded
 
 
 def _of_component(plan: Plan, standing: Standing) -> str:

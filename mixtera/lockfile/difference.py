@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from mixtera.artifact.model import PlanComponent
+from mixtera.artifact.model import PlanComponent, TokenParameters
 from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
+from mixtera.lockfile.tokens import locked_tokens, settings_of
 
 T = TypeVar("T")
 Scalar = str | int | None
@@ -57,7 +58,7 @@ class LockDifference:
 
     Attributes:
         plan: The plan's digest, before and after.
-        settings: Changed values of the order, and the numbers of positions and samples.
+        settings: Changed values of the order and of the tokens, and the numbers of positions and samples.
         components: Components added, gone, or with another weight, size or end.
         sources: Sources added, gone or with other files.
         snapshots: Sources whose catalog snapshot is another, which alone means nothing: it was indexed again.
@@ -136,9 +137,21 @@ def difference(before: LockBody, after: LockBody) -> LockDifference:
     )
 
 
+def tokens_moved(before: LockBody, now: TokenParameters | None) -> tuple[Change[Scalar], ...]:
+    """What differs in how samples become tokens, before anything is counted.
+
+    Args:
+        before: What a lock says.
+        now: What a spec says; None for samples as they are.
+    """
+    locked = None if before.tokens is None else replace(before.tokens, counts=())
+    return tuple(_changes(settings_of(locked), settings_of(None if now is None else locked_tokens(now))))
+
+
 def _settings(body: LockBody) -> dict[str, Scalar]:
     order: dict[str, Scalar] = asdict(body.order)
-    return {"order version": body.order_version, "positions": body.positions, "samples": body.samples, **order}
+    counts = {"order version": body.order_version, "positions": body.positions, "samples": body.samples}
+    return {**counts, **order, **settings_of(body.tokens)}
 
 
 def _named(values: Iterable[T]) -> dict[str, T]:

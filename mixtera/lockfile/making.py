@@ -11,6 +11,7 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData
 from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
+from mixtera.lockfile.tokens import tokens_of
 
 
 def body_of(data: PlanData, digest: str, spec: tuple[str, ...], portable: bool = False) -> LockBody:
@@ -33,6 +34,7 @@ def body_of(data: PlanData, digest: str, spec: tuple[str, ...], portable: bool =
         components=data.components,
         sources=tuple(_sources(data, portable)),
         spec=spec,
+        tokens=tokens_of(data),
     )
 
 

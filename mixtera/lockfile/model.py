@@ -48,6 +48,48 @@ class LockedSource:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedCount:
+    """The documents of a component, and their tokens in one epoch, with what stands around each."""
+
+    name: str
+    documents: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class LockedTokens:
+    """How samples become rows of tokens (`mixtera.artifact.model.TokenParameters`); not where the tokenizer lies.
+
+    Attributes:
+        tokenizer: As the spec names it.
+        fingerprint: What decides ids: another tokenizer under the same name has another one.
+        vocab_size: Ids lie below it.
+        sequence_length: Tokens of a row that are predicted.
+        packing: How documents come into rows.
+        bos: Id before each document; None for none.
+        eos: Id after each document; None for none.
+        label_shift: Whether a row has one more token than `sequence_length`.
+        overlap: Tokens that a row shares with the one before it.
+        max_document_tokens: Longer documents are cut there; None: none is.
+        template: How content columns become the text; None: the one column is the text.
+        counts: By component; empty where a row is a document.
+    """
+
+    tokenizer: str
+    fingerprint: str
+    vocab_size: int
+    sequence_length: int
+    packing: str
+    bos: int | None
+    eos: int | None
+    label_shift: bool
+    overlap: int
+    max_document_tokens: int | None
+    template: str | None
+    counts: tuple[LockedCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LockBody:
     """Everything that a lock says.
 
@@ -62,6 +104,7 @@ class LockBody:
         components: Leaves of the mixture, in the order of the spec.
         sources: In the order of the spec.
         spec: The normalised lines of the spec.
+        tokens: How samples become rows of tokens; None: they are delivered as they are.
     """
 
     made_by: str
@@ -74,3 +117,4 @@ class LockBody:
     components: tuple[PlanComponent, ...]
     sources: tuple[LockedSource, ...]
     spec: tuple[str, ...]
+    tokens: LockedTokens | None = None

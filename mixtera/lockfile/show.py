@@ -8,9 +8,13 @@ from typing import Final
 from mixtera.artifact.model import PlanComponent
 from mixtera.lockfile.difference import Change, LockDifference, Scalar, SourceChange
 from mixtera.lockfile.model import LockedFile
+from mixtera.lockfile.tokens import is_of_tokens, shown
 
 _SHOWN: Final = 12
 """Files of a source and components that the text lists; JSON has all of them."""
+
+_KNOWN_OR_NOT: Final = ("etag", "modified")
+"""What a lock may leave out; of anything else, no value says that there is none."""
 
 _LINES: Final = 100
 """Lines of the difference of specs that the text has."""
@@ -34,7 +38,13 @@ def show(found: LockDifference, before: str, after: str) -> str:
 def _lines(found: LockDifference, before: str, after: str) -> Iterator[str]:
     for source in found.sources:
         yield from source_lines(source)
-    for changes, label in ((_components(found), "components"), (_settings(found), "order and length")):
+    tokens = [change for change in found.settings if is_of_tokens(change.name)]
+    others = [change for change in found.settings if not is_of_tokens(change.name)]
+    for changes, label in (
+        (_components(found), "components"),
+        (settings_lines(others), "order and length"),
+        (settings_lines(tokens), "tokens"),
+    ):
         if changes:
             yield label
             yield from _cut(changes)
@@ -43,6 +53,11 @@ def _lines(found: LockDifference, before: str, after: str) -> Iterator[str]:
         yield from _cut(lines, _LINES)
     if found.plan.before != found.plan.after:
         yield f"plan {found.plan.before} → {found.plan.after}"
+
+
+def show_settings(settings: Iterable[Change[Scalar]], label: str) -> str:
+    """Values that moved, under a label."""
+    return "\n".join([label, *_cut(settings_lines(settings))])
 
 
 def show_sources(sources: Iterable[SourceChange]) -> str:
@@ -107,8 +122,9 @@ def _component(change: Change[PlanComponent]) -> str:
     return f"~ {change.name}  {', '.join(filter(None, said))}"
 
 
-def _settings(found: LockDifference) -> list[str]:
-    return [f"~ {_arrow(change.name, change.before, change.after)}" for change in found.settings]
+def settings_lines(settings: Iterable[Change[Scalar]]) -> list[str]:
+    """Values that are others."""
+    return [f"~ {_arrow(change.name, change.before, change.after)}" for change in settings]
 
 
 def _arrow(what: str, before: Scalar | float, after: Scalar | float) -> str:
@@ -117,10 +133,12 @@ def _arrow(what: str, before: Scalar | float, after: Scalar | float) -> str:
 
 def _value(what: str, value: Scalar | float) -> str:
     if value is None:
-        return "without end" if what in ("positions", "places") else "unknown"
+        return "without end" if what in ("positions", "places") else "unknown" if what in _KNOWN_OR_NOT else "none"
     if what == "seed":
         return str(value)
-    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value
+    if isinstance(value, str):
+        return shown(what, value)
+    return f"{value:.6g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _cut(lines: list[str], shown: int = _SHOWN) -> Iterator[str]:

@@ -32,7 +32,8 @@ def is_lock(beginning: bytes) -> bool:
 
 def encode(body: LockBody) -> bytes:
     """The text of a lock, in UTF-8; the same for the same body."""
-    values = {KEY: LOCK_VERSION, **dict(sorted(asdict(body).items()))}
+    said = {name: value for name, value in asdict(body).items() if name != "tokens" or value is not None}
+    values = {KEY: LOCK_VERSION, **dict(sorted(said.items()))}
     return ("\n".join(_lines(values, "")) + "\n").encode()
 
 

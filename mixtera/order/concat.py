@@ -4,11 +4,14 @@ The documents of a component, in its own order, epoch after epoch, are one strea
 the tokens [q · stride, q · stride + row_tokens) of it. How many tokens lie before an entry, and before a window, are
 sums; the documents of the few windows that a place touches are summed when they are asked for. So any sequence is found
 without those before it, nothing is padded, and nothing is kept between sequences.
+
+A plan that continues another counts places as the plan before did (`mixtera.order.places.Start`, in sequences), from
+the first token of a first epoch that may lack documents: those that were delivered before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -24,6 +27,8 @@ UInt32s: TypeAlias = npt.NDArray[np.uint32]
 
 BLOCK: Final = 1024
 """Documents of a curriculum that are summed together."""
+DOCUMENTS: Final = 1 << 20
+"""Documents that an earlier plan has delivered, and that are summed at a time."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,12 @@ class Concatenation:
         self.permutation = permutation
         self.row_tokens, self.overlap, self.stride = row_tokens, overlap, row_tokens - overlap
         self._tokens, self._entry_tokens = tokens, entry_tokens
-        self.sizes: Int64s = np.diff(sums(entry_tokens)[permutation.entries.bounds])
+        self._entry_tokens_first = _first_epoch_tokens(permutation, tokens, entry_tokens)
+        bounds, self._first_epoch = permutation.entries.bounds, permutation.places.start.first_epoch
+        self.sizes: Int64s = np.diff(sums(entry_tokens)[bounds])
         """[K] tokens of each component in an epoch."""
+        self.first_sizes: Int64s = np.diff(sums(self._entry_tokens_first)[bounds])
+        """[K] the same in the component's first epoch."""
         self._epoch = lru_cache(maxsize=3)(self._epoch_stream)
         self._alone = lru_cache(maxsize=8)(self._component_stream)
         self._sequence = lru_cache(maxsize=8)(self._sequence_stream)
@@ -95,7 +104,7 @@ class Concatenation:
             component: [n] int64.
             place: [n] int64, number of the sequence among those of its component, over all epochs.
         """
-        spans = self._spans(component, place * self.stride)
+        spans = self._spans(component, self.permutation.places.counted(component, place))
         found: list[Pieces] = []
         epoch_of = spans.epoch
         sequenced = self.permutation.sequenced[component[spans.sequence]]
@@ -109,8 +118,8 @@ class Concatenation:
                 found.append(_pieces(self._sequence(one, epoch), spans.of(mine), self._counts))
         return _joined(found)
 
-    def places_of(self, epoch: int, component: int, entry: int, rank: int) -> range:
-        """Places of the sequences that a document has a part in, in one of its epochs.
+    def places_of(self, epoch: int, component: int, entry: int, rank: int) -> list[int]:
+        """Places of the sequences that a document has a part in, in one of its epochs, ascending.
 
         Args:
             epoch: Number of the epoch.
@@ -118,30 +127,79 @@ class Concatenation:
             entry: Its entry.
             rank: Its rank inside the entry.
         """
-        before = self._before(epoch, component, entry, rank)
-        count = int(self._counts(np.array([entry]), np.array([rank]))[0])
-        if before is None or not count:
-            return range(0)
-        start = epoch * int(self.sizes[component]) + before
-        first = max(0, -(-(start - self.row_tokens + 1) // self.stride))
-        return range(first, (start + count - 1) // self.stride + 1)
+        places = self.permutation.places
+        found = (places.uncounted(component, counted) for counted in self.counted_of(epoch, component, entry, rank))
+        return sorted(place for place in found if place is not None)
 
-    def _spans(self, component: Int64s, start: Int64s) -> _Spans:
+    def counted_of(self, epoch: int, component: int, entry: int, rank: int) -> range:
+        """The same, counted from the beginning of the first epoch: those that were delivered before too, but not of
+        epochs that were delivered whole.
+        """
+        begin, size = self.tokens_before(component, epoch), self._sizes_in(epoch)[component]
+        count = int(self._counts(np.array([entry]), np.array([rank]))[0])
+        lowest = self.permutation.places.lowest(component)
+        if not count or epoch < self._first_epoch[component] or begin + size <= lowest * self.stride:
+            return range(0)
+        before = self._before(epoch, component, entry, rank)
+        return range(0) if before is None else self.holding(begin + before, begin + before + count)
+
+    def tokens_before(self, component: int, epoch: int) -> int:
+        """Tokens of a component before one of its epochs, from the beginning of the first one."""
+        later = epoch - int(self._first_epoch[component])
+        return int(self.first_sizes[component]) + (later - 1) * int(self.sizes[component]) if later > 0 else 0
+
+    def epoch_with(self, component: int, token: int) -> int:
+        """Number of the epoch that holds a token, counted from the beginning of the first epoch."""
+        behind = token - int(self.first_sizes[component])
+        first = int(self._first_epoch[component])
+        return first if behind < 0 else first + 1 + behind // int(self.sizes[component])
+
+    def holding(self, start: int, stop: int) -> range:
+        """Places of the sequences that hold some of the tokens [start, stop); both are counted from the first epoch."""
+        first = max(0, -(-(start - self.row_tokens + 1) // self.stride))
+        return range(first, (stop - 1) // self.stride + 1)
+
+    def documents(self, component: int, epoch: int, counted: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of the documents of an epoch that some sequences hold a part of.
+
+        Args:
+            component: Their component.
+            epoch: Number of the epoch; documents of other ones are left out.
+            counted: [n] int64, places counted from the beginning of the first epoch.
+        """
+        spans = self._spans(np.full(len(counted), component), counted)
+        mine = spans.of(spans.epoch == epoch)
+        if not len(mine.sequence):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        sequenced = self.permutation.sequenced[component]
+        stream = self._sequence(component, epoch) if sequenced else self._alone(epoch, component)
+        pieces = _pieces(stream, mine, self._counts)
+        return pieces.entry, pieces.rank
+
+    def _spans(self, component: Int64s, counted: Int64s) -> _Spans:
         """What each sequence takes from each epoch: most lie in one."""
-        size, stop = self.sizes[component], start + self.row_tokens
-        first = start // size
-        epochs = (stop - 1) // size - first + 1
+        size, first_size, start = self.sizes[component], self.first_sizes[component], counted * self.stride
+        stop = start + self.row_tokens
+        first, last = (_later(token - first_size, size) for token in (start, stop - 1))
+        epochs = last - first + 1
         sequence = np.repeat(np.arange(len(start)), epochs)
-        epoch = first[sequence] + np.arange(len(sequence)) - np.repeat(np.cumsum(epochs) - epochs, epochs)
-        begin = epoch * size[sequence]
-        low, high = np.maximum(start[sequence] - begin, 0), np.minimum(stop[sequence] - begin, size[sequence])
-        return _Spans(sequence, epoch, low, high)
+        later = first[sequence] + np.arange(len(sequence)) - np.repeat(np.cumsum(epochs) - epochs, epochs)
+        size, first_size = size[sequence], first_size[sequence]
+        begin = np.where(later > 0, first_size + (later - 1) * size, 0)
+        end = np.where(later > 0, size, first_size)
+        low, high = np.maximum(start[sequence] - begin, 0), np.minimum(stop[sequence] - begin, end)
+        return _Spans(sequence, self._first_epoch[component][sequence] + later, low, high)
+
+    def _sizes_in(self, epoch: int) -> Int64s:
+        """[K] tokens of each component in an epoch."""
+        sizes: Int64s = np.where(self._first_epoch == epoch, self.first_sizes, self.sizes)
+        return sizes
 
     def _in_epoch(self, epoch: int, component: Int64s, spans: _Spans) -> Pieces:
         owners = component[spans.sequence]
         if len(owners) and (owners == owners[0]).all():
             return _pieces(self._alone(epoch, int(owners[0])), spans, self._counts)
-        base = sums(self.sizes)[owners]
+        base = sums(self._sizes_in(epoch))[owners]
         moved = _Spans(spans.sequence, spans.epoch, spans.low + base, spans.high + base)
         return _pieces(self._epoch(epoch), moved, self._counts)
 
@@ -157,7 +215,11 @@ class Concatenation:
         return self._windows(self.permutation.alone(epoch, component))
 
     def _windows(self, order: Epoch) -> _Stream:
-        first = sums(self._entry_tokens[order.entry])[order.window_entry]
+        tokens = self._entry_tokens
+        if self._entry_tokens_first is not tokens:
+            first_epoch = self._first_epoch[self.permutation.entries.component]
+            tokens = np.where(first_epoch == order.number, self._entry_tokens_first, tokens)
+        first = sums(tokens[order.entry])[order.window_entry]
         return _Stream(first, lambda windows: self.permutation.samples_in(order, windows))
 
     def _sequence_stream(self, component: int, epoch: int) -> _Stream:
@@ -237,6 +299,39 @@ def _pieces(stream: _Stream, spans: _Spans, counts_of: Callable[[Int64s, Int64s]
     )
 
 
+def _later(behind: Int64s, size: Int64s) -> Int64s:
+    """How many epochs after the first one a token lies, from where it lies behind the end of the first one."""
+    return np.where(behind < 0, 0, behind // np.maximum(size, 1) + 1)
+
+
+def _first_epoch_tokens(permutation: Permutation, tokens: UInt32s, entry_tokens: Int64s) -> Int64s:
+    """[E] tokens of each entry in its component's first epoch."""
+    delivered = permutation.delivered
+    if delivered is None:
+        return entry_tokens
+    result = entry_tokens.copy()
+    touched = np.flatnonzero(delivered.count)
+    heads, sizes = permutation.sample_first[touched], permutation.entries.count[touched].astype(np.int64)
+    for low, high in _blocks(sizes):
+        part = slice(low, high)
+        before = sums(sizes[part])
+        number = np.repeat(heads[part] - before[:-1], sizes[part]) + np.arange(before[-1])
+        gone = np.where(delivered.holds(number), tokens[number], 0)
+        result[touched[part]] -= np.add.reduceat(gone, before[:-1], dtype=np.int64)
+    return result
+
+
+def _blocks(sizes: Int64s) -> Iterator[tuple[int, int]]:
+    """Ranges of entries of about `DOCUMENTS` documents."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        before = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, before + DOCUMENTS)))
+        yield first, last
+        first = last
+
+
 def _covered(first: Int64s, last: Int64s, bound: int) -> Int64s:
     """The numbers below a bound that lie in some of the ranges [first, last], ascending."""
     edges = np.zeros(bound + 1, np.int64)
@@ -249,6 +344,8 @@ def _joined(found: list[Pieces]) -> Pieces:
     """Pieces of several epochs, by sequence; those of one sequence stay in the order of the epochs."""
     if len(found) == 1:
         return found[0]
+    if not found:
+        return Pieces(*(np.empty(0, np.int64) for _ in range(5)))
     columns = (
         np.concatenate(values)
         for values in zip(*((p.sequence, p.entry, p.rank, p.first, p.last) for p in found), strict=True)

@@ -172,6 +172,11 @@ class Permutation:
         return int(self.sample_first[self.entry_first[component]])
 
     @property
+    def delivered(self) -> LeftOut | None:
+        """What the first epochs leave out beside what all of them do; None for nothing."""
+        return self._variation.delivered
+
+    @property
     def sequenced(self) -> Bools:
         """[K] whether each component has a curriculum."""
         return self._sequenced

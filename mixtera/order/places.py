@@ -3,6 +3,9 @@
 A plan that is not a continuation gives place p of a component of N samples the epoch p // N. A continuation begins
 where another plan stopped: a component that goes on as it was has a *head*, the places that the other plan had jumped
 over, before it goes on at its *cursor*; one that has changed leaves out in its first epoch what was delivered.
+
+Where samples are cut into sequences of tokens, places are sequences: head, cursor and `counted` hold for them as they
+are, and `mixtera.order.concat` finds the epochs, whose edges lie inside sequences.
 """
 
 from __future__ import annotations
@@ -95,9 +98,15 @@ class Places:
         if later < 0:
             return None
         before = int(self.first_sizes[component]) + (later - 1) * int(self.sizes[component]) if later else 0
-        return self._uncounted(component, before + within)
+        return self.uncounted(component, before + within)
 
-    def _uncounted(self, component: int, counted: int) -> int | None:
+    def lowest(self, component: int) -> int:
+        """The first of the places that a component gives out, counted from the beginning of the first epoch."""
+        first = int(self._head_first[component])
+        return int(self.start.head[first]) if self.start.head_sizes[component] else int(self.start.cursor[component])
+
+    def uncounted(self, component: int, counted: int) -> int | None:
+        """The place that is counted so from the beginning of the first epoch; None where it lies before the start."""
         size, cursor = int(self.start.head_sizes[component]), int(self.start.cursor[component])
         if counted >= cursor:
             return size + counted - cursor

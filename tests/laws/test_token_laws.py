@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import mixtera
 import mixtera.testing.sequences
+from mixtera.compiler import Stop
 from mixtera.testing.sequences import (
     assert_any_readers,
     assert_rows_are_documents,
@@ -50,6 +52,12 @@ KINDS = {
 }
 
 
+CONTINUED = {
+    "heavier": ("bos: false", WEIGHTED.replace("weight: 20", "weight: 80")),
+    "other": ("bos: false", WEIGHTED.replace('language == "en"', 'language != "de"').replace("2.5", "3.25")),
+}
+
+
 def text_of(file: int, row: int) -> str:
     return "" if row % 11 == 3 else f"{file}.{row} " + "é word " * (row * 7 % 13)
 
@@ -79,14 +87,14 @@ def plain(root: Path) -> mixtera.Plan:
     return compiled(root, "plain")
 
 
-def compiled(root: Path, kind: str) -> mixtera.Plan:
-    tokens, mixture = KINDS[kind]
+def compiled(root: Path, kind: str, stop: Stop | None = None) -> mixtera.Plan:
+    tokens, mixture = (KINDS | CONTINUED)[kind]
     path = root / f"{kind}.yaml"
     path.write_text(SPEC.format(root=root, tokens=tokens, mixture=mixture))
     spec = mixtera.load(str(path))
     catalog = mixtera.Catalog.open(str(root / "catalog"))
     catalog.index(spec)
-    return mixtera.compile(spec, catalog)
+    return mixtera.compile(spec, catalog, continue_from=stop)
 
 
 def documents(plan: mixtera.Plan, root: Path) -> mixtera.testing.sequences.Document:
@@ -172,3 +180,41 @@ def test_the_digest_depends_on_what_decides_rows_and_on_nothing_else(root: Path,
     opened = mixtera.Plan.open(str(tmp_path / "plan"))
     assert opened.digest == one.digest
     assert rows_of(opened.stream(batch_size=8)) == rows_of(one.stream(batch_size=8))
+
+
+@pytest.mark.parametrize("second", ["plain", "heavier", "other", "both", "without", "natural", "few"])
+@pytest.mark.parametrize("position", [1, 333])
+def test_plans_that_take_over_keep_the_laws(
+    plain: mixtera.Plan, root: Path, second: str, position: int, tmp_path: Path
+) -> None:
+    state = json.loads(json.dumps(plain.stream(batch_size=1, start=position).state_dict()))
+    new = compiled(root, second, Stop.of(plain, state))
+    assert new.start == position
+    assert_rows_are_documents(new, documents(new, root), len(new) - len(new) % 4)
+    assert_any_readers(new, [(1, 16), (2, 8), (3, 5)], 120)
+    new.save(str(tmp_path / "plan"))
+    again = mixtera.Plan.open(str(tmp_path / "plan"))
+    assert again.digest == new.digest
+    stream = again.stream(batch_size=4)
+    stream.load_state_dict(state)
+    assert rows_of(islice(stream, 8)) == rows_of(islice(new.stream(batch_size=1), 32))
+    stream.load_state_dict(json.loads(json.dumps(stream.state_dict())))
+    assert rows_of(islice(stream, 2)) == rows_of(islice(new.stream(batch_size=1, start=position + 32), 8))
+
+
+def by_component(plan: mixtera.Plan, stop: int | None = None) -> Counter[tuple[str, tuple[int, ...]]]:
+    batches = islice(plan.stream(batch_size=1), None if stop is None else stop - plan.start)
+    return Counter((row["component"], tuple(row["tokens"])) for batch in batches for row in batch.to_pylist())
+
+
+@SOME
+@given(data=st.data())
+def test_stops_anywhere_do_not_change_what_is_delivered(plain: mixtera.Plan, root: Path, data: st.DataObject) -> None:
+    """Of components that go on, whatever becomes of their weights, and however often."""
+    first, second = sorted(data.draw(st.lists(st.integers(0, len(plain) - 1), min_size=2, max_size=2)))
+    heavier = compiled(root, "heavier", Stop(plain, first))
+    again = compiled(root, "plain", Stop(heavier, second))
+    found = by_component(plain, first) + by_component(heavier, second) + by_component(again)
+    assert found == by_component(plain)
+    fates = {one["fate"] for plan in (heavier, again) for one in plan.data.facts["continues"]["components"]}
+    assert fates == {"goes on"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from mixtera.artifact.model import OrderParameters, PlanComponent
-from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
+from mixtera.lockfile.model import LockBody, LockedCount, LockedFile, LockedSource, LockedTokens
 
 FILE = LockedFile("a.jsonl", 100, 10, "2026-01-02T03:04:05.000000006Z", None)
 BODY = LockBody(
@@ -60,6 +60,22 @@ sources = st.builds(
     st.integers(1, 2) | st.none(),
     st.lists(files, max_size=4).map(_by_name).map(lambda found: tuple(sorted(found, key=lambda file: file.name))),
 )
+ids = st.integers(0, 99) | st.none()
+tokens = st.builds(
+    LockedTokens,
+    st.sampled_from(["bytes", "small.json"]),
+    st.sampled_from(["sha256:a", "sha256:b"]),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from(["concat", "best_fit", "none"]),
+    ids,
+    ids,
+    st.booleans(),
+    st.integers(0, 2),
+    ids,
+    names | st.none(),
+    st.lists(st.builds(LockedCount, names, counts, counts), max_size=3).map(_by_name),
+)
 bodies = st.builds(
     LockBody,
     st.just("0.1.0"),
@@ -79,4 +95,5 @@ bodies = st.builds(
     st.lists(components, max_size=4).map(_by_name),
     st.lists(sources, max_size=3).map(_by_name),
     st.lists(names, max_size=5).map(tuple),
+    tokens | st.none(),
 )

@@ -13,6 +13,7 @@ from mixtera.order.concat import Concatenation, Pieces
 from mixtera.order.epochs import Entries, sums
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Permutation, Variation
+from mixtera.order.places import Start
 
 EPOCHS = 5
 Token = tuple[int, int, int]
@@ -28,17 +29,33 @@ class Case:
     def stream(self, component: int) -> list[Token]:
         """The tokens of a component, epoch after epoch, document by document in the component's own order."""
         found: list[Token] = []
-        size = int(self.permutation.samples[component])
-        for epoch in range(EPOCHS):
+        places = self.permutation.places
+        first = int(places.start.first_epoch[component])
+        for epoch in range(first, first + EPOCHS):
+            size = int((places.first_sizes if epoch == first else places.sizes)[component])
             entries, ranks = self.permutation.find_in(component, epoch, np.arange(size))
             for entry, rank in zip(entries.tolist(), ranks.tolist(), strict=True):
                 count = int(self.tokens[self.permutation.sample_first[entry] + rank])
                 found += [(entry, rank, number) for number in range(count)]
         return found
 
-    def sequence(self, stream: list[Token], place: int) -> list[Token]:
-        start = place * self.packer.stride
+    def places(self, component: int, stream: list[Token]) -> int:
+        """How many of the component's places are whole sequences of the stream."""
+        whole = max(0, (len(stream) - self.packer.overlap) // self.packer.stride)
+        start = self.permutation.places.start
+        head = start.head[np.cumsum(start.head_sizes)[component] - start.head_sizes[component] :]
+        head = head[: start.head_sizes[component]]
+        return max(len(head) + whole - int(start.cursor[component]), int((head < whole).sum()))
+
+    def sequence(self, stream: list[Token], component: int, place: int) -> list[Token]:
+        start = self.counted(component, place) * self.packer.stride
         return stream[start : start + self.packer.row_tokens]
+
+    def counted(self, component: int, place: int) -> int:
+        """The place among all that the stream is cut into: the head comes first."""
+        start = self.permutation.places.start
+        before, size = int(start.head_sizes[:component].sum()), int(start.head_sizes[component])
+        return int(start.head[before + place]) if place < size else int(start.cursor[component]) + place - size
 
 
 @st.composite
@@ -57,10 +74,14 @@ def cases(draw: st.DrawFn) -> Case:
     sizes = np.diff(sums(count)[entries.bounds])
     kept = [np.flatnonzero(~part) for part in np.split(excluded, np.cumsum(sizes)[:-1])]
     sorted_ = draw(st.sets(st.integers(0, components - 1)))
+    continues = draw(st.booleans())
+    delivered = excluded | (random.random(documents) < draw(st.sampled_from([0.0, 0.5, 1.0])))
     variation = Variation(
         in_file_order=frozenset(draw(st.sets(st.integers(0, components - 1)))),
         sequences={c: random.permutation(kept[c]) for c in sorted_},
         excluded=LeftOut.of(excluded, count) if excluded.any() else None,
+        delivered=LeftOut.of(delivered, count) if continues and draw(st.booleans()) else None,
+        start=_start(random, components) if continues else None,
     )
     permutation = Permutation(entries, draw(st.integers(0, 9)), draw(st.booleans()), draw(st.integers(1, 4)), variation)
     row = draw(st.integers(1, 50))
@@ -69,6 +90,14 @@ def cases(draw: st.DrawFn) -> Case:
         permutation, tokens, np.add.reduceat(tokens, heads, dtype=np.int64), row, draw(st.integers(0, row - 1))
     )
     return Case(permutation, tokens, packer)
+
+
+def _start(random: np.random.Generator, components: int) -> Start:
+    """Epochs, and heads before cursors, as plans that go on have them."""
+    cursor = random.integers(0, 9, components)
+    heads = [np.flatnonzero(random.random(c) < random.choice([0.0, 0.4])) for c in cursor]
+    sizes = np.array([len(head) for head in heads])
+    return Start(random.integers(0, 4, components), cursor, np.concatenate(heads).astype(np.int64), sizes)
 
 
 def written_out(pieces: Pieces, sequence: int) -> list[Token]:
@@ -90,13 +119,13 @@ def test_sequences_are_stretches_of_the_stream(case: Case, seed: int) -> None:
     random = np.random.default_rng(seed)
     for component in range(case.permutation.entries.components):
         stream = case.stream(component)
-        places = (len(stream) - case.packer.overlap) // case.packer.stride
+        places = case.places(component, stream)
         if places <= 0:
             continue
         asked = random.integers(0, places, 20)
         found = case.packer.find(np.full(20, component), asked)
         for number, place in enumerate(asked.tolist()):
-            assert written_out(found, number) == case.sequence(stream, place)
+            assert written_out(found, number) == case.sequence(stream, component, place)
 
 
 @SOME
@@ -122,10 +151,13 @@ def test_every_token_once_an_epoch(case: Case) -> None:
     """Without overlap, the sequences of a few epochs hold each of their tokens as often, but for the tail."""
     packer = Concatenation(case.permutation, case.tokens, case.packer._entry_tokens, case.packer.row_tokens, 0)
     for component in range(case.permutation.entries.components):
-        stream = Case(case.permutation, case.tokens, packer).stream(component)
-        places = len(stream) // packer.stride
-        found = packer.find(np.full(places, component), np.arange(places)) if places else None
-        tokens = [token for n in range(places) for token in written_out(found, n)] if found is not None else []
+        case = Case(case.permutation, case.tokens, packer)
+        stream = case.stream(component)
+        places = case.places(component, stream)
+        if case.permutation.places.start.cursor[component] or not places:
+            continue
+        found = packer.find(np.full(places, component), np.arange(places))
+        tokens = [token for n in range(places) for token in written_out(found, n)]
         assert tokens == stream[: places * packer.stride]
 
 
@@ -135,10 +167,36 @@ def test_places_of_a_document(case: Case, seed: int) -> None:
     random = np.random.default_rng(seed)
     component = int(random.integers(case.permutation.entries.components))
     stream = case.stream(component)
-    places = max(0, (len(stream) - case.packer.overlap) // case.packer.stride)
+    places = case.places(component, stream)
     bounds = case.permutation.entries.bounds
     entry = int(random.integers(bounds[component], bounds[component + 1]))
     rank = int(random.integers(case.permutation.entries.count[entry]))
-    held = [n for n in range(places) if any(t[:2] == (entry, rank) for t in case.sequence(stream, n))]
-    found = [case.packer.places_of(epoch, component, entry, rank) for epoch in range(EPOCHS)]
+    held = [n for n in range(places) if any(t[:2] == (entry, rank) for t in case.sequence(stream, component, n))]
+    first = int(case.permutation.places.start.first_epoch[component])
+    found = [case.packer.places_of(epoch, component, entry, rank) for epoch in range(first + EPOCHS)]
+    # a document in a sequence of two epochs is found in both
     assert sorted({place for epoch in found for place in epoch if place < places}) == held
+
+
+@SOME
+@given(case=cases(), seed=st.integers(0, 2**32))
+def test_documents_of_an_epoch_that_sequences_hold(case: Case, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    component = int(random.integers(case.permutation.entries.components))
+    stream, first = case.stream(component), int(case.permutation.places.start.first_epoch[component])
+    whole = max(0, (len(stream) - case.packer.overlap) // case.packer.stride)
+    if not whole:
+        return
+    asked = np.unique(random.integers(0, whole, 5))
+    held = [
+        n
+        for place in asked
+        for n in range(place * case.packer.stride, place * case.packer.stride + case.packer.row_tokens)
+    ]
+    for epoch in range(first, first + EPOCHS):
+        begin, end = (case.packer.tokens_before(component, number) for number in (epoch, epoch + 1))
+        wanted = {stream[n][:2] for n in held if begin <= n < end}
+        found = case.packer.documents(component, epoch, asked)
+        assert set(zip(*(column.tolist() for column in found), strict=True)) == wanted
+        for token in {begin, end - 1} if begin < end else ():
+            assert case.packer.epoch_with(component, token) == epoch
