@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, table_of
+from mixtera.catalog.durable import durable
 from mixtera.catalog.listing import Changes
 from mixtera.catalog.model import Definition
 from mixtera.catalog.staging import Staged
@@ -66,7 +67,7 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
     write_table(path, FILE_COLUMNS, files)
-    with tables.together():
+    with tables.together(), durable(outcome.run.parent.parent, outcome.run):
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)

@@ -12,8 +12,8 @@ from typing import BinaryIO, Final, NoReturn
 from urllib.parse import unquote
 
 from mixtera.contracts.storage import AccessProfile, FileInfo
-from mixtera.errors import StorageError
-from mixtera.formats.ranges import RangedFile
+from mixtera.errors import MissingError, StorageError
+from mixtera.formats.ranges import GAP_BYTES, RangedFile
 
 _PREFIX: Final = "file://"
 
@@ -26,7 +26,7 @@ class LocalStorage:
 
     def profile(self) -> AccessProfile:
         """Ranges are read through the page cache: small ones are fine, one at a time."""
-        return AccessProfile(request_bytes=1 << 20, gap_bytes=1 << 14, concurrency=1, stat_is_cheap=True)
+        return AccessProfile(request_bytes=1 << 20, gap_bytes=GAP_BYTES, concurrency=1, stat_is_cheap=True)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
         """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
@@ -126,7 +126,7 @@ def _refuse(path: str, error: OSError) -> NoReturn:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if Path(path).is_symlink():
         raise StorageError(f"{path} is a broken link: it points to {Path(path).readlink()}") from error
-    raise StorageError(f"no file {path}: {_advice(path)}") from error
+    raise MissingError(f"no file {path}: {_advice(path)}") from error
 
 
 def _advice(path: str) -> str:
@@ -139,10 +139,10 @@ def _advice(path: str) -> str:
 
 def _refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
     if matches:
-        raise StorageError(
+        raise MissingError(
             f"{pattern} matches only directories, such as {matches[0]}: name their files, for example "
             f"{pattern.rstrip('/')}/*.jsonl"
         )
     if not Path(base).is_dir():
-        raise StorageError(f"{pattern} matches no file: the directory {base} does not exist")
-    raise StorageError(f"{pattern} matches no file: {base} exists, check the part with the wildcard")
+        raise MissingError(f"{pattern} matches no file: the directory {base} does not exist")
+    raise MissingError(f"{pattern} matches no file: {base} exists, check the part with the wildcard")

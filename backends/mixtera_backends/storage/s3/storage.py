@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import MissingError, StorageError
 from mixtera_backends.storage.s3.address import SCHEME, Address, Pattern, address_of, matcher
 from mixtera_backends.storage.s3.clients import ClientsHere, Refused
 from mixtera_backends.storage.s3.connection import CONCURRENCY
@@ -91,7 +91,7 @@ class S3Storage:
                 files.append(_listed_info(Address(address.bucket, key), key.removeprefix(wanted.base), entry))
         if not files:
             begins = f"s3://{address.bucket}/{wanted.prefix}"
-            raise StorageError(
+            raise MissingError(
                 f"{pattern} matches no object: "
                 + (
                     f"of {seen:,} below {begins} none does, check the pattern"
