@@ -6,6 +6,7 @@ Each returns the seconds that its loop took; the caller knows how many samples a
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,21 @@ def raw_read(files: Sequence[Path]) -> float:
             with file.open("rb", buffering=0) as opened:
                 while opened.readinto(buffer):
                     pass
+
+    return seconds(work)
+
+
+def small_files(files: Sequence[Path]) -> float:
+    """List the directory of some files, and describe, open, read and parse each of them."""
+    directory = files[0].parent
+
+    def work() -> None:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                entry.stat()
+                with Path(entry.path).open("rb", buffering=0) as opened:
+                    for line in opened.read().splitlines():
+                        orjson.loads(line)
 
     return seconds(work)
 

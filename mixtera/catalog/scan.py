@@ -13,12 +13,13 @@ import pyarrow as pa
 from mixtera.arrow import from_numpy
 from mixtera.catalog.bundles import SHOWN_BAD_SAMPLES, BadRecord, Bundle, NumberedFile, Scanned, ScannedFile
 from mixtera.catalog.columns import BAD_COLUMNS
+from mixtera.catalog.watching import Watched
 from mixtera.catalog.writing import ParquetFile
 from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.sniff import hint, naming_the_content
-from mixtera.registry import format_named, storage_of_file
+from mixtera.registry import format_named
 
 Advance: TypeAlias = Callable[[int, int], None]
 """Called with bytes and rows that were read since the last call."""
@@ -57,7 +58,13 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 def _scan_file(
     bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: _BadRecords, advance: Advance
 ) -> ScannedFile:
-    storage = storage_of_file(file.info)
+    with Watched(file.info) as storage:
+        return _scan_watched(bundle, file, storage, samples, bad, advance)
+
+
+def _scan_watched(
+    bundle: Bundle, file: NumberedFile, storage: Watched, samples: ParquetFile, bad: _BadRecords, advance: Advance
+) -> ScannedFile:
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
     with naming_the_content(storage, file.info, bundle.format):
@@ -72,7 +79,7 @@ def _scan_file(
     if not rows and facts.rows > 1:
         _check_format(bundle, storage, file.info)
     _check_rows(bundle.source, file.info, facts)
-    _check_unchanged(bundle.source, file.info, storage.stat(file.info.url))
+    _check_unchanged(bundle.source, file.info, storage.now())
     return ScannedFile(
         file.info, file.file_id, facts.rows, rows, bad.count - bad_before, facts.group_rows, facts.content_bytes
     )

@@ -113,3 +113,15 @@ class Pinning(Protocol):
 
         It needs no `stat` before it opens the file. Where the file has no etag, nothing is pinned.
         """
+
+
+@runtime_checkable
+class Descriptors(Protocol):
+    """A storage whose files have descriptors of the operating system, and can be described by them."""
+
+    def describe(self, descriptor: int, url: str) -> FileInfo:
+        """Describe a file that `open` has opened, as it is now, without looking for it by its name.
+
+        Raises:
+            StorageError: It was deleted or replaced meanwhile.
+        """

@@ -54,6 +54,14 @@ class LocalStorage:
             raise _irregular(path)
         return file
 
+    def describe(self, descriptor: int, url: str) -> FileInfo:
+        """Describe an open file by its descriptor."""
+        path = local_path(url)
+        facts = os.fstat(descriptor)
+        if not facts.st_nlink:
+            raise StorageError(f"{path} was replaced or deleted while it was read; run the command again")
+        return _described(path, path.rsplit("/", 1)[-1], facts)
+
     def random_access(self, url: str) -> RangedFile:
         """Open a file for reading in ranges, through a memory map."""
         return RangedFile(self.open(url), local_path(url))
