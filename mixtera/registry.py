@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Format
-from mixtera.contracts.storage import FileInfo, Pinning, Storage
+from mixtera.contracts.storage import Descriptors, FileInfo, Pinning, Storage
 from mixtera.errors import PluginError
 
 
@@ -124,7 +124,19 @@ def storage_of(url: str) -> Storage:
 def storage_of_file(file: FileInfo) -> Storage:
     """The storage of a file that was described before; one that can pin the file's content does."""
     storage = storage_of(file.url)
-    return storage.pinned(file) if isinstance(storage, Pinning) else storage
+    return cast(Pinning, storage).pinned(file) if can_pin(type(storage)) else storage
+
+
+@cache
+def can_pin(kind: type) -> bool:
+    """Whether a class of storages is `Pinning`: asked of each file, it would take as long as to open one."""
+    return issubclass(kind, Pinning)
+
+
+@cache
+def has_descriptors(kind: type) -> bool:
+    """Whether a class of storages is `Descriptors`."""
+    return issubclass(kind, Descriptors)
 
 
 def engine_named(name: str) -> Engine:

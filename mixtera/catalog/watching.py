@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-from mixtera.contracts.storage import AccessProfile, Descriptors, FileInfo, Pinning, RandomAccess
-from mixtera.registry import storage_of, storage_of_file
+from mixtera.contracts.storage import AccessProfile, Descriptors, FileInfo, RandomAccess
+from mixtera.registry import can_pin, has_descriptors, storage_of, storage_of_file
 
 
 class Watched:
@@ -22,7 +22,7 @@ class Watched:
     def __init__(self, file: FileInfo) -> None:
         self._file = file
         self._storage = storage_of_file(file)
-        self._describing = self._storage if isinstance(self._storage, Descriptors) else None
+        self._describing = cast(Descriptors, self._storage) if has_descriptors(type(self._storage)) else None
         self._descriptor: int | None = None
         self.name = self._storage.name
         self.schemes = self._storage.schemes
@@ -65,7 +65,7 @@ class Watched:
         """
         if self._describing is not None and self._descriptor is not None:
             return self._describing.describe(self._descriptor, self._file.url)
-        if self._file.etag and isinstance(storage_of(self._file.url), Pinning):
+        if self._file.etag and can_pin(type(storage_of(self._file.url))):
             return self._file
         return self._storage.stat(self._file.url)
 
