@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.catalog.bad import check_bad
+from mixtera.catalog.captured import check_captured
 from mixtera.catalog.columns import sample_columns
 from mixtera.catalog.definition import define
 from mixtera.catalog.listing import Changes, compare
@@ -44,6 +45,7 @@ def index_source(
     if before is not None and _is_current(source, before, changes):
         staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
         return _report(changes, before)
+    check_captured(source, changes.to_scan)
     workers.start(len(changes.to_scan), sum(file.size for file in changes.to_scan))
     _update(tables, source, files, before, changes, workers, progress)
     after = read_state(tables, source.name)

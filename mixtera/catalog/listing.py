@@ -8,11 +8,13 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
+from mixtera.catalog.captured import same_captures
 from mixtera.catalog.names import same_name
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import Issue, SpecError
 from mixtera.registry import storage_of
+from mixtera.spec.captures import as_glob
 from mixtera.spec.model import Source
 
 
@@ -51,7 +53,7 @@ def list_files(source: Source) -> list[FileInfo]:
     patterns: dict[str, tuple[Storage, list[str]]] = {}
     for path in source.paths:
         storage = storage_of(path)
-        patterns.setdefault(storage.name, (storage, []))[1].append(path)
+        patterns.setdefault(storage.name, (storage, []))[1].append(as_glob(path))
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
     if (pair := same_name(files)) is not None:
         raise SpecError([_same_name(source, *pair)])
@@ -76,7 +78,7 @@ def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> C
     done with bad records is another.
     """
     known = {} if state is None else {row["name"]: row for row in _fingerprints(state)}
-    exact = state is not None and state.definition.serves_exactly(source)
+    exact = state is not None and state.definition.serves_exactly(source) and same_captures(source, state.definition)
     same_policy = state is not None and state.definition.policy == source.on_bad_sample.policy
     kept = [
         file

@@ -109,6 +109,7 @@ def _bundles(
             definition.format,
             definition.properties,
             definition.content,
+            definition.paths,
             columns,
             definition.policy,
             tuple(bundle),

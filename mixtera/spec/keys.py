@@ -29,6 +29,7 @@ TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
 TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
+FRACTION: Final[JsonSchema] = {"anyOf": [SHARE, {"type": "string", "pattern": PERCENT}]}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
@@ -162,7 +163,13 @@ SPEC: Final = Section(
 SOURCE: Final = Section(
     "a source",
     (
-        Key("path", TEXTS, "A file, a glob or a URL, or a list of them; relative to the file it is written in.", True),
+        Key(
+            "path",
+            TEXTS,
+            "A file, a glob or a URL, or a list of them; relative to the file it is written in. A name in braces, "
+            "such as {year}, makes a property of what stands there.",
+            required=True,
+        ),
         Key("format", TEXT, "Name of the format. Default: from the suffix of the path."),
         Key(
             "content",
@@ -177,7 +184,8 @@ SOURCE: Final = Section(
                 "propertyNames": {"pattern": PROPERTY_NAME},
                 "additionalProperties": {"anyOf": [TEXT, reference("property")]},
             },
-            "Facts of a sample that predicates use: {name: dotted path} or {name: {path, type}}.",
+            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}} or, from the path "
+            "of the file, {name: {capture, type}}.",
         ),
         Key(
             "on_bad_sample",
@@ -189,7 +197,8 @@ SOURCE: Final = Section(
 PROPERTY: Final = Section(
     "a property",
     (
-        Key("path", TEXT, "Dotted path into the record.", required=True),
+        Key("path", TEXT, "Dotted path into the record; `list[*].key` takes a value of each element of a list."),
+        Key("capture", TEXT, "Name in braces in the paths of the source; instead of `path`. Default type: string."),
         Key("type", {"enum": list(PROPERTY_TYPES)}, "Type of the property. Default: inferred from the data."),
     ),
 )
@@ -197,14 +206,18 @@ BAD_SAMPLES: Final = Section(
     "on_bad_sample",
     (
         Key("policy", {"enum": list(BAD_SAMPLE_POLICIES)}, "fail, skip or quarantine.", required=True),
-        Key("limit", reference("limit"), "How many bad samples are too many. Default: no limit."),
+        Key(
+            "limit",
+            {"anyOf": [{"type": "integer", "minimum": 0, "maximum": LARGEST}, FRACTION, reference("limit")]},
+            "Bad samples of a source at most: a number such as 100, or a share such as 1% or 0.01. Default: no limit.",
+        ),
     ),
 )
 LIMIT: Final = Section(
     "limit",
     (
         Key("count", {"type": "integer", "minimum": 0, "maximum": LARGEST}, "Bad samples of a source at most."),
-        Key("fraction", {"type": "number", "minimum": 0, "maximum": 1}, "Share of bad samples of a source at most."),
+        Key("fraction", FRACTION, "Share of bad samples of a source at most, such as 1% or 0.01."),
     ),
 )
 MIXTURE: Final = Section(

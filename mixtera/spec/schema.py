@@ -40,6 +40,7 @@ def _one_of_parts(*, needed: bool) -> dict[str, object]:
     }
 
 
+_ONE_ORIGIN: Final[JsonSchema] = {"oneOf": [{"required": ["path"]}, {"required": ["capture"]}]}
 _ONE_BUDGET: Final[JsonSchema] = {
     "oneOf": [{"required": ["samples"]}, {"required": ["steps", "batch"]}],
     "not": {"required": ["samples", "batch"]},
@@ -68,7 +69,7 @@ def json_schema() -> dict[str, object]:
         "$defs": {
             "predicate": _PREDICATE,
             "source": _section(keys.SOURCE),
-            "property": _section(keys.PROPERTY),
+            "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
             "bad_samples": _section(keys.BAD_SAMPLES),
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
