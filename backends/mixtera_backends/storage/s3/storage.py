@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Storage
-from mixtera.errors import MissingError, StorageError
+from mixtera.errors import MissingError
 from mixtera_backends.storage.s3.address import SCHEME, Address, Pattern, address_of, matcher
 from mixtera_backends.storage.s3.clients import ClientsHere, Refused
 from mixtera_backends.storage.s3.connection import CONCURRENCY
