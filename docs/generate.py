@@ -33,7 +33,8 @@ FORMATS_FOOT = """
 
 A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the default) the first file that has some ends
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
-counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1,
+counted, with `quarantine` also written down: `mixtera catalog show SOURCE --quarantine` says file, row, byte offset
+where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`, from 1,
 for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`, from 0,
 for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error
 under every policy.
@@ -48,21 +49,22 @@ under every policy.
 | `bool` | true, false | bool | `true`, `false`, `1`, `0` in any case (only the words are guessed) |
 | `date` | string as in ISO 8601, declared | date; timestamp or string, declared | ISO 8601 |
 | `timestamp` | string as in RFC 3339, declared | timestamp, date; string, declared | ISO 8601, without a zone UTC |
-| `list<…>` | list | list of strings, integers or floats | none |
+| `list<…>` | list; `list[*].key` of objects | list of strings, integers or floats; `list[*].key` of structs | none |
 
 NULL, a field that is missing and NaN are NULL; a NULL list is an empty one.
 """
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
-- Properties and content by dotted paths into the object.
+- Properties and content by dotted paths into the object; properties also of the elements of lists (`names[*].first`).
 - Lines are read alone, by byte offset. A compressed file is decompressed once per process into a temporary file
   (`MIXTERA_SPOOL` says where).
 - Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
   the property's type.
 """,
     "parquet": """
-- A row is a sample. Properties and content are columns, fields of structs by dotted paths.
+- A row is a sample. Properties and content are columns, fields of structs by dotted paths; properties also of the
+  elements of lists (`names[*].first`).
 - Row groups are read as a whole and kept while there is room; only the columns that are needed.
 - Bad samples: NULL content, a value that is not of the property's type.
 """,

@@ -18,6 +18,8 @@ from mixtera.spec.known import Known
 from mixtera.spec.model import BadSamples, ContentField, Place, Property, Source
 from mixtera.spec.paths import problem_of, resolve
 
+_QUOTED: Final = re.compile(r'"[^"]*"')
+_ELEMENTS: Final = re.compile(r"\[\*\](?:\[\*\])*(?:\.|$)")
 _BATCH_COLUMNS: Final = ("component", "sample")
 
 
@@ -94,18 +96,27 @@ def _content(fields: Fields, issues: Issues) -> tuple[ContentField, ...]:
     node = fields.node("content")
     if not isinstance(node, Mapping):
         field = fields.text("content")
-        return () if field is None or not _is_path(node, field, "content", issues) else (ContentField("text", field),)
+        sound = field is not None and _is_content(node, field, "content", issues)
+        return (ContentField("text", field),) if field is not None and sound else ()
     columns = []
     for entry in node.entries:
         name, field = entry.key.text, text_of(entry.value, f"content column {entry.key.text!r}", issues)
         if name in _BATCH_COLUMNS or not name.strip():
             reserved = " and ".join(_BATCH_COLUMNS)
             issues.add(entry.key.place, f"{name!r} cannot name a content column: batches have {reserved} of their own")
-        if field is not None and _is_path(entry.value, field, f"content column {name!r}", issues):
+        if field is not None and _is_content(entry.value, field, f"content column {name!r}", issues):
             columns.append(ContentField(name, field))
     if not node.entries:
         issues.add(node.place, "content: the mapping is empty; write content: FIELD or content: {column: field}")
     return tuple(columns)
+
+
+def _is_content(node: Node | None, path: str, name: str, issues: Issues) -> bool:
+    if not takes_elements(path):
+        return _is_path(node, path, name, issues)
+    if node is not None:
+        issues.add(node.place, f"{name}: {path!r} takes the elements of a list: content is one field")
+    return False
 
 
 def _is_path(node: Node | None, path: str, name: str, issues: Issues) -> bool:
@@ -151,7 +162,16 @@ def _property(entry: Entry, issues: Issues) -> Property | None:
         return None
     if (capture := capture_of(path)) is not None:
         return _of_capture(name, capture, cast(PropertyType | None, kind), place, issues)
+    if takes_elements(path) and kind is not None and not kind.startswith("list<"):
+        message = f"property {name!r}: {path!r} takes the elements of a list, and is one itself: list<…>, not {kind}"
+        issues.add(place, message)
+        return None
     return Property(name, path, cast(PropertyType | None, kind), place)
+
+
+def takes_elements(path: str) -> bool:
+    """Whether a path takes the elements of a list: `[*]` behind a key, and not inside quotes."""
+    return _ELEMENTS.search(_QUOTED.sub('""', path)) is not None
 
 
 def _captured(name: str, fields: Fields, kind: PropertyType | None, issues: Issues) -> Property | None:

@@ -17,7 +17,7 @@ from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, Proper
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.arrays import property_array
 from mixtera.formats.compression import Compression, plain_stream
-from mixtera.formats.jsonl.layout import Layout, columns, layout
+from mixtera.formats.jsonl.layout import Layout, columns, layout, taken
 from mixtera.formats.jsonl.lines import (
     BYTE_ORDER_MARK,
     Positions,
@@ -123,7 +123,14 @@ class JsonlScan:
         rows = np.arange(first_row, self._rows)
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
-        return _Piece(rows, starts + offset, ends - starts, columns(records, self._layout.properties), bad)
+        return _Piece(rows, starts + offset, ends - starts, self._values(records), bad)
+
+    def _values(self, records: list[msgspec.Struct]) -> list[list[Any]]:
+        """The values of each property."""
+        found = columns(records, self._layout.properties)
+        if not any(self._layout.elements):
+            return found
+        return [taken(values, ways) for values, ways in zip(found, self._layout.elements, strict=True)]
 
     def _table(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
         lengths = np.concatenate([piece.lengths for piece in pieces])
