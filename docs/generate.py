@@ -34,10 +34,10 @@ FORMATS_FOOT = """
 A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the default) the first file that has some ends
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
 counted, with `quarantine` also written down: `mixtera catalog show SOURCE --quarantine` says file, row, byte offset
-where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`, from 1,
-for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`, from 0,
-for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is an error
-under every policy.
+where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`,
+from 1, for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`,
+from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is
+an error under every policy.
 
 ## Types
 

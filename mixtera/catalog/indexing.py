@@ -43,6 +43,7 @@ def index_source(
         staging.settle(lambda: state_paths(tables, before))
     changes = compare(source, files, before)
     if before is not None and _is_current(source, before, changes):
+        _check_bad(source, before, changes, Findings())  # its limit may be another now
         staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
         return _report(changes, before)
     check_captured(source, changes.to_scan)

@@ -83,7 +83,7 @@ def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> C
     kept = [
         file
         for file in files
-        if exact and (row := known.get(file.name)) and _same(row, file) and (same_policy or not _bad(row))
+        if exact and (row := known.get(file.name)) and same_fingerprint(row, file) and (same_policy or not _bad(row))
     ]
     names = {file.name for file in files}
     kept_names = {file.name for file in kept}
@@ -101,7 +101,8 @@ def _fingerprints(state: State) -> list[dict[str, Any]]:
     return list(state.files.select(columns).to_pylist())
 
 
-def _same(row: Mapping[str, Any], file: FileInfo) -> bool:
+def same_fingerprint(row: Mapping[str, Any], file: FileInfo) -> bool:
+    """Whether a file is the one that a row of the files table describes."""
     return (row["size"], row["modified_ns"], row["etag"]) == (file.size, file.modified_ns, file.etag)
 
 
