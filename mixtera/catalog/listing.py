@@ -46,7 +46,7 @@ def list_files(source: Source) -> list[FileInfo]:
     """The files of a source, each under a name of its own, sorted by name.
 
     Raises:
-        SpecError: Two files have the same name.
+        SpecError: Two files have the same name, or the name of one is no text.
         StorageError: A pattern matches nothing, or a directory cannot be read.
         PluginError: No storage knows the URL.
     """
@@ -55,9 +55,23 @@ def list_files(source: Source) -> list[FileInfo]:
         storage = storage_of(path)
         patterns.setdefault(storage.name, (storage, []))[1].append(as_glob(path))
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
+    if (odd := next((file for file in files if not _is_text(file.url)), None)) is not None:
+        raise SpecError([_no_text(source, odd)])
     if (pair := same_name(files)) is not None:
         raise SpecError([_same_name(source, *pair)])
     return sorted(files, key=lambda file: file.name)
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _no_text(source: Source, file: FileInfo) -> Issue:
+    message = (
+        f"source {source.name!r}: the name of {file.url!a} is not valid UTF-8: rename the file, or make the path "
+        "match others only"
+    )
+    return Issue(source.place.file, source.place.line, source.place.column, message)
 
 
 def _same_name(source: Source, first: FileInfo, second: FileInfo) -> Issue:

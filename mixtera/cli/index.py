@@ -75,9 +75,9 @@ def _verify(catalog: Catalog, spec: Spec, arguments: argparse.Namespace) -> int:
         note(arguments, "all is as it was indexed")
         return 0
     complain(
-        f"{differing:,} file{' is' if differing == 1 else 's are'} not as indexed. `mixtera index {arguments.spec}` takes "
-        "in those that are new, changed or gone. One that differs under the same size and time was damaged or written "
-        "over: restore it, or touch it and index it again"
+        f"{differing:,} file{' is' if differing == 1 else 's are'} not as indexed. `mixtera index {arguments.spec}` "
+        "takes in those that are new, changed or gone. One that differs under the same size and time was damaged or "
+        "written over: restore it, or touch it and index it again"
     )
     return _DIFFERS
 

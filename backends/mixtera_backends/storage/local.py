@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from mixtera.contracts.storage import AccessProfile, FileInfo
 from mixtera.errors import MissingError, StorageError
 from mixtera.formats.ranges import GAP_BYTES, RangedFile
+from mixtera_backends.storage.walk import expanded
 
 _PREFIX: Final = "file://"
 
@@ -80,7 +81,7 @@ def _matching(pattern: str) -> list[FileInfo]:
     if not glob.has_magic(path) or Path(path).is_file():
         return [_info(path, path.rsplit("/", 1)[-1])]
     base = _fixed_part(path)
-    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - pathlib's glob follows no links below `**`
+    matches = sorted(expanded(base, path.removeprefix(base)))
     facts = [(match, _facts(match)) for match in matches]
     files = [_described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
     if not files:

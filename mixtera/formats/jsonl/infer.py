@@ -11,7 +11,7 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.guess import Guess, spread
-from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK
+from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.paths import split_elements
@@ -58,7 +58,7 @@ def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int
     """The first records with their rows; lines that are no JSON are the scan's to report."""
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
         head = read_fully(stream, _HEAD_BYTES)
-        while b"\n" not in head and (more := read_fully(stream, _HEAD_BYTES)):
+        while b"\n" not in head and len(head) < LONGEST_LINE and (more := read_fully(stream, len(head))):
             head += more
     whole = len(head) < _HEAD_BYTES or head.rfind(b"\n") < 0
     lines = head.removeprefix(BYTE_ORDER_MARK).split(b"\n")

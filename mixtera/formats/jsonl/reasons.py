@@ -10,12 +10,14 @@ import msgspec
 from mixtera.contracts.format import BadSample, ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.formats.jsonl.layout import PROPERTY_TYPES
+from mixtera.formats.jsonl.lines import LONGEST_LINE
 from mixtera.formats.paths import Keys, split_elements, split_path
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a record can raise."""
 
-_EXCERPT_BYTES: Final = 80
+EXCERPT_BYTES: Final = 80
+"""Bytes of a record that are shown of it."""
 _MISSING: Final = object()
 
 
@@ -29,7 +31,13 @@ def bad_sample(
 ) -> BadSample:
     """Describe a line that decoding refused with `error`."""
     reason = reason_of(line, content, properties, error)
-    return BadSample(row, offset, reason, line[:_EXCERPT_BYTES].decode("utf-8", "replace"))
+    return BadSample(row, offset, reason, line[:EXCERPT_BYTES].decode("utf-8", "replace"))
+
+
+def too_long(begin: bytes, row: int, offset: int) -> BadSample:
+    """Describe a line that is longer than a line may be, by its first bytes."""
+    reason = f"the line is longer than {LONGEST_LINE >> 20} MiB: write the document as several records"
+    return BadSample(row, offset, reason, begin.decode("utf-8", "replace"))
 
 
 def reason_of(
@@ -99,7 +107,7 @@ def _reason_inside(value: object, keys: Keys, inside: Sequence[Keys], type_: Pro
     try:
         msgspec.json.decode(shown, type=PROPERTY_TYPES[type_])
     except DECODE_ERRORS:
-        text = shown[:_EXCERPT_BYTES].decode("utf-8", "replace")
+        text = shown[:EXCERPT_BYTES].decode("utf-8", "replace")
         return f"{named}: expected {type_}, got {text}"
     return None
 

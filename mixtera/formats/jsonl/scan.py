@@ -26,7 +26,7 @@ from mixtera.formats.jsonl.lines import (
     look_like_objects,
     without_line_ends,
 )
-from mixtera.formats.jsonl.reasons import DECODE_ERRORS, bad_sample
+from mixtera.formats.jsonl.reasons import DECODE_ERRORS, EXCERPT_BYTES, bad_sample, too_long
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS
 
@@ -102,8 +102,8 @@ class JsonlScan:
         """The pieces of one batch at a time."""
         pieces: list[_Piece] = []
         size = 0
-        for offset, block in line_blocks(stream, BLOCK_BYTES):
-            pieces.append(self._piece(offset, block))
+        for offset, block, whole in line_blocks(stream, BLOCK_BYTES):
+            pieces.append(self._piece(offset, block) if whole else self._too_long(offset, block))
             size += len(block)
             if size >= BATCH_BYTES:
                 yield pieces
@@ -124,6 +124,12 @@ class JsonlScan:
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
         return _Piece(rows, starts + offset, ends - starts, self._values(records), bad)
+
+    def _too_long(self, offset: int, begin: memoryview) -> _Piece:
+        nothing = np.empty(0, np.int64)
+        bad = too_long(bytes(begin[:EXCERPT_BYTES]), self._rows, offset)
+        self._rows += 1
+        return _Piece(nothing, nothing, nothing, [[] for _ in self._properties], [bad])
 
     def _values(self, records: list[msgspec.Struct]) -> list[list[Any]]:
         """The values of each property."""

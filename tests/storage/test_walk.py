@@ -1,0 +1,61 @@
+"""Patterns match what the standard library's glob matches, and each directory is listed once."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixtera_backends.storage.walk import expanded
+
+PARTS = st.sampled_from(["**", "*", "a", "b*", "?", "[ab]", "[!a]", ".*", ".h", "*.x", "?*", "a.x", "{a}", "x-?*"])
+FILES = (
+    "a/a.x", "a/b.x", "a/b/a.x", "a/b/.h", "a/b/c/d.x", "b1/a", "b1/.h/a.x", ".h/a.x", ".h/a", "a.x", "b", "x-1/a/a.x",
+    "{a}/b",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("tree")
+    for name in FILES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("")
+    (root / "a" / "link").symlink_to(root / "b1")
+    (root / "b1" / "circle").symlink_to(root / "b1" / "circle")
+    (root / "b1" / "broken").symlink_to(root / "nothing")
+    return root
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts=st.lists(PARTS, min_size=1, max_size=4))
+def test_the_same_as_glob(parts: list[str], tree: Path) -> None:
+    pattern = "/".join(parts)
+    found = {path.rstrip("/") for path in glob.glob(f"{tree}/{pattern}", recursive=True)} - {str(tree)}  # noqa: PTH207
+    ours = expanded(f"{tree}/", pattern)
+    if parts[-1] == "**":  # glob gives the directories themselves too; only files matter
+        found, ours = ({path for path in paths if Path(path).is_file()} for paths in (found, ours))
+    assert ours == found
+
+
+def test_each_directory_is_listed_once(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: Counter[str] = Counter()
+    scandir = os.scandir
+
+    def counting(path: str):
+        listed[os.fspath(path)] += 1
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", counting)
+    assert expanded(f"{tree}/", "**/*.x")
+    assert set(listed.values()) == {1}
+
+
+def test_a_directory_that_is_none() -> None:
+    assert expanded("/nowhere/", "*/x") == set()
+    assert expanded("/dev/null/", "*") == set()
