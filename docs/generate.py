@@ -60,7 +60,7 @@ NOTES = {
 - Lines are read alone, by byte offset. A compressed file is decompressed once per process into a temporary file
   (`MIXTERA_SPOOL` says where).
 - Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
-  the property's type.
+  the property's type, a line of more than 256 MiB.
 """,
     "parquet": """
 - A row is a sample. Properties and content are columns, fields of structs by dotted paths; properties also of the
