@@ -8,7 +8,6 @@ import gzip
 import json
 import lzma
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -307,20 +306,6 @@ def test_files_of_columns_that_are_cut_short(kind: str, place: Place) -> None:
     (place.data / "b").write_bytes(whole)
     place.index()
     assert place.samples() == 2000
-
-
-def test_a_disk_that_is_full_while_the_catalog_is_written(place: Place) -> None:
-    (place.data / "a.jsonl").write_text(lines(10))
-    place.spec()
-    place.index()
-    (place.data / "b.jsonl").write_text(lines(50_000))
-
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    _, err, _ = place.index(code=3, before=limited)
-    assert "cannot write" in err
-    assert place.samples() == 10
 
 
 def test_all_files_vanish(place: Place) -> None:
