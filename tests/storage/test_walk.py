@@ -36,10 +36,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(parts=st.lists(PARTS, min_size=1, max_size=4))
 def test_the_same_as_glob(parts: list[str], tree: Path) -> None:
     pattern = "/".join(parts)
-    found = {path.rstrip("/") for path in glob.glob(f"{tree}/{pattern}", recursive=True)} - {str(tree)}  # noqa: PTH207
+    found = set(glob.glob(f"{tree}/{pattern}", recursive=True))  # noqa: PTH207
     ours = expanded(f"{tree}/", pattern)
-    if parts[-1] == "**":  # glob gives the directories themselves too; only files matter
-        found, ours = ({path for path in paths if Path(path).is_file()} for paths in (found, ours))
+    if parts[-1] == "**":  # glob gives the directories themselves too, and `file/` where it takes a file for one
+        found, ours = ({path for path in paths if os.path.isfile(path)} for paths in (found, ours))  # noqa: PTH113
     assert ours == found
 
 
