@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import zstandard
 
-VERSION = 4
+VERSION = 5
 DOMAINS = tuple(f"domain-{i:02d}" for i in range(22))
 LANGUAGES = ("en", "de", "fr", "es", "zh")
 FILES = 8
 TEXT_BYTES = (420, 1110)  # shortest, longest; about 765 on average, which makes records of about 850 bytes
 RUN_ROWS = 500  # mean length of a run in the corpus of long runs
+FRAME_BYTES = {"zst": 1 << 20, "zst-whole": None}  # content of a zstd frame; None: a file is one frame
 ROW_GROUP_ROWS = {"parquet": 1000, "parquet-large": 8192}  # 1,000 is what Hugging Face `datasets` writes
 SYNTHETIC_FILES = 100
 
@@ -40,6 +42,16 @@ class Corpus:
     def interleaved(self) -> list[Path]:
         """JSONL with a random domain in each record."""
         return sorted((self.directory / "interleaved").glob("*.jsonl"))
+
+    @property
+    def zst(self) -> list[Path]:
+        """The files of `interleaved`, compressed in zstd frames of 1 MiB of whole lines."""
+        return sorted((self.directory / "zst").glob("*.zst"))
+
+    @property
+    def zst_whole(self) -> list[Path]:
+        """The same, each in one frame."""
+        return sorted((self.directory / "zst-whole").glob("*.zst"))
 
     @property
     def runs(self) -> list[Path]:
@@ -77,6 +89,8 @@ def generate(directory: Path, rows: int, seed: int = 7) -> Corpus:
     in_runs = np.repeat(random.choice(len(DOMAINS), len(lengths), p=domain_shares()), lengths)[:rows]
     _write_jsonl(corpus.directory / "interleaved", interleaved, pool, seed)
     _write_jsonl(corpus.directory / "runs", in_runs, pool, seed)
+    for name, frame_bytes in FRAME_BYTES.items():
+        _compress(corpus.directory / name, corpus.interleaved, frame_bytes)
     for name, group_rows in ROW_GROUP_ROWS.items():
         _write_parquet(corpus.directory / name, interleaved, pool, seed, group_rows)
     (corpus.directory / "stamp.json").write_text(stamp)
@@ -125,6 +139,19 @@ def _write_jsonl(directory: Path, domains: npt.NDArray[np.int64], pool: str, see
             out.writelines(
                 encode({"text": text, "meta": meta}) + b"\n" for text, meta in _records(of_part, start, pool, seed)
             )
+
+
+def _compress(directory: Path, files: list[Path], frame_bytes: int | None) -> None:
+    directory.mkdir(parents=True)
+    compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
+    for file in files:
+        data = file.read_bytes()
+        with (directory / f"{file.name}.zst").open("wb") as out:
+            start = 0
+            while start < len(data):
+                stop = data.find(b"\n", start + frame_bytes) + 1 if frame_bytes else len(data)
+                out.write(compressor.compress(data[start : stop or len(data)]))
+                start = stop or len(data)
 
 
 def _write_parquet(directory: Path, domains: npt.NDArray[np.int64], pool: str, seed: int, group_rows: int) -> None:

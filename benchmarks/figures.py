@@ -21,7 +21,7 @@ POINTER_PIECE = 1 << 17
 GLOBAL_BATCH = 512
 
 
-def _peak_rss_bytes() -> int:
+def peak_rss_bytes() -> int:
     """The peak of this program: `ru_maxrss` would begin with that of the process that started it."""
     status = Path("/proc/self/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
@@ -68,7 +68,7 @@ def compile(spec: str, catalog: str) -> dict[str, float]:
     opened = mixtera.Catalog.open(catalog)
     begin = time.perf_counter()
     mixtera.compile(loaded, opened)
-    return {"seconds": time.perf_counter() - begin, "peak_bytes": _peak_rss_bytes()}
+    return {"seconds": time.perf_counter() - begin, "peak_bytes": peak_rss_bytes()}
 
 
 def plan_only(plan: str, samples: int) -> dict[str, float]:
@@ -125,7 +125,18 @@ def stream(plan: str, samples: int) -> dict[str, float]:
     rows = 0
     for batch in itertools.islice(opened.stream(batch_size=ARROW_BATCH), samples // ARROW_BATCH):
         rows += len(batch["text"])
-    return {"seconds": time.perf_counter() - begin, "samples": rows, "peak_bytes": _peak_rss_bytes()}
+    return {"seconds": time.perf_counter() - begin, "samples": rows, "peak_bytes": peak_rss_bytes()}
+
+
+def stream_images(plan: str, samples: int) -> dict[str, float]:
+    """Arrow batches of images with their captions and JSON, of one reader; the bytes are those of the content."""
+    opened = mixtera.Plan.open(plan)
+    begin = time.perf_counter()
+    rows = size = 0
+    for batch in itertools.islice(opened.stream(batch_size=TORCH_BATCH), samples // TORCH_BATCH):
+        rows += len(batch["image"])
+        size += sum(batch[name].nbytes for name in ("image", "caption", "about"))
+    return {"seconds": time.perf_counter() - begin, "samples": rows, "bytes": size, "peak_bytes": peak_rss_bytes()}
 
 
 def torch_loader(plan: str, samples: int, workers: int) -> dict[str, float]:

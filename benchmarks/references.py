@@ -5,14 +5,17 @@ Each returns the seconds that its loop took; the caller knows how many samples a
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
+import tarfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
+import zstandard
 
 READ_BYTES = 8 << 20
 
@@ -74,6 +77,33 @@ def orjson_loop_processes(files: Sequence[Path], processes: int = 2) -> float:
             worker.start()
         for worker in workers:
             worker.join()
+
+    return seconds(work)
+
+
+def tar_read(files: Sequence[Path]) -> float:
+    """Read all members of all tars, one after the other, with the standard library."""
+
+    def work() -> None:
+        for file in files:
+            with tarfile.open(file) as tar:
+                for member in tar:
+                    opened = tar.extractfile(member)
+                    if opened is not None:
+                        opened.read()
+
+    return seconds(work)
+
+
+def zstd_orjson_loop(files: Sequence[Path]) -> float:
+    """The bare loop over compressed files: `zstd -d` in this process, then as `orjson_loop`."""
+
+    def work() -> None:
+        for file in files:
+            with file.open("rb") as packed:
+                plain = zstandard.ZstdDecompressor().stream_reader(packed, read_size=1 << 20, read_across_frames=True)
+                for line in io.BufferedReader(plain, 1 << 20):  # type: ignore[type-var]
+                    orjson.loads(line)["text"]
 
     return seconds(work)
 

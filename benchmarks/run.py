@@ -17,8 +17,10 @@ from pathlib import Path
 
 from benchmarks import figures, machine, table
 from benchmarks.corpus import Corpus, generate, generate_synthetic, repeated, write_small_files
+from benchmarks.images import SAMPLES as IMAGES
+from benchmarks.images import generate_images
 from benchmarks.processes import Task, run, run_watched, wall_seconds
-from benchmarks.specs import write_jsonl_spec, write_small_spec, write_specs, write_trees
+from benchmarks.specs import write_images_spec, write_jsonl_spec, write_small_spec, write_specs, write_trees
 from benchmarks.table import Row
 
 HERE = Path(__file__).parent
@@ -238,6 +240,18 @@ def measure_streams(bench: Bench) -> None:
         peak = best["peak_bytes"]
         if name == "interleaved":
             bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
+    packed = (
+        ("zst", bench.corpus.zst, "frames of 1 MiB", 0.5),
+        ("zst-natural", bench.corpus.zst, "the same, 22 components of natural weight", 0.5),
+        ("zst-whole", bench.corpus.zst_whole, "a file is one frame: through the spool", None),
+    )
+    for name, files, label, asked in packed:
+        ours = Task("figures.stream", {"plan": bench.plan(name), "samples": rows})
+        reference = _reference("zstd_orjson_loop", files)
+        best = bench.compare(f"stream JSONL.zst, {label}", ours, reference, "zstd -d + bare loop", asked)
+        if name != "zst-natural":
+            peak = best["peak_bytes"]
+            bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
     groups = (
         ("parquet", bench.corpus.parquet, "row groups of 1,000"),
         ("parquet-natural", bench.corpus.parquet, "the same, 22 components of natural weight"),
@@ -247,6 +261,23 @@ def measure_streams(bench: Bench) -> None:
         ours = Task("figures.stream", {"plan": bench.plan(name), "samples": rows})
         reference = _reference("parquet_column", files)
         bench.compare(f"stream Parquet, domains interleaved, {label}", ours, reference, "pq.read_table", 0.3)
+
+
+def measure_images(bench: Bench) -> None:
+    """Images out of tars, beside one pass over the same tars; samples per second, and the bytes behind them."""
+    files = generate_images(HERE / "data")
+    write_images_spec(bench.work, files[0].parent.resolve())
+    bench.prepare("images")
+    ours = Task("figures.stream_images", {"plan": bench.plan("images"), "samples": IMAGES})
+    best, bare = bench.take_turns(ours, _reference("tar_read", files))
+    rate, bare_rate = best["samples"] / best["seconds"], IMAGES / bare["seconds"]
+    megabytes = best["bytes"] / best["samples"] / MEGABYTE
+    shown, reference = f"{rate * megabytes:.0f} MB/s", f"{bare_rate * megabytes:.0f} MB/s sequential tarfile"
+    ratio = rate / bare_rate
+    figure = "stream WebDataset, images of 30 to 100 kB with captions"
+    bench.rows.append(Row(figure, shown, reference, ratio, "≥ 0.80 ×", ratio >= 0.8))
+    peak = best["peak_bytes"]
+    bench.absolute("… its peak memory", peak, _megabytes(peak), 216 * MEGABYTE, "≤ 16 MB budget + 200 MB")
 
 
 def measure_torch(bench: Bench) -> None:
@@ -310,7 +341,7 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
     synthetic = generate_synthetic(HERE / "data", SYNTHETIC_ROWS)
     bench = Bench(work, corpus, synthetic, rounds)
     bench.prepare("interleaved", "runs", "parquet", "parquet-large", "synthetic")
-    bench.prepare("interleaved-natural", "parquet-natural")
+    bench.prepare("interleaved-natural", "parquet-natural", "zst", "zst-natural", "zst-whole")
     for part in (
         measure_index,
         measure_small_files,
@@ -319,6 +350,7 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
         measure_trees,
         measure_ledger,
         measure_streams,
+        measure_images,
         measure_torch,
         measure_start,
         measure_resume,

@@ -113,6 +113,13 @@ def write_small_spec(directory: Path, files: Path) -> Path:
     return _write(directory / f"{files.name}.yaml", source)
 
 
+def write_images_spec(directory: Path, files: Path) -> Path:
+    """Write the spec `images` of a directory of tars: all members of a sample are content."""
+    content = {"image": "jpg", "caption": "txt", "about": "json"}
+    source: dict[str, object] = {"path": f"{files}/*.tar", "content": content, "properties": {"domain": "json.domain"}}
+    return _write(directory / "images.yaml", source)
+
+
 def write_trees(directory: Path, synthetic: Path, rows: int) -> None:
     """Write the specs `flat-200`, `scheduled-200` and `phases` over the synthetic rows to a directory."""
     source = _synthetic(synthetic)
@@ -126,10 +133,10 @@ def _synthetic(directory: Path) -> dict[str, object]:
 
 
 def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
-    """Write the specs `interleaved`, `runs`, `parquet`, `parquet-large` and `synthetic` to a directory.
+    """Write the specs `interleaved`, `runs`, `zst`, `zst-whole`, `parquet`, `parquet-large` and `synthetic`.
 
-    `interleaved-natural` and `parquet-natural` are the same with natural weights: their components pass through the
-    files side by side, so a row group is decoded for all of them at once.
+    Those whose names end with `-natural` are the same with natural weights: their components pass through the files
+    side by side, so a row group or a frame is decoded for all of them at once.
     """
     flat = {"domain": "domain", "language": "language", "year": {"path": "year", "type": "int64"}}
     root = corpus.directory.resolve()
@@ -138,6 +145,10 @@ def write_specs(directory: Path, corpus: Corpus, synthetic: Path) -> None:
         _write(directory / f"{name}.yaml", source)
         if name == "interleaved":
             _write(directory / f"{name}-natural.yaml", source, natural=True)
+    for name in ("zst", "zst-whole"):
+        source = {"path": f"{root}/{name}/*.jsonl.zst", "content": "text", "properties": NESTED}
+        _write(directory / f"{name}.yaml", source)
+        _write(directory / f"{name}-natural.yaml", source, natural=True)
     for name in ("parquet", "parquet-large"):
         source = {"path": f"{root}/{name}/*.parquet", "content": "text", "properties": flat}
         _write(directory / f"{name}.yaml", source)

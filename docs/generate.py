@@ -11,6 +11,7 @@ from pathlib import Path
 from mixtera import registry
 from mixtera.cli.main import COMMANDS
 from mixtera.contracts.format import Format
+from mixtera.contracts.storage import Configurable, Storage
 
 REFERENCE = Path(__file__).parent / "reference"
 PROGRAM = str(Path(sys.executable).with_name("mixtera"))
@@ -35,9 +36,9 @@ A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the de
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
 counted, with `quarantine` also written down: `mixtera catalog show SOURCE --quarantine` says file, row, byte offset
 where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`,
-from 1, for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted), and `file#row`,
-from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken header) is
-an error under every policy.
+from 1, for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a
+tar), and `file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number,
+a broken header) is an error under every policy.
 
 ## Types
 
@@ -51,14 +52,94 @@ an error under every policy.
 | `timestamp` | string as in RFC 3339, declared | timestamp, date; string, declared | ISO 8601, without a zone UTC |
 | `list<…>` | list; `list[*].key` of objects | list of strings, integers or floats; `list[*].key` of structs | none |
 
+What a JSON member of WebDataset holds is read as in JSONL, a member of its own (`cls`) likewise, or as text.
+
 NULL, a field that is missing and NaN are NULL; a NULL list is an empty one.
 """
+STORAGES_HEAD = """# Storages
+
+Written by `make docs` from the storages themselves. A storage lists, describes and opens files. The scheme of a path
+chooses it; a path without one is local, or on Lustre.
+
+Every storage comes through the entry point group `mixtera.storage`, as a plugin of yours would, and passes
+`mixtera.testing.storage.StorageLaws`.
+"""
+STORAGES_MIDDLE = """
+| | local | lustre | s3 | fsspec |
+| --- | --- | --- | --- | --- |
+| needs | – | – (`lfs` is of use) | `pip install "mixtera[s3]"` | the package of the scheme, and for http `aiohttp` |
+| patterns | `*`, `?`, `[…]`, `**` | the same | the same over keys | the same; over http where the server lists folders |
+| listing | each folder once | each folder once | 1,000 keys a request, below the fixed part | each folder once |
+| fingerprint | size, time in nanoseconds | the same | size, time in seconds, etag | size, and time and etag where there are any |
+| a changed file is found | when it is opened | when it is opened, by its descriptor | with every read | when it is opened |
+| tried again | – | – | reads for up to 180 s, listings and descriptions 6 times | 8 times, for up to 120 s |
+| plans and locks | yes | yes | yes | where the package can write |
+| catalogs | yes | yes, where `flock` works | no | no |
+| secrets | – | – | environment and `~/.aws` only | as the package wants them, never in a spec |
+
+A leading dot is matched only where it is written. What cannot be read is a `StorageError` (exit code 3); a package that
+is not installed is a `PluginError` that names it.
+"""  # noqa: E501 - rows of a table
+STORAGES_FOOT = """
+## Options in a spec
+
+```yaml
+storage:
+  s3: {endpoint_url: "http://minio.lab:9000", profile: research, request_bytes: 8MiB, max_requests_per_second: 200}
+  s3://public-bucket/: {anonymous: true}       # a URL prefix: for what lies below it, and stronger than the name
+  lustre: {stripe_bytes: 4MiB}
+  http: {encoded: true}                        # a scheme of fsspec's: handed to its file system as it is
+```
+
+They hold for the sources of the spec. A plan keeps them, outside its digest; on a machine where something else is
+right, the variables above have the last word. For specs, locks, plans and exclusion lists at a URL only the environment
+counts. Whatever is named like a secret (`key`, `secret`, `token`, `password`, …) is refused.
+
+## Plans and locks on a storage
+
+`mixtera compile -o s3://bucket/plans/web`, `Plan.open("s3://bucket/plans/web")`, `mixtera lock` with a spec at a URL.
+The files of a plan are written first, into a folder of their own, and `plan.json` last: nobody finds half a plan, and
+who read the older one goes on. Old folders are not removed. The first process of a machine that opens a plan copies it
+to `MIXTERA_CACHE` (default: `~/.cache/mixtera`), the others wait and share the copy, which is mapped into memory. It
+may be deleted when nobody reads it.
+
+**Catalogs are directories**, local or on a shared file system: its SQLite database and its lock need one. What would be
+missing for S3: the database would have to be fetched, changed and put back with `If-Match` for each commit, the lock be
+a lease that ends by itself, and the data files be read by DuckDB and pyiceberg through the storage. A catalog on Lustre
+needs a mount with `flock` (or `localflock` with one writing machine); without, the error says so.
+
+## Your own
+
+The contract is `mixtera.contracts.storage.Storage`. A storage may do more, each a contract beside it: `Pinning` tells
+with every read whether an object is another one, `Recognising` takes some paths of another storage's scheme,
+`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Configurable` takes options.
+"""
+STORAGE_NOTES = {
+    "s3": """
+**Keys.** A key stands in a URL as it is: nothing is escaped, `%20` are three characters. Keys that end with `/` count
+as folders. Ranges are read in blocks of 256 KiB that are kept in a temporary file; without them, gaps are read along.
+How to: [Data on S3](../how-to/s3.md).
+""",
+    "lustre": """
+A read is a whole number of stripes, neighbours in one call; wider stripes than 4 MiB are read in parts of them. A file
+is opened once by each reader (twice, where its format looks whether it is compressed), described through its open
+descriptor, and never by its path. How to: [Data on Lustre](../how-to/lustre.md).
+""",
+    "fsspec": """
+A package that is not installed is named by the error. Options of a spec, and those of fsspec's own configuration
+(`FSSPEC_…` variables, `~/.config/fsspec`), go to its file system. Chains work: `zip://*.jsonl::https://host/all.zip`,
+`simplecache::https://host/a.jsonl`. A web server must support ranges and say how large files are; `?` begins a query
+where a `=` follows. A request of http takes 60 s at most; endless redirects and unknown hosts are refused at once.
+Tried with real servers and file systems: http, memory, zip (plain and over http). Not tried: all others.
+""",
+}
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
 - Properties and content by dotted paths into the object; properties also of the elements of lists (`names[*].first`).
-- Lines are read alone, by byte offset. A compressed file is decompressed once per process into a temporary file
-  (`MIXTERA_SPOOL` says where).
+- Lines are read alone, by byte offset. A compressed file of many frames is read frame by frame, any other is
+  decompressed once, into a temporary file or the spool that `MIXTERA_SPOOL` names: see
+  [compressed data](../how-to/compressed.md).
 - Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
   the property's type, a line of more than 256 MiB.
 """,
@@ -98,7 +179,7 @@ def _is_shipped(found: Format) -> bool:
 def _row(found: Format) -> str:
     plain = [suffix for suffix in found.suffixes if not suffix.endswith(PACKED)]
     packed = [end for end in PACKED if any(suffix.endswith(end) for suffix in found.suffixes)]
-    alone = "alone, by byte offset" if found.offsets == "always" else "by row, see below"
+    alone = "alone, by byte offset" if found.offsets != "never" else "by row, see below"
     names = [" ".join(f"`{suffix}`" for suffix in part) or "no" for part in (plain, packed)]
     return f"| [{found.name}](#{found.name}) | {names[0]} | {names[1]} | {alone} |"
 
@@ -108,11 +189,51 @@ def _section(found: Format) -> str:
     return f"\n## {found.name}\n\n{inspect.getdoc(package)}\n{NOTES.get(found.name, '')}".rstrip()
 
 
+def storages() -> str:
+    """What each storage does, as a page: tables, options, and what its module says of itself."""
+    shipped = [found for found in map(registry.storage_named, registry.names("storage")) if _is_backend(found)]
+    rows = [
+        "| storage | paths | one request, at most | ranges read as one | in flight |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    sections = map(_storage_section, shipped)
+    return (
+        "\n".join([STORAGES_HEAD, *rows, *map(_storage_row, shipped)])
+        + "\n"
+        + STORAGES_MIDDLE
+        + "\n".join([*sections, STORAGES_FOOT])
+    )
+
+
+def _is_backend(found: Storage) -> bool:
+    return type(found).__module__.startswith("mixtera_backends.")
+
+
+def _storage_row(found: Storage) -> str:
+    profile = found.profile()
+    paths = {"lustre": "paths on Lustre", "fsspec": "all other URLs"}.get(found.name) or ", ".join(
+        f"`{scheme}://…`" for scheme in found.schemes
+    )
+    sizes = f"{profile.request_bytes >> 20} MiB | gaps up to {profile.gap_bytes >> 10} KiB | {profile.concurrency}"
+    return f"| [{found.name}](#{found.name}) | {paths} | {sizes} |"
+
+
+def _storage_section(found: Storage) -> str:
+    module = sys.modules[type(found).__module__]
+    package = sys.modules[module.__name__.rpartition(".")[0]] if module.__name__.endswith(".storage") else module
+    options = found.options if isinstance(found, Configurable) else ()
+    rows = [f"| `{o.name}` | {o.kind} | {o.meaning} | `{o.variable}` |" for o in options]
+    table = ["", "| option | kind | meaning | variable |", "| --- | --- | --- | --- |", *rows] if rows else []
+    lines = [f"\n## {found.name}\n", str(inspect.getdoc(package)), STORAGE_NOTES.get(found.name, "").rstrip(), *table]
+    return "\n".join(line for line in lines).rstrip()
+
+
 def main() -> None:
     """Write the pages."""
     REFERENCE.mkdir(exist_ok=True)
     (REFERENCE / "command-line.md").write_text(command_line(), encoding="utf-8")
     (REFERENCE / "formats.md").write_text(formats(), encoding="utf-8")
+    (REFERENCE / "storage.md").write_text(storages(), encoding="utf-8")
     (REFERENCE / "spec.schema.json").write_text(_output("schema") + "\n", encoding="utf-8")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SpecError,
         StateError,
         StorageError,
+        TokenizerError,
     )
     from mixtera.explanation.explain import Explanation, explain
     from mixtera.lockfile import Lock
@@ -48,6 +49,7 @@ _HOMES: Final = {
     "SpecError": "mixtera.errors",
     "StateError": "mixtera.errors",
     "StorageError": "mixtera.errors",
+    "TokenizerError": "mixtera.errors",
     "Explanation": "mixtera.explanation",
     "explain": "mixtera.explanation",
     "Lock": "mixtera.lockfile",
@@ -76,6 +78,7 @@ __all__ = [
     "StateError",
     "StorageError",
     "Stream",
+    "TokenizerError",
     "compile",
     "explain",
     "load",

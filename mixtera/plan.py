@@ -16,9 +16,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy, strings, to_numpy
-from mixtera.artifact import digest, layout
+from mixtera.artifact import digest, layout, remote
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.artifact.remote import plain_path
+from mixtera.artifact.sequences import SequenceMap
 from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ class Plan:
 
     Attributes:
         data: The tables and arrays of the plan.
-        path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one.
+        path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one, one that was
+            opened from a storage in the copy that the processes of this machine share.
         remap: URL prefixes that were replaced when it was opened; another process opens it with the same.
         digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
     """
@@ -43,23 +46,36 @@ class Plan:
         """Open a saved plan.
 
         Args:
-            path: Its directory.
+            path: Its directory, or the URL of one, such as `s3://bucket/plans/web`: then it is copied to this machine
+                by the first process that opens it.
             remap: URL prefix → URL prefix, for data that lies elsewhere on this machine.
 
         Raises:
             PlanError: It is not a plan, is damaged, or is of a newer version.
+            StorageError: It cannot be read.
         """
+        if remote.is_remote(path):
+            opened, directory = remote.open(path, remap)
+            return cls(opened.data, directory, opened.digest, remap)
+        path = plain_path(path)
         opened = layout.open(path, remap)
         return cls(opened.data, Path(path), opened.digest, remap)
 
-    def save(self, path: str) -> None:
-        """Write the plan to a directory: whole or not at all; an older plan there is replaced.
+    def save(self, path: str) -> int:
+        """Write the plan to a directory, or to the URL of one: whole or not at all; an older plan there is replaced.
+
+        Returns:
+            Its bytes.
 
         Raises:
-            PlanError: The directory holds something else.
+            PlanError: Something else lies there.
             StorageError: It cannot be written.
         """
+        if remote.is_remote(path):
+            return remote.write(path, self.data, self.digest)
+        path = plain_path(path)
         layout.write(path, self.data, self.digest)
+        return sum(file.stat().st_size for file in Path(path).iterdir())
 
     @property
     def name(self) -> str:
@@ -93,6 +109,11 @@ class Plan:
         """The map from positions to records."""
         return PointerMap(self.data)
 
+    @cached_property
+    def sequences(self) -> SequenceMap:
+        """The map from positions to pieces of documents, of a plan whose positions are sequences of tokens."""
+        return SequenceMap(self.data, self.pointers)
+
     def samples(self, start: int, stop: int) -> pa.Table:
         """The samples at the positions [start, stop), cut at the end; nothing is read.
 
@@ -103,7 +124,9 @@ class Plan:
             stop: Position after the last.
 
         Returns:
-            Columns sample int64, component, source and file (dictionaries of strings), row int64.
+            Columns sample int64, component, source and file (dictionaries of strings), row int64. Where positions are
+            sequences of tokens, a row for each part of a document in them, and three columns more: position int64, and
+            first_token and last_token int64, the part [first, last) of the document's tokens.
 
         Raises:
             PlanError: `start` lies before the plan's first position, or behind `stop`.
@@ -111,7 +134,17 @@ class Plan:
         self._check_begun(start, f"samples({start}, {stop})")
         if not 0 <= start <= stop:
             raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
-        found = self.pointers.range(start - self.start, stop - self.start)
+        more: dict[str, pa.Array] = {}
+        if self.data.packs:
+            sequences = self.sequences.range(start - self.start, stop - self.start)
+            found = sequences.documents
+            more = {
+                "position": from_numpy(found.position + self.start),
+                "first_token": from_numpy(sequences.first),
+                "last_token": from_numpy(sequences.last),
+            }
+        else:
+            found = self.pointers.range(start - self.start, stop - self.start)
         files = self.data.files
         source = to_numpy(files.column("source"))[found.file]
         names = strings([component.name for component in self.data.components])
@@ -123,11 +156,14 @@ class Plan:
                 "source": _dictionary(source, sources),
                 "file": _dictionary(found.file, files.column("name").combine_chunks()),
                 "row": from_numpy(found.row),
+                **more,
             }
         )
 
     def locate(self, sample: int, stop: int | None = None) -> list[int]:
         """The positions at which a sample is delivered, ascending; empty if the plan has not chosen it.
+
+        Where positions are sequences of tokens: those that have a part of it.
 
         Args:
             sample: A sample id.
@@ -138,7 +174,13 @@ class Plan:
         """
         if stop is None and self.data.timeline.total is None:
             raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
-        found = self.pointers.locate(int(sample), None if stop is None else stop - self.start)
+        before = None if stop is None else stop - self.start
+        if self.data.packs:
+            total = self.data.timeline.total
+            limits = [limit for limit in (before, total) if limit is not None]
+            found = self.sequences.positions_of(int(sample), min(limits))
+        else:
+            found = self.pointers.locate(int(sample), before)
         return [position + self.start for position in found]
 
     def _check_begun(self, position: int, what: str) -> None:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.engine import Engine
-from mixtera.contracts.format import Format
-from mixtera.contracts.storage import Descriptors, FileInfo, Pinning, Storage
+from mixtera.contracts.format import Configurable, Format
+from mixtera.contracts.storage import (
+    AnyScheme,
+    Descriptors,
+    FileInfo,
+    OptionValue,
+    Pinning,
+    Recognising,
+    Storage,
+    StorageOptions,
+)
+from mixtera.contracts.storage import Configurable as ConfigurableStorage
+from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
+
+_Ability = TypeVar("_Ability")
 
 
 @cache
@@ -28,7 +43,7 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`), sorted."""
+    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`, `tokenizers`), sorted."""
     return tuple(sorted(_entries(kind)))
 
 
@@ -64,20 +79,48 @@ def _distribution(entry: EntryPoint) -> str:
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown distribution"
 
 
-@cache
-def format_named(name: str) -> Format:
-    """The format of that name.
+def split_format(text: str) -> tuple[str, dict[str, str]]:
+    """Name and options of a format in one text: `tokens(dtype=uint16,separator=0)`; the name alone has none.
 
     Raises:
-        PluginError: There is none.
+        PluginError: It is neither.
     """
-    return cast(Format, _load("formats", name)())
+    found = re.fullmatch(r"([^()]*)\((.*)\)", text)
+    if found is None:
+        return text, {}
+    pairs = [part.partition("=") for part in found[2].split(",")]
+    if not all(key.strip() and sign for key, sign, _ in pairs):
+        raise PluginError(f"{text!r} is no format with options; write NAME(OPTION=VALUE, OPTION=VALUE)")
+    return found[1].strip(), {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def joined_format(name: str, options: Mapping[str, str]) -> str:
+    """The text that `split_format` takes apart."""
+    given = ",".join(f"{key}={value}" for key, value in options.items())
+    return f"{name}({given})" if given else name
+
+
+@cache
+def format_named(name: str) -> Format:
+    """The format of that name, which may have options behind it: `tokens(dtype=uint16)`.
+
+    Raises:
+        PluginError: There is none, or it does not take these options.
+    """
+    plain, options = split_format(name)
+    found = cast(Format, _load("formats", plain)())
+    if not options:
+        return found
+    if not isinstance(found, Configurable):
+        raise PluginError(f"the format {plain!r} takes no options; found {', '.join(options)}")
+    return found.configured(options)
 
 
 def format_of(path: str) -> Format | None:
     """The format whose suffix a path ends with (the longest wins), or None."""
     suffixes = {suffix: name for name in names("formats") for suffix in format_named(name).suffixes}
-    matching = [suffix for suffix in suffixes if path.lower().endswith(suffix)]
+    path = path.partition("::")[0].lower() if "://" in path else path.lower()
+    matching = [suffix for suffix in suffixes if path.endswith(suffix)]
     return format_named(suffixes[max(matching, key=len)]) if matching else None
 
 
@@ -87,13 +130,20 @@ def _schemes() -> dict[str, str]:
 
 
 def schemes() -> tuple[str, ...]:
-    """URL schemes that the installed storages know, sorted; `file` is that of a plain path."""
-    return tuple(sorted(_schemes()))
+    """URL schemes that can be read here, sorted; `file` is that of a plain path."""
+    others = {scheme for storage in _offering(AnyScheme) for scheme in storage.others()}
+    return tuple(sorted({*_schemes(), *others}))
 
 
 @cache
 def _storage(name: str) -> Storage:
     return cast(Storage, _load("storage", name)())
+
+
+@cache
+def _offering(ability: type[_Ability]) -> tuple[_Ability, ...]:
+    """The storages that can do more than the contract asks."""
+    return tuple(found for name in names("storage") if isinstance(found := _storage(name), ability))
 
 
 def storage_named(name: str) -> Storage:
@@ -105,25 +155,57 @@ def storage_named(name: str) -> Storage:
     return _storage(name)
 
 
-def storage_of(url: str) -> Storage:
-    """The storage of a URL; a plain path is local.
+def storage_of(url: str, options: StorageOptions = ()) -> Storage:
+    """The storage of a URL, of a plain path, or of a pattern of these.
+
+    Args:
+        url: The URL.
+        options: What a spec says of storages.
 
     Raises:
         PluginError: No installed storage knows the scheme.
     """
-    scheme = urlsplit(url).scheme if "://" in url else "file"
-    if scheme not in _schemes():
+    storage = _storage_of(url)
+    return storage if not options else _with_options(storage.name, _options_for(url, storage.name, options))
+
+
+def _storage_of(url: str) -> Storage:
+    scheme = _scheme(url)
+    if scheme == "file":
+        found = next((found for found in _offering(Recognising) if found.recognises(url)), None)
+        return _storage(_schemes()[scheme]) if found is None else cast(Storage, found)
+    if scheme in _schemes():
+        return _storage(_schemes()[scheme])
+    if not (others := _offering(AnyScheme)):
         known = ", ".join(schemes())
         raise PluginError(
             f"no installed storage knows {scheme}:// of {url}; known: {known}; a plugin of the entry point group "
             "mixtera.storage can bring it"
         )
-    return _storage(_schemes()[scheme])
+    return cast(Storage, others[0])
 
 
-def storage_of_file(file: FileInfo) -> Storage:
+def _scheme(url: str) -> str:
+    return urlsplit(url).scheme if "://" in url else "file"
+
+
+def _options_for(url: str, name: str, options: StorageOptions) -> tuple[tuple[str, OptionValue], ...]:
+    """The options that hold for a URL: those of its storage, then of its scheme, then of its prefixes, longer last."""
+    names = [name, _scheme(url), *sorted((key for key, _ in options if "://" in key and url.startswith(key)), key=len)]
+    given = dict(options)
+    found = {option: value for key in names for option, value in given.get(key, ())}
+    return tuple(sorted(found.items()))
+
+
+@cache
+def _with_options(name: str, options: tuple[tuple[str, OptionValue], ...]) -> Storage:
+    storage = _storage(name)
+    return storage.configured(dict(options)) if options and isinstance(storage, ConfigurableStorage) else storage
+
+
+def storage_of_file(file: FileInfo, options: StorageOptions = ()) -> Storage:
     """The storage of a file that was described before; one that can pin the file's content does."""
-    storage = storage_of(file.url)
+    storage = storage_of(file.url, options)
     return cast(Pinning, storage).pinned(file) if can_pin(type(storage)) else storage
 
 
@@ -146,3 +228,13 @@ def engine_named(name: str) -> Engine:
         PluginError: There is none.
     """
     return cast(Engine, _load("engines", name)())
+
+
+@cache
+def tokenizer_kind_named(name: str) -> TokenizerKind:
+    """The kind of tokenizers of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return cast(TokenizerKind, _load("tokenizers", name)())

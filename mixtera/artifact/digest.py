@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource
+from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource, TokenLayout
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Variation
 from mixtera.order.places import Start
@@ -119,6 +119,15 @@ def _begins(out: _Canonical, begins: Beginning, data: PlanData) -> None:
     out.array(data.remembered, "<i8")
 
 
+def _tokens(out: _Canonical, tokens: TokenLayout) -> None:
+    """What decides ids and rows; not where the tokenizer lies."""
+    p = tokens.parameters
+    out.texts(["tokens", p.fingerprint, p.packing, *([] if p.template is None else [p.template])])
+    out.integers([p.sequence_length, p.label_shift, p.overlap, p.vocab_size])
+    out.integers(number for value in (p.bos, p.eos, p.max_document_tokens) for number in _optional(value))
+    out.array(tokens.counts, "<u4")
+
+
 def digest(data: PlanData) -> str:
     """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
     hasher = hashlib.sha256(b"mixtera plan\0")
@@ -138,4 +147,6 @@ def digest(data: PlanData) -> str:
         _variation(out, data.variation)
     if data.begins is not None:
         _begins(out, data.begins, data)
+    if data.tokens is not None:
+        _tokens(out, data.tokens)
     return f"sha256:{hasher.hexdigest()}"

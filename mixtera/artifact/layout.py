@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +22,16 @@ from mixtera.artifact.model import (
     ENTRIES,
     FILES,
     FORMAT_VERSION,
+    FRAMES,
+    NO_FRAMES,
     SEGMENTS,
     Beginning,
     OrderParameters,
     PlanComponent,
     PlanData,
     PlanSource,
+    TokenLayout,
+    TokenParameters,
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
@@ -34,9 +39,15 @@ from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 DOCUMENT: Final = "plan.json"
 _TABLES: Final = {"files": FILES, "segments": SEGMENTS, "entries": ENTRIES}
+_FRAMES: Final = "frames.arrow"
 _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
+_VARIED_VERSION: Final = 2
+_TOKENS: Final = "tokens.u32"
+_ENTRY_TOKENS: Final = "entry_tokens.i64"
+_BEGINNING: Final = b'{"mixtera_plan":'
+_NAME: Final = re.compile(r"[a-z_]+\.[a-z0-9]+")
 _SAMPLE_BYTES: Final = 1 << 14
 _SAMPLES: Final = 64
 
@@ -82,6 +93,7 @@ class _Body(msgspec.Struct, frozen=True):
     facts: dict[str, Any]
     variation: variation.Summary | None = None
     begins: Beginning | None = None
+    tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -111,7 +123,6 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
         PlanError: Something that is not a plan lies there.
         StorageError: It cannot be written.
     """
-    _refuse_url(path)
     target = Path(path)
     _check_replaceable(target)
     try:
@@ -121,8 +132,13 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
             wide = data.starts.dtype.itemsize == 8
             _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
+            if len(data.frames):
+                _write_table(directory / _FRAMES, data.frames.cast(FRAMES))
             if len(data.remembered):
                 _write_array(directory / _REMEMBERED, data.remembered.astype("<i8", copy=False))
+            if data.tokens is not None:
+                _write_array(directory / _TOKENS, data.tokens.counts.astype("<u4", copy=False))
+                _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts.astype("<i8", copy=False))
             summary = variation.write(directory, data.variation)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
@@ -139,7 +155,6 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     Raises:
         PlanError: It is not a plan, is damaged, or is of a newer version, or a prefix fits no file.
     """
-    _refuse_url(path)
     directory = Path(path)
     body = _decode(directory)
     for name, mark in body.marks.items():
@@ -158,21 +173,43 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         component_entries=np.array(body.component_entries, np.int64),
         rows=_map_array(directory / "rows.u16", "<u2"),
         starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
+        frames=_read_table(directory / _FRAMES, FRAMES) if _FRAMES in body.marks else NO_FRAMES,
         variation=variation.read(directory, body.variation, _map_array),
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
+        tokens=_tokens(directory, body.tokens),
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
+
+
+def _tokens(directory: Path, parameters: TokenParameters | msgspec.UnsetType) -> TokenLayout | None:
+    if isinstance(parameters, msgspec.UnsetType):
+        return None
+    counts, sums = _map_array(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
+    return TokenLayout(parameters, counts, sums)
 
 
 def _starts_name(wide: bool) -> str:
     return "starts.u64" if wide else "starts.u32"
 
 
-def _refuse_url(path: str) -> None:
-    if "://" in path:
-        raise PlanError(f"a plan lies in a directory of this machine, not at {path}: name one, and copy its files")
+def is_document(content: bytes) -> bool:
+    """Whether bytes begin as the document of a plan does."""
+    return content.startswith(_BEGINNING)
+
+
+def names_of(directory: Path) -> list[str]:
+    """Names of the files beside the document of a plan, as it says.
+
+    Raises:
+        PlanError: It is damaged, or of a newer version.
+    """
+    names = list(_decode(directory).marks)
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise _damaged(directory, f"{name!r} cannot be a file of it")
+    return names
 
 
 def _check_replaceable(path: Path) -> None:
@@ -187,7 +224,7 @@ def _check_replaceable(path: Path) -> None:
 def _is_plan(path: Path) -> bool:
     try:
         with (path / DOCUMENT).open("rb") as file:
-            return file.read(32).startswith(b'{"mixtera_plan":')
+            return is_document(file.read(len(_BEGINNING)))
     except OSError:
         return False
 
@@ -217,9 +254,11 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         facts=data.facts,
         variation=summary,
         begins=data.begins,
+        tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
     )
     raw = msgspec.json.encode(body)
-    version = _PLAIN_VERSION if summary is None and data.begins is None else FORMAT_VERSION
+    version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
+    version = version if data.tokens is None else FORMAT_VERSION
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 

@@ -7,6 +7,7 @@ The files of a plan directory::
     segments.arrow  one row per segment         (SEGMENTS); a segment is about 1,000 consecutive rows of one file
     entries.arrow   one row per (component, segment) with samples in it, by component, then segment (ENTRIES)
     rows.u16        per selected sample its row inside its segment, by component, then segment, then row
+    frames.arrow    where compressed files can be entered, one row per place (FRAMES); only where some can
     excluded.bits   per selected sample, in the order of `rows`, whether an exclusion leaves it out; with excluded.i32,
                     how many of each entry; only where something is excluded
     delivered.*     likewise, what a component's first epoch leaves out; only in a plan that continues another
@@ -14,6 +15,8 @@ The files of a plan directory::
     remembered.i64  what the plans before it have delivered that no component of this one has
     head.i64        see `mixtera.order.places.Start`
     segment_keys.i64, group_keys.i64    see `mixtera.order.permute.Variation`
+    tokens.u32      per selected sample its tokens, in the order of `rows`, 0 for what an exclusion leaves out; with
+    entry_tokens.i64, their sums over entries; only where samples are packed into sequences
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
 
@@ -32,8 +35,8 @@ import pyarrow as pa
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
-FORMAT_VERSION: Final = 2
-"""What this release reads; a plan without a variation is written as version 1."""
+FORMAT_VERSION: Final = 3
+"""What this release reads; a plan of sequences is written as version 3, one without a variation as version 1."""
 SEGMENT_ROWS: Final = 1024
 """Rows of a segment (the last of a file or of a group is shorter)."""
 WINDOW_SEGMENTS: Final = 4
@@ -62,6 +65,14 @@ SEGMENTS: Final = pa.schema(
         ("start", pa.int64()),  # index of the segment's first value in `starts`; −1 likewise
     ]
 )
+FRAMES: Final = pa.schema(
+    [
+        ("file", pa.int32()),  # index into FILES
+        ("packed", pa.int64()),  # byte in the file, and
+        ("plain", pa.int64()),  # byte in its content: frames begin there; the last row of a file is both ends
+    ]
+)
+NO_FRAMES: Final = pa.Table.from_batches([], FRAMES)  # `empty_table` would import pandas
 ENTRIES: Final = pa.schema([("segment", pa.int32()), ("count", pa.int32())])
 
 ROW_BITS: Final = 31
@@ -110,6 +121,72 @@ class OrderParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenParameters:
+    """How samples become rows of tokens (`mixtera.spec.model.Tokens`, with what was found of the tokenizer).
+
+    Attributes:
+        tokenizer: As the spec names it.
+        base: The file that names it: a relative path is meant from there.
+        fingerprint: What decides ids; another tokenizer under the same name is refused.
+        vocab_size: Ids lie below it.
+        sequence_length: Tokens of a row that are predicted.
+        packing: How documents come into rows.
+        bos: Id that stands before each document; None for none.
+        eos: Id that stands after each document; None for none.
+        pad: Id that fills rows up, where documents are not cut.
+        label_shift: Whether a row has one more token than `sequence_length`.
+        overlap: Tokens that a row shares with the one before it.
+        max_document_tokens: Longer documents are cut there, the ids around them included; None: none is.
+        template: How content columns become the text; None: the one column is the text.
+    """
+
+    tokenizer: str
+    base: str
+    fingerprint: str
+    vocab_size: int
+    sequence_length: int
+    packing: Literal["concat", "best_fit", "none"]
+    bos: int | None
+    eos: int | None
+    pad: int
+    label_shift: bool
+    overlap: int
+    max_document_tokens: int | None
+    template: str | None
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens of a row."""
+        return self.sequence_length + self.label_shift
+
+    @property
+    def stride(self) -> int:
+        """Tokens from one row to the next, where documents are concatenated."""
+        return self.row_tokens - self.overlap
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenLayout:
+    """How a plan's samples become sequences.
+
+    Attributes:
+        parameters: How.
+        counts: [selected samples] uint32, tokens of each, with what stands around it; 0 for what an exclusion leaves
+            out. Empty where a row is a document.
+        entry_counts: [E] int64, their sums over entries; empty likewise.
+    """
+
+    parameters: TokenParameters
+    counts: npt.NDArray[np.uint32]
+    entry_counts: npt.NDArray[np.int64]
+
+    @property
+    def packs(self) -> bool:
+        """Whether a position is a sequence of several documents."""
+        return self.parameters.packing != "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Beginning:
     """Where a plan takes over from another: the position, and the other plan's digest and name."""
 
@@ -134,10 +211,12 @@ class PlanData:
         component_entries: [K + 1] int64; entries of component c are [component_entries[c], component_entries[c + 1]).
         rows: [selected samples] uint16.
         starts: [rows of segments with offsets + one per segment] uint32 or uint64; empty where no format has offsets.
+        frames: Table of FRAMES, by file, then byte; not part of the digest.
         variation: What makes the order differ from the plain one.
         begins: Where it takes over from another plan; None: it begins at position 0.
         remembered: Ids of samples that the plans before it have delivered in the current epoch, and that no component
             of it has, ascending: what a plan after it leaves out, should it take them in again.
+        tokens: How samples become sequences of tokens; None: they are delivered as they are.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -152,10 +231,17 @@ class PlanData:
     component_entries: npt.NDArray[np.int64]
     rows: npt.NDArray[np.uint16]
     starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
+    frames: pa.Table = field(default_factory=lambda: NO_FRAMES)
     variation: Variation = PLAIN
     begins: Beginning | None = None
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    tokens: TokenLayout | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def packs(self) -> bool:
+        """Whether positions are sequences of several documents, and not samples."""
+        return self.tokens is not None and self.tokens.packs
 
     @property
     def order_version(self) -> int:

@@ -83,11 +83,19 @@ class PointerMap:
         chunk = self.lanes.range(start, stop)
         return self._pointers(chunk, *self.permutation.find(chunk.component, chunk.place))
 
+    def components(self, start: int, stop: int) -> Int64s:
+        """[n] the component of each of the positions [start, stop), cut at the end of the plan."""
+        return self.lanes.range(start, stop).component
+
     def lane(self, round_: int, lane: int, first_granule: int, last_granule: int) -> Pointers:
         """Pointers of granules [first, last) of the chunk (round, lane), cut at the end of the plan."""
         first, last = first_granule * self.data.order.granule, last_granule * self.data.order.granule
         entry, rank = (found[first:last].astype(np.int64) for found in self._found(round_, lane))
         return self._pointers(self.lanes.chunk(round_, lane).part(first, last), entry, rank)
+
+    def documents(self, position: Int64s, component: Int64s, entry: Int64s, rank: Int64s) -> Pointers:
+        """Pointers of samples that were found already; all arguments are [n] int64."""
+        return self._pointers(Chunk(position, component, position), entry, rank)
 
     def _chunk(self, round_: int, lane: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Entry and rank of each sample of a chunk: found for all at once, since each window is permuted whole."""
@@ -104,12 +112,12 @@ class PointerMap:
         limit = self.total if stop is None else stop if self.total is None else min(stop, self.total)
         if limit is None:
             raise ValueError("the plan has no end: give `stop`")
-        found = self._entry_of(sample)
+        found = self.entry_of(sample)
         return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
 
     def standing(self, sample: int) -> Standing | None:
         """Where a sample stands, delivered or not; None if the plan has not chosen it."""
-        found = self._entry_of(sample)
+        found = self.entry_of(sample)
         if found is None:
             return None
         component, entry, rank = found
@@ -142,7 +150,7 @@ class PointerMap:
                 return
             yield position
 
-    def _entry_of(self, sample: int) -> tuple[int, int, int] | None:
+    def entry_of(self, sample: int) -> tuple[int, int, int] | None:
         """Component, entry and rank of a sample; None if the plan has not chosen it."""
         files = np.flatnonzero(self._file_id == sample >> ROW_BITS)
         if not len(files):

@@ -10,7 +10,7 @@ import msgspec
 from mixtera.catalog.columns import Column
 from mixtera.catalog.model import Policy
 from mixtera.contracts.format import BadSample, ContentColumn, PropertyColumn
-from mixtera.contracts.storage import FileInfo
+from mixtera.contracts.storage import FileInfo, StorageOptions
 
 BUNDLES_PER_WORKER: Final = 4
 """So many that the last ones even out, so few that the catalog keeps few Parquet files."""
@@ -27,7 +27,7 @@ class NumberedFile(msgspec.Struct, frozen=True):
     file_id: int
 
 
-class Bundle(msgspec.Struct, frozen=True):
+class Bundle(msgspec.Struct, frozen=True, tag=True):
     """A piece of work for one process; it crosses the process border as JSON.
 
     Attributes:
@@ -41,6 +41,7 @@ class Bundle(msgspec.Struct, frozen=True):
         files: Files to scan, by file id.
         directory: Where to write.
         name: File name to write under, without suffix.
+        storage: What the spec says of storages.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Bundle(msgspec.Struct, frozen=True):
     files: tuple[NumberedFile, ...]
     directory: str
     name: str
+    storage: StorageOptions = ()
 
     @property
     def bytes(self) -> int:
@@ -70,6 +72,7 @@ class ScannedFile(msgspec.Struct, frozen=True):
     bad: int
     group_rows: tuple[int, ...]
     content_bytes: int
+    frames: tuple[int, ...] = ()
 
 
 class BadRecord(msgspec.Struct, frozen=True):
@@ -93,6 +96,7 @@ class Scanned(msgspec.Struct, frozen=True):
         files: Every file of the bundle; with policy `fail` those up to the first that has bad records.
         first_bad: The first few bad records.
         bad: Number of bad records.
+        matched: For each sidecar that was joined: its number among those of the source, and samples that it knows.
     """
 
     data_file: str
@@ -100,6 +104,7 @@ class Scanned(msgspec.Struct, frozen=True):
     files: tuple[ScannedFile, ...]
     first_bad: tuple[BadRecord, ...]
     bad: int
+    matched: tuple[tuple[int, int], ...] = ()
 
 
 def bundled(files: Sequence[NumberedFile], workers: int, smallest_bytes: int) -> list[list[NumberedFile]]:

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.model import Definition
 from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import Issue, SampleError, SpecError
 from mixtera.formats.values import ARROW_TYPES
-from mixtera.spec.captures import Captures, capture_of, tail_of
+from mixtera.spec.captures import Captures, capture_of
 from mixtera.spec.model import Place, Property, Source
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
@@ -66,13 +65,6 @@ def check_captured(source: Source, files: Sequence[FileInfo]) -> None:
             break
     if issues:
         raise SpecError(issues)
-
-
-def same_captures(source: Source, definition: Definition) -> bool:
-    """Whether the captured properties of a source are what they were when its files have the names they had."""
-    if all(capture_of(prop.path) is None for prop in source.properties):
-        return True
-    return source.paths == definition.paths or [*map(tail_of, source.paths)] == [*map(tail_of, definition.paths)]
 
 
 def _place(message: str, wanted: Sequence[Property]) -> Place | None:

@@ -66,7 +66,7 @@ class Catalog:
         Each source is committed at once: when a run fails or dies, a source is as it was, or all new.
 
         Args:
-            spec: The spec; only its sources matter.
+            spec: The spec; only its sources matter, and its tokens: they are counted where samples are packed.
             workers: Processes that read, this one among them; None for what the work is worth.
             progress: Whether to show a bar on stderr, if that is a terminal.
 
@@ -80,6 +80,7 @@ class Catalog:
         from mixtera.catalog.pool import Workers
 
         started = time.perf_counter()
+        spec = _with_counts(spec)
         with writing(self.path, say), Workers(workers) as processes:
             listed = [(source, list_files(source)) for source in spec.sources]
             reports = [index_source(self._tables, source, files, processes, progress) for source, files in listed]
@@ -199,6 +200,15 @@ class Catalog:
 
     def __repr__(self) -> str:
         return f"Catalog({str(self.path)!r})"
+
+
+def _with_counts(spec: Spec) -> Spec:
+    """The spec with the token counts that it needs; a spec without tokens loads nothing for it."""
+    if spec.tokens is None:
+        return spec
+    from mixtera.tokens.counted import counted
+
+    return counted(spec)
 
 
 def _total(sources: Sequence[SourceReport], seconds: float) -> IndexReport:

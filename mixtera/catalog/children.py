@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing import current_process, get_context
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, cast
 
+from mixtera.catalog.functions import any_loaded
 from mixtera.catalog.worker import serve
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ def start_child() -> Child:
 def may_fork() -> bool:
     """Whether a fork of this process is a whole one: no other Python thread, and no library that forbids it.
 
-    Daemons of `multiprocessing` may not fork.
+    Nobody knows what threads a user's function has started. Daemons of `multiprocessing` may not fork.
     """
     alone = threading.active_count() == 1 and not current_process().daemon
-    return sys.platform == "linux" and alone and NOT_FORKED.isdisjoint(sys.modules)
+    return sys.platform == "linux" and alone and not any_loaded() and NOT_FORKED.isdisjoint(sys.modules)
 
 
 def close_pipes(child: Child) -> None:

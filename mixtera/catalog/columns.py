@@ -56,9 +56,11 @@ FILE_COLUMNS: Final = numbered(
         Column("group_rows", "list<int64>"),
         *_numbers("content_bytes"),
         *_strings("data_file"),
+        Column("frames", "list<int64>"),
     ]
 )
-"""The files table: one row per file; `data_file` says which Parquet file of the catalog holds its samples."""
+"""The files table: one row per file; `data_file` says which Parquet file of the catalog holds its samples, and
+`frames` where a compressed file can be entered (NULL in what older releases wrote)."""
 
 BAD_COLUMNS: Final = numbered([*_strings("file"), *_numbers("row", "offset"), *_strings("reason", "excerpt")])
 """The quarantine table: one row per record that was left out."""
@@ -102,7 +104,8 @@ def parquet_options(columns: Sequence[Column]) -> dict[str, Any]:
     Numbers that count up are delta-encoded, random floats are split by byte, everything else has a dictionary.
     """
     deltas = {"file_id", "row", "offset", "length", "rows", "samples", "size", "modified_ns", "content_bytes"}
-    encodings = {column.name: "DELTA_BINARY_PACKED" for column in columns if column.name in deltas}
+    counting = [column.name for column in columns if column.name in deltas and column.type == "int64"]
+    encodings = dict.fromkeys(counting, "DELTA_BINARY_PACKED")
     encodings |= {column.name: "BYTE_STREAM_SPLIT" for column in columns if column.type == "float64"}
     dictionaries = [
         f"{column.name}.list.element" if column.type.startswith("list") else column.name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mixtera.catalog.bundles import ScannedFile
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, table_of
 from mixtera.catalog.durable import durable
 from mixtera.catalog.listing import Changes
-from mixtera.catalog.model import Definition
+from mixtera.catalog.model import Definition, Policy
 from mixtera.catalog.staging import Staged
 from mixtera.catalog.state import FILES_NAME, State, read_bad, read_columns, read_parquet, summary_of
 from mixtera.catalog.writing import ParquetFile, write_table
+from mixtera.contracts.properties import PropertyType
 from mixtera.formats.arrays import property_array
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Outcome:
         changes: Which files are new, changed, gone and kept.
         staged: Bundles that hold the new and changed files.
         run: Directory of this run, beside those of all others.
+        derived: Pieces that hold the rows of some of these files, and of kept ones, with all columns.
     """
 
     source: str
@@ -48,6 +51,7 @@ class Outcome:
     changes: Changes
     staged: Sequence[Staged]
     run: Path
+    derived: Sequence[Staged] = ()
 
 
 def commit(tables: Tables, outcome: Outcome) -> list[Path]:
@@ -66,22 +70,44 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     files = _files(outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
-    write_table(path, FILE_COLUMNS, files)
-    with tables.together(), durable(outcome.run.parent.parent, outcome.run):
+    runs = {outcome.run, *(staged.directory for staged in (*outcome.staged, *outcome.derived))}
+    with tables.together(), durable(outcome.run.parent.parent, runs):
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
-        _replace(tables, outcome.source, "files", FILE_COLUMNS, [path], summary)
+        _replace_files(tables, outcome.source, path, files, summary)
     return [*data, *bad, path]
 
 
 def _files(outcome: Outcome) -> pa.Table:
     """The files table of the new state; writes the Parquet files that kept files move to."""
+    derived = {file.info.name: (staged, file) for staged in outcome.derived for file in staged.scanned.files}
     kept = files_kept(outcome.before, outcome.changes)
-    moved = _rewrite(outcome, kept)
+    anew = any(name in derived for name in kept["name"].to_pylist())
+    moved = {} if anew else _rewrite(outcome, kept)
     names = [moved.get(name, name) for name in kept["data_file"].to_pylist()]
-    kept = kept.set_column(kept.schema.get_field_index("data_file"), "data_file", property_array(names, "string"))
-    return pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
+    kept = _with(kept, "data_file", names, "string")
+    files = pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
+    return _derived_files(files, derived, outcome.definition.policy)
+
+
+def _derived_files(files: pa.Table, derived: Mapping[str, tuple[Staged, ScannedFile]], policy: Policy) -> pa.Table:
+    """The files table with the pieces that hold the rows now; rows that turned out bad are no samples any more."""
+    rows = files.select(["name", "samples", "skipped", "quarantined", "data_file"]).to_pylist()
+    for row in rows:
+        if row["name"] in derived:
+            staged, file = derived[row["name"]]
+            lost = row["samples"] - file.samples
+            row["samples"] = file.samples
+            row["quarantined" if policy == "quarantine" else "skipped"] += lost
+            row["data_file"] = staged.data_file if file.samples else ""
+    for column in ("samples", "skipped", "quarantined"):
+        files = _with(files, column, [row[column] for row in rows], "int64")
+    return _with(files, "data_file", [row["data_file"] for row in rows], "string")
+
+
+def _with(table: pa.Table, column: str, values: list[object], type_: PropertyType) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(column), column, property_array(values, type_))
 
 
 def files_kept(before: State | None, changes: Changes) -> pa.Table:
@@ -90,8 +116,7 @@ def files_kept(before: State | None, changes: Changes) -> pa.Table:
         return table_of([], FILE_COLUMNS)
     kept = _of(before.files, "name", changes)
     urls = {file.name: file.url for file in changes.kept}
-    now = property_array([urls[name] for name in kept["name"].to_pylist()], "string")
-    return kept.set_column(kept.schema.get_field_index("url"), "url", now)
+    return _with(kept, "url", [urls[name] for name in kept["name"].to_pylist()], "string")
 
 
 def _of(table: pa.Table, column: str, changes: Changes) -> pa.Table:
@@ -116,6 +141,7 @@ def _new_files(outcome: Outcome) -> pa.Table:
             "group_rows": list(file.group_rows),
             "content_bytes": file.content_bytes,
             "data_file": staged.data_file if file.samples else "",
+            "frames": list(file.frames),
         }
         for staged in outcome.staged
         for file in staged.scanned.files
@@ -173,7 +199,8 @@ def _commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> i
     from mixtera.catalog.schemas import evolved
 
     before = outcome.before
-    if before is not None and not outcome.staged and tables.data_paths(table, before.snapshot_id) == sorted(data):
+    same = not outcome.staged and not outcome.derived
+    if before is not None and same and tables.data_paths(table, before.snapshot_id) == sorted(data):
         return before.snapshot_id
     transaction, columns = evolved(table, outcome.columns)
     assert columns == outcome.columns  # the Parquet files carry the field ids of the table
@@ -184,7 +211,7 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     before = outcome.before
     old = table_of([], BAD_COLUMNS) if before is None else read_bad(tables, before)
     kept = _of(old, "file", outcome.changes)
-    new = [staged.bad_path for staged in outcome.staged if staged.bad_path is not None]
+    new = [path for staged in (*outcome.staged, *outcome.derived) if (path := staged.bad_path) is not None]
     if not new and len(kept) == len(old):
         return [], before.bad_snapshot_id if before is not None else None
     whole = pa.concat_tables([kept, *(read_parquet(path, BAD_COLUMNS) for path in new)])
@@ -192,6 +219,20 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
     paths = [path] if written else []
     return paths, _replace(tables, outcome.source, "bad", BAD_COLUMNS, paths, {})
+
+
+def _replace_files(tables: Tables, source: str, path: Path, files: pa.Table, summary: dict[str, str]) -> None:
+    """Commit a files table, which gets columns that an older release did not know."""
+    table = tables.load(source, "files")
+    if table is None:
+        write_table(path, FILE_COLUMNS, files)
+        tables.create(source, "files", FILE_COLUMNS, [path], summary)
+        return
+    from mixtera.catalog.schemas import evolved
+
+    transaction, columns = evolved(table, FILE_COLUMNS)
+    write_table(path, columns, files)
+    tables.replace(transaction, table, columns, [path], summary)
 
 
 def _replace(

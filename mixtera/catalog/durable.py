@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,12 +46,12 @@ def flush_directory(path: Path) -> None:
 
 
 @contextmanager
-def durable(space: Path, run: Path) -> Iterator[None]:
+def durable(space: Path, runs: Collection[Path]) -> Iterator[None]:
     """Flush what the block writes into the metadata directories of a source, and the directories above, at its end.
 
     Args:
         space: Directory of the source in the catalog.
-        run: Directory of the run, whose data files are flushed already.
+        runs: Directories that files of the state lie in, all in one; what they hold is flushed already.
 
     Raises:
         OSError: It cannot be written.
@@ -60,7 +60,7 @@ def durable(space: Path, run: Path) -> Iterator[None]:
     yield
     written = [path for path in _metadata(space) if path not in before]
     directories = {path.parent for path in written} | {path.parent.parent for path in written}
-    above = [run, run.parent, space, space.parent, space.parent.parent]
+    above = [*runs, *(run.parent for run in runs), space, space.parent, space.parent.parent]
     with ThreadPoolExecutor(_AT_A_TIME) as threads:
         _all(threads, flush, written)
         _all(threads, flush_directory, sorted({*directories, *above}))

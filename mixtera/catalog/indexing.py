@@ -11,13 +11,16 @@ import pyarrow.compute as pc
 
 from mixtera.catalog.bad import check_bad
 from mixtera.catalog.captured import check_captured
-from mixtera.catalog.columns import sample_columns
+from mixtera.catalog.columns import SAMPLE_COLUMNS, sample_columns
 from mixtera.catalog.definition import define
+from mixtera.catalog.derived import fingerprint_of
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
 from mixtera.catalog.names import assign_file_ids
 from mixtera.catalog.pool import Workers
+from mixtera.catalog.refresh import Refreshed, refresh
 from mixtera.catalog.scanning import Findings, numbered_files, scan_files
+from mixtera.catalog.sidecars import list_sidecars
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import State, read_state, state_paths
 from mixtera.contracts.storage import FileInfo
@@ -42,56 +45,71 @@ def index_source(
     if before is not None:
         staging.settle(lambda: state_paths(tables, before))
     changes = compare(source, files, before)
-    if before is not None and _is_current(source, before, changes):
-        _check_bad(source, before, changes, Findings())  # its limit may be another now
+    sidecars = list_sidecars(source)
+    if before is not None and _is_current(source, sidecars, before, changes):
+        _check_bad(source, before, changes, [Findings()], whole=True)  # its limit may be another now
         staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
-        return _report(changes, before)
-    check_captured(source, changes.to_scan)
+        return _report(changes, before, None)
+    check_captured(source, files)
     workers.start(len(changes.to_scan), sum(file.size for file in changes.to_scan))
-    _update(tables, source, files, before, changes, workers, progress)
+    added = _update(tables, source, files, sidecars, before, changes, workers, progress)
     after = read_state(tables, source.name)
     assert after is not None
-    return _report(changes, after)
+    return _report(changes, after, added)
 
 
-def _is_current(source: Source, before: State, changes: Changes) -> bool:
-    same = before.definition.paths == source.paths and before.definition.policy == source.on_bad_sample.policy
-    return same and not (changes.to_scan or changes.gone or changes.moved)
+def _is_current(source: Source, sidecars: Sequence[Sequence[FileInfo]], before: State, changes: Changes) -> bool:
+    definition = before.definition
+    same = definition.paths == source.paths and definition.policy == source.on_bad_sample.policy
+    joined = [table.fingerprint for table in definition.sidecars] == [fingerprint_of(found) for found in sidecars]
+    exact = same and joined and definition.serves_exactly(source)
+    return exact and not (changes.to_scan or changes.gone or changes.moved)
 
 
 def _update(
     tables: Tables,
     source: Source,
     files: Sequence[FileInfo],
+    sidecars: Sequence[tuple[FileInfo, ...]],
     before: State | None,
     changes: Changes,
     workers: Workers,
     progress: bool,
-) -> None:
-    definition = define(source, files, None if before is None else before.definition)
+) -> Refreshed:
+    definition = define(source, files, sidecars, None if before is None else before.definition)
     columns = tables.field_ids(source.name, sample_columns(definition.types))
     staging = Staging(tables.data_directory(source.name))
     ids = _file_ids(tables, source.name, files, before)
-    facts = RunFacts(definition, columns)
+    scanned = columns[: len(SAMPLE_COLUMNS) + len(definition.properties)]
+    facts = RunFacts(definition.scanned, scanned)
     leftovers = staging.leftovers(facts, {file.name: file for file in changes.to_scan}, ids)
     run = staging.start(facts)
     to_scan = numbered_files(changes.to_scan, ids)
     prepare = partial(tables.prepare, source.name)
-    findings = scan_files(source, definition, columns, to_scan, run, leftovers, workers, progress, prepare)
-    _check_bad(source, before, changes, findings)
+    findings = scan_files(source, definition, scanned, to_scan, run, leftovers, workers, progress, prepare)
+    whole = findings.files == len(changes.to_scan)
+    _check_bad(source, before, changes, [findings], whole)
+    added = refresh(source, definition, columns, before, changes, findings.staged, sidecars, staging, workers, progress)
+    _check_bad(source, before, changes, [findings, added.findings], whole=True)
     from mixtera.catalog.commit import Outcome, commit
 
-    outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run)
+    derived = added.findings.staged
+    outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run, derived)
     staging.clean(commit(tables, outcome))
+    return added
 
 
-def _check_bad(source: Source, before: State | None, changes: Changes, findings: Findings) -> None:
+def _check_bad(
+    source: Source, before: State | None, changes: Changes, findings: Sequence[Findings], whole: bool
+) -> None:
+    """Refuse too many bad records: those of the scan, and those that added properties have shown, of kept files too."""
     from mixtera.catalog.commit import files_kept
 
     kept = files_kept(before, changes)
-    bad = findings.bad + _sum(kept, "skipped") + _sum(kept, "quarantined")
-    whole = findings.files == len(changes.to_scan)
-    check_bad(source, bad, findings.samples + _sum(kept, "samples"), findings.first_bad, whole)
+    found = sum(part.bad for part in findings)
+    bad = found + _sum(kept, "skipped") + _sum(kept, "quarantined")
+    samples = findings[0].samples + _sum(kept, "samples") - (found - findings[0].bad)
+    check_bad(source, bad, samples, [record for part in findings for record in part.first_bad], whole)
 
 
 def _file_ids(tables: Tables, source: str, files: Sequence[FileInfo], before: State | None) -> dict[str, int]:
@@ -109,7 +127,7 @@ def _sum(table: pa.Table, column: str) -> int:
     return pc.sum(table[column]).as_py() or 0
 
 
-def _report(changes: Changes, state: State) -> SourceReport:
+def _report(changes: Changes, state: State, added: Refreshed | None) -> SourceReport:
     return SourceReport(
         state.source,
         len(changes.new),
@@ -122,4 +140,6 @@ def _report(changes: Changes, state: State) -> SourceReport:
         _sum(state.files, "quarantined"),
         sum(file.size for file in changes.to_scan),
         state.snapshot_id,
+        () if added is None else added.columns,
+        () if added is None else added.unmatched,
     )

@@ -8,7 +8,6 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
-from mixtera.catalog.captured import same_captures
 from mixtera.catalog.names import same_name
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo, Storage
@@ -52,7 +51,7 @@ def list_files(source: Source) -> list[FileInfo]:
     """
     patterns: dict[str, tuple[Storage, list[str]]] = {}
     for path in source.paths:
-        storage = storage_of(path)
+        storage = storage_of(path, source.storage)
         patterns.setdefault(storage.name, (storage, []))[1].append(as_glob(path))
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
     if (odd := next((file for file in files if not _is_text(file.url)), None)) is not None:
@@ -88,16 +87,17 @@ def _same_name(source: Source, first: FileInfo, second: FileInfo) -> Issue:
 def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> Changes:
     """Tell new, changed, gone and kept files apart.
 
-    All known files count as changed when the definition is another, and those with bad records when what is to be
-    done with bad records is another.
+    All known files count as changed when they are to be read as something else, and those with bad records when what
+    makes a record bad, or is to be done with it, is another. Files whose properties are others stay: columns are added.
     """
     known = {} if state is None else {row["name"]: row for row in _fingerprints(state)}
-    exact = state is not None and state.definition.serves_exactly(source) and same_captures(source, state.definition)
-    same_policy = state is not None and state.definition.policy == source.on_bad_sample.policy
+    exact = state is not None and state.definition.same_rows(source)
+    policy = source.on_bad_sample.policy
+    same_bad = state is not None and state.definition.policy == policy and state.definition.same_checks(source)
     kept = [
         file
         for file in files
-        if exact and (row := known.get(file.name)) and same_fingerprint(row, file) and (same_policy or not _bad(row))
+        if exact and (row := known.get(file.name)) and same_fingerprint(row, file) and (same_bad or not _bad(row))
     ]
     names = {file.name for file in files}
     kept_names = {file.name for file in kept}

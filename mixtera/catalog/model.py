@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from mixtera.catalog.derived import ComputedColumn, SidecarTable, is_kept, origins, wanted_origins
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
+from mixtera.spec.captures import capture_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +28,8 @@ class Definition:
         content: Content columns that every sample was checked for.
         properties: Properties with the types they have, declared or inferred.
         policy: What was done with samples that cannot be used.
+        computed: Properties that functions have computed, each after those it needs.
+        sidecars: Tables that have brought properties.
     """
 
     format: str
@@ -33,11 +37,24 @@ class Definition:
     content: tuple[ContentColumn, ...]
     properties: tuple[PropertyColumn, ...]
     policy: Policy
+    computed: tuple[ComputedColumn, ...] = ()
+    sidecars: tuple[SidecarTable, ...] = ()
 
     @property
     def types(self) -> dict[str, PropertyType]:
-        """Type of each property."""
-        return {column.name: column.type for column in self.properties}
+        """Type of each property, wherever it comes from: first those of the records, in the order of the columns."""
+        return {column.name: column.type for column in self.columns}
+
+    @property
+    def columns(self) -> tuple[PropertyColumn | ComputedColumn, ...]:
+        """Every property: of the records, of sidecars, computed."""
+        beside = (column for sidecar in self.sidecars for column in sidecar.columns)
+        return (*self.properties, *beside, *self.computed)
+
+    @property
+    def scanned(self) -> Definition:
+        """The part of it that a scan of the files gives."""
+        return replace(self, computed=(), sidecars=())
 
     def differences(self, source: Source) -> list[str]:
         """What a source of a spec asks for that this definition does not have, in words; empty when it serves it."""
@@ -46,20 +63,37 @@ class Definition:
         stored = tuple((column.name, column.path) for column in self.content)
         if content != stored:
             found.append(f"content {_written(stored)}, now {_written(content)}")
-        known = {column.name: column for column in self.properties}
-        for wanted in source.properties:
-            have = known.get(wanted.name)
-            if have is None:
-                found.append(f"no property {wanted.name!r}")
-            elif have.path != wanted.path:
-                found.append(f"property {wanted.name!r} at {have.path!r}, now at {wanted.path!r}")
-            elif wanted.type not in (None, have.type):
-                found.append(f"property {wanted.name!r} as {have.type}, now as {wanted.type}")
+        have = origins(self.properties, self.sidecars, self.computed)
+        for name, wanted, type_ in wanted_origins(source):
+            if name not in have:
+                found.append("no token counts by this tokenizer" if is_kept(name) else f"no property {name!r}")
+            elif is_kept(name):
+                continue  # its name says what it is
+            elif have[name] != wanted:
+                found.append(f"property {name!r} {have[name]}, now {wanted}")
+            elif type_ not in (None, self.types[name]):
+                found.append(f"property {name!r} as {self.types[name]}, now as {type_}")
         return found
 
     def serves_exactly(self, source: Source) -> bool:
-        """Whether indexing the source again would give the same columns."""
-        return not self.differences(source) and len(self.properties) == len(source.properties)
+        """Whether indexing the source again would give the same columns; those that no spec names do not count."""
+        named = [name for name in self.types if not is_kept(name)]
+        wanted = [name for name in source.property_names if not is_kept(name)]
+        return not self.differences(source) and len(named) == len(wanted)
+
+    def same_rows(self, source: Source) -> bool:
+        """Whether a scan for the source would find the same records good, but for what its properties refuse."""
+        content = tuple((field.name, field.path) for field in source.content)
+        return (source.format, content) == (self.format, tuple((c.name, c.path) for c in self.content))
+
+    def same_checks(self, source: Source) -> bool:
+        """Whether a scan for the source would find the same records good."""
+        types = {column.name: column.type for column in self.properties}
+        mine = {(column.name, column.path) for column in self.properties if capture_of(column.path) is None}
+        read = [wanted for wanted in source.properties if capture_of(wanted.path) is None]
+        theirs = {(wanted.name, wanted.path) for wanted in read}
+        typed = all(wanted.type in (None, types.get(wanted.name)) for wanted in read)
+        return self.same_rows(source) and mine == theirs and typed
 
 
 def _written(pairs: tuple[tuple[str, str], ...]) -> str:
@@ -82,6 +116,8 @@ class SourceReport:
         quarantined: Records left out and written down by `on_bad_sample: quarantine`, now.
         bytes: Bytes of the files that were read.
         snapshot_id: The snapshot that holds it.
+        columns: Properties that were added to files that were there already, or made anew for them.
+        unmatched: For each sidecar that was read: samples that it does not know.
     """
 
     source: str
@@ -95,6 +131,17 @@ class SourceReport:
     quarantined: int
     bytes: int
     snapshot_id: int
+    columns: tuple[str, ...] = ()
+    unmatched: tuple[Unmatched, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """Samples for which a sidecar was read, and those of them that it does not know."""
+
+    sidecar: str
+    samples: int
+    unmatched: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,14 @@ from typing import Final, TypeAlias
 import msgspec
 
 from mixtera import errors
-from mixtera.catalog.bundles import Bundle, Scanned
+from mixtera.catalog.bundles import Scanned
 from mixtera.catalog.children import Child, close_pipes, start_child
-from mixtera.catalog.scan import Advance, scan_bundle
+from mixtera.catalog.scan import Advance
+from mixtera.catalog.work import Work, done
 from mixtera.catalog.worker import Answer, Failure
 from mixtera.errors import MixteraError, StorageError
 
-Finished: TypeAlias = Callable[[Bundle, Scanned], bool]
+Finished: TypeAlias = Callable[[Work, Scanned], bool]
 
 BYTES_PER_WORKER: Final = 64 << 20
 """A child process is worth its start for so many bytes: a new interpreter takes about 0.3 s."""
@@ -63,7 +64,7 @@ class WorkerProcess:
             self._read("started")
             self.ready = True
 
-    def scan(self, bundle: Bundle, advance: Advance) -> Scanned:
+    def scan(self, bundle: Work, advance: Advance) -> Scanned:
         """Scan a bundle there.
 
         Raises:
@@ -115,14 +116,14 @@ class _Stopped(Exception):  # noqa: N818 - not an error, and never leaves this f
 class _Job:
     """One call of `Workers.scan`: the queue, and whether it is over."""
 
-    def __init__(self, bundles: Sequence[Bundle], advance: Advance, finished: Finished) -> None:
+    def __init__(self, bundles: Sequence[Work], advance: Advance, finished: Finished) -> None:
         self._pending = deque(sorted(bundles, key=lambda bundle: -bundle.bytes))
         self._advance = advance
         self._finished = finished
         self._lock = threading.Lock()
         self.stopped = False
 
-    def take(self) -> Bundle | None:
+    def take(self) -> Work | None:
         with self._lock:
             return None if self.stopped or not self._pending else self._pending.popleft()
 
@@ -132,11 +133,11 @@ class _Job:
                 raise _Stopped
             self._advance(bytes_, rows)
 
-    def finish(self, bundle: Bundle, result: Scanned) -> None:
+    def finish(self, bundle: Work, result: Scanned) -> None:
         with self._lock:
             self.stopped = not self._finished(bundle, result) or self.stopped
 
-    def work(self, scan: Callable[[Bundle, Advance], Scanned]) -> None:
+    def work(self, scan: Callable[[Work, Advance], Scanned]) -> None:
         """Take bundles until there are none; an exception stops everybody."""
         clean = False
         try:
@@ -190,7 +191,7 @@ class Workers:
         return [child for child in self._children if not child.killed]
 
     def scan(
-        self, bundles: Sequence[Bundle], advance: Advance, finished: Finished, meanwhile: Callable[[], None]
+        self, bundles: Sequence[Work], advance: Advance, finished: Finished, meanwhile: Callable[[], None]
     ) -> None:
         """Scan bundles, here and in the children that were started.
 
@@ -210,7 +211,7 @@ class Workers:
             clean = False
             try:
                 meanwhile()
-                job.work(scan_bundle)
+                job.work(done)
                 _stop(child for child in children if job.stopped or not child.ready)
                 for future in serving:
                     future.result()

@@ -12,7 +12,7 @@ from mixtera.catalog.scan import Advance
 @contextmanager
 def shown(source: str, total_bytes: int, wanted: bool) -> Iterator[Advance]:
     """Show a bar with bytes and rows per second while the block runs, if `wanted` and stderr is a terminal."""
-    if not (wanted and sys.stderr.isatty()):
+    if not (wanted and total_bytes and sys.stderr.isatty()):
         yield lambda bytes_, rows: None
         return
     from rich.console import Console

@@ -24,6 +24,7 @@ COLUMNS: Final = [
     "etag",
     "group_rows",
     "content_bytes",
+    "frames",
     "samples",
 ]
 
@@ -49,7 +50,7 @@ def indexed_source(tables: Tables, source: Source) -> IndexedSource:
         source.name,
         source.name,
         state.snapshot_id,
-        {wanted.name: types[wanted.name] for wanted in source.properties},
+        {name: types[name] for name in source.property_names},
         data_files(tables, state),
         state.files.select(COLUMNS),
         pc.sum(state.files["samples"]).as_py() or 0,

@@ -42,7 +42,7 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
     captured = Captured(bundle.paths, bundle.properties)
     with ExitStack() as stack:
         samples = stack.enter_context(ParquetFile(directory / f"{bundle.name}.parquet", bundle.columns))
-        bad = _BadRecords(stack.enter_context(ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS)))
+        bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS)))
         files: list[ScannedFile] = []
         for file in bundle.files:
             files.append(_scan_file(bundle, file, captured, samples, bad, advance))
@@ -58,9 +58,9 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 
 
 def _scan_file(
-    bundle: Bundle, file: NumberedFile, captured: Captured, samples: ParquetFile, bad: _BadRecords, advance: Advance
+    bundle: Bundle, file: NumberedFile, captured: Captured, samples: ParquetFile, bad: BadRecords, advance: Advance
 ) -> ScannedFile:
-    with Watched(file.info) as storage:
+    with Watched(file.info, bundle.storage) as storage:
         return _scan_watched(bundle, file, captured, storage, samples, bad, advance)
 
 
@@ -70,7 +70,7 @@ def _scan_watched(
     captured: Captured,
     storage: Watched,
     samples: ParquetFile,
-    bad: _BadRecords,
+    bad: BadRecords,
     advance: Advance,
 ) -> ScannedFile:
     names = [column.name for column in bundle.columns[1:]]
@@ -88,9 +88,16 @@ def _scan_watched(
     if not rows and facts.rows > 1:
         _check_format(bundle, storage, file.info)
     _check_rows(bundle.source, file.info, facts)
-    _check_unchanged(bundle.source, file.info, storage.now())
+    check_unchanged(bundle.source, file.info, storage.now())
     return ScannedFile(
-        file.info, file.file_id, facts.rows, rows, bad.count - bad_before, facts.group_rows, facts.content_bytes
+        file.info,
+        file.file_id,
+        facts.rows,
+        rows,
+        bad.count - bad_before,
+        facts.group_rows,
+        facts.content_bytes,
+        facts.frames,
     )
 
 
@@ -118,7 +125,12 @@ def _check_rows(source: str, file: FileInfo, facts: FileFacts) -> None:
         )
 
 
-def _check_unchanged(source: str, before: FileInfo, now: FileInfo) -> None:
+def check_unchanged(source: str, before: FileInfo, now: FileInfo) -> None:
+    """Refuse a file that is not any more what it was when it was listed.
+
+    Raises:
+        StorageError: So it is.
+    """
     if (before.size, before.modified_ns, before.etag) != (now.size, now.modified_ns, now.etag):
         raise StorageError(
             f"source {source!r}: {before.url} changed while it was indexed; "
@@ -126,7 +138,7 @@ def _check_unchanged(source: str, before: FileInfo, now: FileInfo) -> None:
         )
 
 
-class _BadRecords:
+class BadRecords:
     """Counts bad records, keeps the first few, and writes all of them down when they are quarantined."""
 
     def __init__(self, file: ParquetFile) -> None:
@@ -136,6 +148,7 @@ class _BadRecords:
         self.written = 0
 
     def add(self, name: str, bad: Sequence[BadSample], keep: bool) -> None:
+        """Take in bad records of a file; `keep` writes them down."""
         room = SHOWN_BAD_SAMPLES - len(self.first)
         self.first += [BadRecord(name, sample) for sample in bad[: max(room, 0)]]
         self.count += len(bad)

@@ -14,6 +14,7 @@ from mixtera.catalog.model import Definition
 from mixtera.catalog.pool import Finished, Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.staging import Staged, delete_unfinished, note_finished
+from mixtera.catalog.work import Work
 from mixtera.contracts.storage import FileInfo
 from mixtera.spec.model import Source
 
@@ -75,7 +76,7 @@ def scan_files(
     clean = False
     try:
         with shown(source.name, sum(bundle.bytes for bundle in bundles), progress) as advance:
-            workers.scan(bundles, advance, _noting(source, run, findings), meanwhile)
+            workers.scan(bundles, advance, noting(source, run, findings), meanwhile)
         clean = True
     finally:
         if not clean:
@@ -83,8 +84,10 @@ def scan_files(
     return findings
 
 
-def _noting(source: Source, run: Path, findings: Findings) -> Finished:
-    def finished(bundle: Bundle, scanned: Scanned) -> bool:
+def noting(source: Source, run: Path, findings: Findings) -> Finished:
+    """What is done with each finished piece of work: it is added, and noted down for a run that comes after this."""
+
+    def finished(bundle: Work, scanned: Scanned) -> bool:
         findings.add(Staged(run, scanned))
         if too_many_so_far(source.on_bad_sample, findings.bad):
             return False
@@ -115,6 +118,7 @@ def _bundles(
             tuple(bundle),
             str(run),
             str(number),
+            source.storage,
         )
         for number, bundle in enumerate(cut(files, workers.most, smallest))
     ]

@@ -106,9 +106,15 @@ def _read(paths: list[Path], columns: tuple[Column, ...]) -> pa.Table:
 
 
 def read_parquet(path: Path, columns: tuple[Column, ...]) -> pa.Table:
-    """Read a Parquet file of the catalog as plain columns."""
+    """Read a Parquet file of the catalog as plain columns; those that an older release did not write are NULL."""
     schema = plain_schema(columns)
-    return read_columns(path, schema.names).cast(schema)
+    with pq.ParquetFile(path) as file:
+        have = set(file.schema_arrow.names)
+        table = file.read([name for name in schema.names if name in have])
+    for field in schema:
+        if field.name not in have:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return table.select(schema.names).cast(schema)
 
 
 def read_columns(path: Path, names: Sequence[str]) -> pa.Table:

@@ -12,7 +12,6 @@ import pyarrow.dataset as ds
 
 from mixtera.catalog.columns import Column, plain_schema
 from mixtera.catalog.model import Definition
-from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 
 TOP_VALUES: Final = 10
@@ -47,8 +46,8 @@ class PropertyStatistics:
 
 def statistics(data_files: Sequence[str], definition: Definition, only: str | None) -> list[PropertyStatistics]:
     """Statistics of each property, or of one."""
-    wanted = [column for column in definition.properties if only in (None, column.name)]
-    return [_of(_column(data_files, column.name, column.type), column) for column in wanted]
+    wanted = [(name, type_) for name, type_ in definition.types.items() if only in (None, name)]
+    return [_of(_column(data_files, name, type_), name, type_) for name, type_ in wanted]
 
 
 def _column(data_files: Sequence[str], name: str, type_: PropertyType) -> pa.ChunkedArray:
@@ -58,9 +57,9 @@ def _column(data_files: Sequence[str], name: str, type_: PropertyType) -> pa.Chu
     return ds.dataset(list(data_files), schema=schema, format="parquet").to_table(columns=[name]).column(name)
 
 
-def _of(values: pa.ChunkedArray, column: PropertyColumn) -> PropertyStatistics:
+def _of(values: pa.ChunkedArray, name: str, type_: PropertyType) -> PropertyStatistics:
     samples = len(values)
-    if column.type.startswith("list<"):
+    if type_.startswith("list<"):
         missing = pc.sum(pc.equal(pc.list_value_length(values), 0)).as_py() or 0
         values = pc.list_flatten(values)
     else:
@@ -69,8 +68,8 @@ def _of(values: pa.ChunkedArray, column: PropertyColumn) -> PropertyStatistics:
     counts = pc.value_counts(values)
     bounds = pc.min_max(values)
     return PropertyStatistics(
-        column.name,
-        column.type,
+        name,
+        type_,
         samples,
         missing,
         len(counts),

@@ -25,6 +25,7 @@ from mixtera.catalog.listing import same_fingerprint
 from mixtera.catalog.pool import Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.state import State
+from mixtera.catalog.work import Work
 from mixtera.contracts.storage import FileInfo
 from mixtera.spec.model import Source
 
@@ -90,7 +91,8 @@ def verify_source(
     with tempfile.TemporaryDirectory(prefix="mixtera-verify-") as directory:
         bundles = _bundles(source, state, kept, known, directory)
 
-        def finished(bundle: Bundle, scanned: Scanned) -> bool:
+        def finished(bundle: Work, scanned: Scanned) -> bool:
+            assert isinstance(bundle, Bundle)
             old = known[bundle.files[0].info.name]["data_file"]
             pair = (tables.data_directory(source.name) / old if old else None, _path(directory, scanned))
             found.extend(_differences(bundle, scanned, known, pair))
@@ -109,7 +111,7 @@ def _bundles(
 ) -> list[Bundle]:
     """The files of each Parquet file of the catalog, in its order. Bad records are counted, not refused."""
     definition = state.definition
-    columns = sample_columns(definition.types)
+    columns = sample_columns(definition.scanned.types)
     groups: dict[str, list[NumberedFile]] = {}
     for file in sorted(files, key=lambda file: file.file_id):
         groups.setdefault(known[file.info.name]["data_file"], []).append(file)
@@ -125,6 +127,7 @@ def _bundles(
             tuple(group),
             directory,
             str(number),
+            source.storage,
         )
         for number, group in enumerate(groups.values())
     ]

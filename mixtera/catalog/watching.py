@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO, cast
 
-from mixtera.contracts.storage import AccessProfile, Descriptors, FileInfo, RandomAccess
+from mixtera.contracts.storage import AccessProfile, Descriptors, FileInfo, RandomAccess, StorageOptions
 from mixtera.registry import can_pin, has_descriptors, storage_of, storage_of_file
 
 
@@ -19,9 +19,11 @@ class Watched:
     Use it as a context manager.
     """
 
-    def __init__(self, file: FileInfo) -> None:
+    def __init__(self, file: FileInfo, options: StorageOptions = ()) -> None:
+        """Watch a file; `options` is what the spec says of storages."""
         self._file = file
-        self._storage = storage_of_file(file)
+        self._storage = storage_of_file(file, options)
+        self._pins = can_pin(type(storage_of(file.url, options)))
         self._describing = cast(Descriptors, self._storage) if has_descriptors(type(self._storage)) else None
         self._descriptor: int | None = None
         self.name = self._storage.name
@@ -65,7 +67,7 @@ class Watched:
         """
         if self._describing is not None and self._descriptor is not None:
             return self._describing.describe(self._descriptor, self._file.url)
-        if self._file.etag and can_pin(type(storage_of(self._file.url))):
+        if self._file.etag and self._pins:
             return self._file
         return self._storage.stat(self._file.url)
 

@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from mixtera.catalog.bundles import Bundle, Scanned
-from mixtera.catalog.scan import scan_bundle
+from mixtera.catalog.bundles import Scanned
+from mixtera.catalog.work import Work, done
 from mixtera.errors import MixteraError
 
 ADVANCE_SECONDS: Final = 0.1
@@ -90,7 +90,7 @@ def serve(requests: BinaryIO, output: int) -> None:
 
 def _answer(line: bytes, reporter: _Reporter) -> Answer:
     try:
-        result = scan_bundle(msgspec.json.decode(line, type=Bundle), reporter.advance)
+        result = done(msgspec.json.decode(line, type=Work), reporter.advance)
     except MixteraError as error:
         return Answer(failure=Failure(type(error).__name__, str(error)))
     reporter.flush()

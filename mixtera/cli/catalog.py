@@ -79,7 +79,7 @@ def _summary(catalog: Catalog, name: str) -> dict[str, object]:
         "format": state.definition.format,
         "files": newest.files,
         "samples": newest.samples,
-        "properties": len(state.definition.properties),
+        "properties": len(state.definition.types),
         "committed": newest.committed.isoformat(timespec="seconds"),
         "snapshot": str(newest.snapshot_id),
     }
@@ -138,6 +138,7 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
     if arguments.json:
         write_json({"source": state.source, "snapshot": str(state.snapshot_id), **definition, "files": files})
         return
+    beside = [(table, column) for table in state.definition.sidecars for column in table.columns]
     lines = [
         f"source      {state.source}",
         f"snapshot    {state.snapshot_id}",
@@ -145,6 +146,8 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
         *(f"path        {path}" for path in state.definition.paths),
         *(f"content     {column.name}: {column.path}" for column in state.definition.content),
         *(f"property    {column.name}: {column.path} ({column.type})" for column in state.definition.properties),
+        *(f"property    {column.name}: {table.origin(column)} ({column.type})" for table, column in beside),
+        *(f"property    {column.name}: {column.origin} ({column.type})" for column in state.definition.computed),
         f"bad samples {state.definition.policy}",
         "",
         "",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.continuing import stop_of
@@ -24,7 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
     parser.add_argument("spec", metavar="SPEC", help="a spec, whose sources are indexed")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="PLAN", help="directory of the plan; an older plan there is replaced"
+        "-o",
+        "--output",
+        required=True,
+        metavar="PLAN",
+        help="directory of the plan, or the URL of one; an older plan there is replaced",
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
     parser.add_argument(
@@ -47,10 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     stop = stop_of(arguments.continue_from, arguments.continued, arguments.output)
     options = Options(arguments.part, stop, not arguments.no_lock)
     plan = compiled(arguments.spec, arguments.catalog, arguments.engine, options).plan
-    plan.save(arguments.output)
+    size = plan.save(arguments.output)
     seconds = time.perf_counter() - begin
     data = plan.data
-    size = sum(file.stat().st_size for file in Path(arguments.output).iterdir())
     if arguments.json:
         write_json(
             {

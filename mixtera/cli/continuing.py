@@ -41,6 +41,8 @@ def stop_of(state: str | None, plan: str | None, output: str) -> Stop | None:
         opened = Plan.open(directory)
         return Stop.of(opened, opened.state_at(int(position)))
     found = _read(state)
+    if plan is None and "://" in output:
+        plan = output
     opened = Plan.open(plan) if plan is not None else _plan_of(found, Path(output))
     return Stop.of(opened, found)
 

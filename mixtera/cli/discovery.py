@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mixtera import registry
+from mixtera.contracts.format import ContentColumn
 from mixtera.contracts.properties import RESERVED_NAMES, PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import PluginError, SampleError
@@ -17,6 +18,8 @@ HEAD_RECORDS: Final = 200
 HEAD_BYTES: Final = 1 << 20
 MAX_PROPERTIES: Final = 24
 LONG_TEXT: Final = 200
+TOKEN_FORMATS: Final = ("megatron", "tokens")
+_BATCH_COLUMNS: Final = ("component", "sample")
 _CONTENT_NAMES: Final = ("text", "content", "body", "code", "document")
 
 
@@ -25,11 +28,11 @@ class Found:
     """What was found in the files of one source.
 
     Attributes:
-        content: Dotted path of the field that is most likely the content; None where no field holds text.
+        content: Column → dotted path of the fields that are most likely the content; empty where no field holds text.
         properties: Property name → (dotted path, type).
     """
 
-    content: str | None
+    content: Mapping[str, str]
     properties: Mapping[str, tuple[str, PropertyType]]
 
 
@@ -41,11 +44,40 @@ def look_into(format_name: str, storage: Storage, files: Sequence[FileInfo]) -> 
         SampleError: The file is not of the format.
         StorageError: It cannot be read.
     """
+    if format_name in TOKEN_FORMATS:
+        return _tokens(format_name, storage, files[0])
+    if format_name == "webdataset":
+        return _look_into_tar(storage, files)
     lengths = _text_lengths(_head(format_name, storage, files[0]))
     texts = {path: length for path, length in lengths.items() if length >= 0}
     content = max(texts, key=lambda path: (path.split(".")[-1] in _CONTENT_NAMES, texts[path]), default=None)
     short = [path for path, length in lengths.items() if path != content and length <= LONG_TEXT]
     types = _types(format_name, storage, files, short[:MAX_PROPERTIES])
+    return _found({} if content is None else {"text": content}, types)
+
+
+def _look_into_tar(storage: Storage, files: Sequence[FileInfo]) -> Found:
+    from mixtera.formats.webdataset.head import head_of
+
+    head = head_of(storage, files[0])
+    lengths: dict[str, list[int]] = {}
+    for record in head.records:
+        for path, value in record.items():
+            lengths.setdefault(path, []).append(len(value) if isinstance(value, str) else 0)
+    content = {_column(path): path for path in head.content}
+    if not content and any(map(any, lengths.values())):
+        content = {"text": max(lengths, key=lambda path: sum(lengths[path]))}
+    short = [path for path, sizes in lengths.items() if path not in content.values() and max(sizes) <= LONG_TEXT]
+    return _found(content, _types("webdataset", storage, files, short[:MAX_PROPERTIES]))
+
+
+def _column(path: str) -> str:
+    """A name for the column of a member."""
+    name = "image" if ";" in path else re.sub(r"[^A-Za-z0-9_]+", "_", path).strip("_") or "content"
+    return f"{name}_" if name in _BATCH_COLUMNS else name
+
+
+def _found(content: Mapping[str, str], types: Mapping[str, PropertyType]) -> Found:
     names = _names(list(types))
     return Found(content, {names[path]: (path, kind) for path, kind in types.items()})
 
@@ -59,9 +91,16 @@ def _head(format_name: str, storage: Storage, file: FileInfo) -> list[Mapping[st
         "text": _head_of_text,
     }
     if format_name not in readers:
-        known = ", ".join(readers)
+        known = ", ".join((*readers, *TOKEN_FORMATS, "webdataset"))
         raise PluginError(f"init looks into files of {known}, not of {format_name}: write the spec by hand")
     return readers[format_name](storage, file)
+
+
+def _tokens(format_name: str, storage: Storage, file: FileInfo) -> Found:
+    """What files of token ids have, once a reader has found the type of the first one's tokens."""
+    path = "tokens"
+    registry.format_named(format_name).reader(storage, file, (ContentColumn(path, path),), 0).close()
+    return Found({path: path}, {"token_count": (path, "int64")})
 
 
 def _head_of_jsonl(storage: Storage, file: FileInfo) -> list[Mapping[str, object]]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixtera.spec.model import HoldoutPart
 
 _DOCUMENT: Final = "plan.json"
+_SPEC_SUFFIXES: Final = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class Compiled:
 
 
 def plan_directory(path: str) -> str | None:
-    """The directory of the plan that a path names; None when it names a spec."""
+    """The directory, or URL, of the plan that a path names; None when it names a spec."""
+    if "://" in path:
+        return None if path.lower().endswith(_SPEC_SUFFIXES) else path.removesuffix(f"/{_DOCUMENT}")
     given = Path(path)
     if given.name == _DOCUMENT and given.is_file():
         return str(given.parent)

@@ -104,4 +104,14 @@ def _text(report: IndexReport) -> str:
     rows = [tuple(getattr(source, name) for name in _HEADER) for source in report.sources]
     read = sum(source.bytes for source in report.sources)
     done = f"{report.indexed_files:,} files read ({read / 1e6:,.1f} MB), {report.samples:,} samples in the catalog"
-    return f"{aligned(_HEADER, rows)}\n{done}, {report.seconds:.2f} s"
+    added = [
+        f"{source.source}: {', '.join(source.columns)} added for {source.unchanged:,} files that were there\n"
+        for source in report.sources
+        if source.columns
+    ]
+    added += [
+        f"{source.source}: {table.unmatched:,} of {table.samples:,} samples are not in the sidecar {table.sidecar}\n"
+        for source in report.sources
+        for table in source.unmatched
+    ]
+    return f"{aligned(_HEADER, rows)}\n{''.join(added)}{done}, {report.seconds:.2f} s"

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -156,7 +156,7 @@ def spec_text(name: str, drafts: Sequence[Draft]) -> str:
 def _source_lines(draft: Draft, known: dict[str, tuple[str, str]]) -> list[str]:
     from mixtera.errors import Issue
 
-    if draft.found.content is None:
+    if not draft.found.content:
         raise SpecError(
             [Issue(draft.paths[0], 1, 1, "no field holds text: init cannot tell the content; write the spec")]
         )
@@ -165,10 +165,17 @@ def _source_lines(draft: Draft, known: dict[str, tuple[str, str]]) -> list[str]:
         f"  {_quoted(draft.name)}:",
         f"    path: {paths if len(draft.paths) == 1 else f'[{paths}]'}",
         f"    format: {draft.format}",
-        f"    content: {_quoted(draft.found.content)}          # the field that training reads",
+        f"    content: {_content(draft.found.content)}          # the field that training reads",
         *(["    properties:"] if draft.found.properties else []),
         *_property_lines(draft, known),
     ]
+
+
+def _content(columns: Mapping[str, str]) -> str:
+    """One field, or, where the columns have names of their own, a mapping."""
+    if list(columns) == ["text"]:
+        return _quoted(columns["text"])
+    return "{" + ", ".join(f"{name}: {_quoted(path)}" for name, path in columns.items()) + "}"
 
 
 def _property_lines(draft: Draft, known: dict[str, tuple[str, str]]) -> list[str]:

@@ -51,12 +51,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_documents(documents: pa.Table, start: int, as_json: bool) -> None:
-    rows = [{"position": start + number, **row} for number, row in enumerate(documents.to_pylist())]
+    rows = [{"position": start + number} | row for number, row in enumerate(documents.to_pylist())]
     if as_json:
         write_json(rows)
     else:
         for row in rows:
-            write(f"{row['position']:,}  {row['component']}  {row['source']}/{row['file']}#{row['row']}")
+            part = f"  tokens {row['first_token']:,} … {row['last_token']:,}" if "first_token" in row else ""
+            write(f"{row['position']:,}  {row['component']}  {row['source']}/{row['file']}#{row['row']}{part}")
 
 
 def _print_deliveries(plan: Plan, arguments: argparse.Namespace) -> int:

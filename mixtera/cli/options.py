@@ -6,6 +6,8 @@ import argparse
 import os
 from typing import Final
 
+from mixtera.formats.temporary import SIZE_VARIABLE, SPOOL_VARIABLE, size_of
+
 DEFAULT_CATALOG: Final = ".mixtera"
 
 
@@ -27,6 +29,37 @@ def add_no_lock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-lock", action="store_true", help="compile a spec even if it does not compile to what SPEC.lock says"
     )
+
+
+def add_spool(parser: argparse.ArgumentParser) -> None:
+    """Add `--spool-dir` and `--spool-size`, for commands that read samples."""
+    parser.add_argument(
+        "--spool-dir",
+        metavar="DIR",
+        help="keep decompressed copies of compressed files here, for all processes of this machine and later ones "
+        f"(default: ${SPOOL_VARIABLE}, else a temporary file of this process alone)",
+    )
+    parser.add_argument(
+        "--spool-size",
+        type=_size,
+        metavar="SIZE",
+        help=f"bytes that the copies may have together, such as 64GiB (default: ${SIZE_VARIABLE}, else 16GiB)",
+    )
+
+
+def use_spool(arguments: argparse.Namespace) -> None:
+    """Let what is given for the spool count in this process and those it starts."""
+    if arguments.spool_dir is not None:
+        os.environ[SPOOL_VARIABLE] = arguments.spool_dir
+    if arguments.spool_size is not None:
+        os.environ[SIZE_VARIABLE] = str(arguments.spool_size)
+
+
+def _size(text: str) -> int:
+    try:
+        return size_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add(group: argparse._ArgumentGroup) -> list[argparse.Action]:

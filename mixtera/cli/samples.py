@@ -18,10 +18,11 @@ Printer: TypeAlias = "Callable[[Plan, int, int | None], None]"
 
 _BATCH: Final = 32
 _FEW: Final = 10_000
+_FEW_ITEMS: Final = 32
 _SMALL_BUDGET_BYTES: Final = 1 << 20
 """For few samples, little is read ahead."""
 _WIDTH: Final = 120
-_NAME_WIDTH: Final = 32
+NAME_WIDTH: Final = 32
 
 
 def batches(
@@ -53,8 +54,13 @@ def batches(
 
 def print_text(plan: Plan, start: int, stop: int | None) -> None:
     """One line per sample: position, component, where it lies, how it begins."""
+    if plan.data.tokens is not None:
+        from mixtera.cli.rows import print_rows
+
+        print_rows(plan, start, stop)
+        return
     width = shutil.get_terminal_size((_WIDTH, 0)).columns if sys.stdout.isatty() else _WIDTH
-    names = [_clipped(component.name, _NAME_WIDTH) for component in plan.data.components]
+    names = [clipped(component.name, NAME_WIDTH) for component in plan.data.components]
     component_width = max(map(len, names))
     position_width = len(f"{stop or 0:,}")
     shown = plan.data.sources[0].content[0][0]
@@ -62,13 +68,13 @@ def print_text(plan: Plan, start: int, stop: int | None) -> None:
         table = plan.samples(first, first + batch.num_rows)
         columns = (table.column(name).to_pylist() for name in ("component", "source", "file", "row"))
         heads = [
-            f"{first + number:>{position_width},}  {_clipped(component, _NAME_WIDTH):<{component_width}}  "
+            f"{first + number:>{position_width},}  {clipped(component, NAME_WIDTH):<{component_width}}  "
             f"{source}/{file}#{row}  "
             for number, (component, source, file, row) in enumerate(zip(*columns, strict=True))
         ]
         contents = batch.column(shown).to_pylist()
         for head, content in zip(heads, contents, strict=True):
-            write(head + _clipped(_excerpt(content), max(20, width - len(head))))
+            write(head + clipped(excerpt(content), max(20, width - len(head))))
 
 
 def print_jsonl(plan: Plan, start: int, stop: int | None) -> None:
@@ -101,13 +107,17 @@ def _with_position(first: int, batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.append_column("position", pa.array(np.arange(first, first + batch.num_rows)))
 
 
-def _excerpt(content: object) -> str:
+def excerpt(content: object) -> str:
     """The beginning of a value on one line, without control characters."""
     if isinstance(content, bytes):
         return f"<{len(content):,} bytes>"
+    if isinstance(content, list):  # tokens, of which there may be many
+        shown = ", ".join(map(str, content[:_FEW_ITEMS]))
+        return f"<{len(content):,} items> {shown}{', …' if len(content) > _FEW_ITEMS else ''}"
     text = " ".join(str(content)[: _WIDTH * 4].split())
     return "".join(character if character.isprintable() else "·" for character in text)
 
 
-def _clipped(text: str, width: int) -> str:
+def clipped(text: str, width: int) -> str:
+    """A text of at most so many characters."""
     return text if len(text) <= width else text[: width - 1] + "…"

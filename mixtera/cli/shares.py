@@ -41,8 +41,8 @@ def shares(plan: Plan, start: int, stop: int) -> list[Share]:
     start, stop = start - plan.start, stop - plan.start
     counts = np.zeros(len(plan.data.components), np.int64)
     for first in range(start, stop, _BLOCK):
-        found = plan.pointers.range(first, min(first + _BLOCK, stop))
-        counts += np.bincount(found.component, minlength=len(counts))
+        found = plan.pointers.components(first, min(first + _BLOCK, stop))
+        counts += np.bincount(found, minlength=len(counts))
     asked, length = _asked(plan, start, stop), max(1, stop - start)
     return [
         Share(component.name, wanted / length, samples / length, samples, samples - wanted)
@@ -67,9 +67,9 @@ def as_json(found: Sequence[Share]) -> list[dict[str, object]]:
     return [asdict(share) for share in found]
 
 
-def as_text(found: Sequence[Share]) -> str:
-    """The shares as a table."""
-    head = ("component", "samples", "realised", "asked", "difference")
+def as_text(found: Sequence[Share], unit: str) -> str:
+    """The shares as a table; `unit` is what a position is, in the plural."""
+    head = ("component", unit, "realised", "asked", "difference")
     rows = [
         (s.component, f"{s.samples:,}", f"{100 * s.realised:.4f} %", f"{100 * s.asked:.4f} %", f"{s.difference:+.2f}")
         for s in found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import plan_of
 from mixtera.cli.numbers import whole_number
-from mixtera.cli.options import add_no_lock
+from mixtera.cli.options import add_no_lock, add_spool, use_spool
 from mixtera.cli.output import complain, note, write, write_json
 from mixtera.errors import PlanError
 
@@ -33,7 +33,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a line per sample for people, a JSON object per sample, or one Arrow IPC stream",
     )
     parser.add_argument(
-        "--stats", action="store_true", help="instead of samples, asked and realised shares; reads no sample"
+        "--stats",
+        action="store_true",
+        help="instead of samples, asked and realised shares (of tokens, where samples are packed); reads no sample",
+    )
+    parser.add_argument("--tokens", action="store_true", help="of a plan of tokens: whole rows, as ids")
+    parser.add_argument(
+        "--decode", action="store_true", help="of a plan of tokens: whole rows, as text with ¦ between documents"
     )
     parser.add_argument(
         "--remap",
@@ -43,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="files of the plan below FROM lie below TO on this machine; may be given several times",
     )
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles a spec (default: duckdb)")
+    add_spool(parser)
     add_no_lock(parser)
 
 
@@ -54,14 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     if form == "arrow" and not arguments.stats and sys.stdout.isatty():
         complain("mixtera stream: --format arrow is binary; send it to a file or a program")
         return _USAGE
+    use_spool(arguments)
     remap = dict(arguments.remap or ())
     plan = plan_of(arguments.given, arguments.catalog, arguments.engine, remap, not arguments.no_lock)
     start = plan.start if arguments.start is None else arguments.start
     stop = _stop(plan, start, arguments.limit)
     if stop is not None and start >= stop and arguments.limit != 0:
         note(arguments, f"nothing at position {start:,}: the plan ends at {stop:,}")
+    if (arguments.tokens or arguments.decode) and plan.data.tokens is None:
+        raise PlanError(f"plan {plan.name!r} delivers samples, not tokens: --tokens and --decode need `tokens:`")
     if arguments.stats:
         _write_stats(arguments, plan, start, stop)
+    elif form == "text" and (arguments.tokens or arguments.decode):
+        from mixtera.cli.rows import print_rows
+
+        print_rows(plan, start, stop, as_ids=not arguments.decode, whole=True)
     else:
         from mixtera.cli.samples import PRINTERS
 
@@ -85,7 +99,7 @@ def _write_stats(arguments: argparse.Namespace, plan: Plan, start: int, stop: in
     if arguments.json or arguments.format == "jsonl":
         write_json(as_json(found))
     else:
-        write(as_text(found))
+        write(as_text(found, "sequences" if plan.data.packs else "samples"))
 
 
 def _prefixes(text: str) -> tuple[str, str]:

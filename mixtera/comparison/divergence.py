@@ -114,8 +114,14 @@ def _first_of(files: AllFiles, identities: Int64s, first: int) -> int | None:
 
 def _identities(plan: Plan, which: Int64s, first: int, last: int) -> Int64s:
     """What tells a sample of either plan from all others: its file among those of both, and its row."""
-    found = plan.pointers.range(first - plan.start, last - plan.start)
-    identities: Int64s = (which[found.file] << ROW_BITS) | found.row
+    if plan.data.packs:  # a sequence is told by the document that it begins with
+        sequences = plan.sequences.range(first - plan.start, last - plan.start)
+        found, begins = sequences.documents, np.searchsorted(sequences.sequence, np.arange(len(sequences.position)))
+        files, rows = found.file[begins], found.row[begins]
+    else:
+        found = plan.pointers.range(first - plan.start, last - plan.start)
+        files, rows = found.file, found.row
+    identities: Int64s = (which[files] << ROW_BITS) | rows
     return identities
 
 

@@ -61,7 +61,12 @@ def build(spec: Spec, indexed: Sequence[IndexedSource], beside: Sequence[str] = 
 
 def has_offsets(source: Source) -> bool:
     """Whether the records of a source lie at byte offsets."""
-    return format_named(source.format).offsets == "always"
+    return format_named(source.format).offsets != "never"
+
+
+def line_end_bytes(source: Source) -> int:
+    """Bytes behind each record of a source that are read along: its line end, where it may have one."""
+    return int(format_named(source.format).offsets == "always")
 
 
 def all_types(indexed: Sequence[IndexedSource]) -> dict[str, PropertyType]:

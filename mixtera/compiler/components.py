@@ -12,7 +12,8 @@ from mixtera.artifact.model import PlanComponent
 from mixtera.compiler.groups import Key
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import Leaf
-from mixtera.compiler.weights import chosen, tree
+from mixtera.compiler.packed import Packed
+from mixtera.compiler.weights import chosen, in_sequences, tree
 from mixtera.errors import SpecError
 from mixtera.order.shares import Group, shares
 from mixtera.spec.issues import Issues
@@ -30,6 +31,7 @@ class Member:
         samples: How many belong to it.
         weight: Its weight in the whole mixture at the start, any scale.
         chosen: Whether it ever has a weight.
+        packed: How its tokens become positions; None where samples are positions.
     """
 
     leaf: Leaf
@@ -38,24 +40,40 @@ class Member:
     samples: int
     weight: float
     chosen: bool
+    packed: Packed | None = None
+
+    @property
+    def positions(self) -> int:
+        """Positions of an epoch: its samples, or the whole sequences that they fill."""
+        return self.samples if self.packed is None else self.packed.epoch(self.code)
 
     @property
     def places(self) -> int | None:
         """How many places it may fill; None without end. Exact in the decimals of `max_epochs` as written."""
         epochs = self.leaf.max_epochs
-        if epochs is None:
-            return None if self.leaf.on_exhaust == "repeat" else self.samples
-        return math.floor(self.samples * Fraction(repr(epochs)))
+        if epochs is None and self.leaf.on_exhaust == "repeat":
+            return None
+        if self.packed is not None:
+            return self.packed.places(self.code, 1.0 if epochs is None else epochs)
+        return self.samples if epochs is None else math.floor(self.samples * Fraction(repr(epochs)))
 
     @property
     def component(self) -> PlanComponent:
         """The member as a plan holds it."""
         policy = "repeat" if self.places is None else self.leaf.at_last
-        return PlanComponent(self.name, self.weight, self.samples, self.places, policy)
+        return PlanComponent(self.name, self.weight, self.positions, self.places, policy)
 
 
-def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> tuple[list[Member], Group]:
+def members(
+    spec: Spec, leaves: Sequence[Leaf], labels: Labels, packed: Packed | None = None
+) -> tuple[list[Member], Group]:
     """The components of a plan, those of weight 0 too, and the weights of those that are chosen.
+
+    Args:
+        spec: The spec.
+        leaves: The leaves of its mixture.
+        labels: What the engine said.
+        packed: How tokens become positions; None where samples are positions.
 
     Returns:
         Leaves in the order of the spec, groups by name; and the weight tree of the chosen ones, numbered from 0.
@@ -68,18 +86,42 @@ def members(spec: Spec, leaves: Sequence[Leaf], labels: Labels) -> tuple[list[Me
     totals = labels.counts.sum(axis=0).tolist()
     sizes = {leaf.label: _size(leaf, labels.groups, totals) for leaf in leaves}
     _report_empty(spec, sizes, int(labels.kept.sum()), issues)
-    parts, whole = tree(spec.mixture, leaves, labels.groups, totals, issues)
+    sizes_ = (
+        totals if packed is None or spec.mixture.unit == "samples" else [packed.epoch(c) for c in range(len(totals))]
+    )
+    parts, whole = tree(spec.mixture, leaves, labels.groups, sizes_, issues)
+    if packed is not None and spec.mixture.unit == "samples":
+        whole = in_sequences(whole, [_mean(packed.totals[part.code], totals[part.code]) for part in parts])
     numbers, mixture = chosen(whole, [totals[part.code] for part in parts])
     weights = dict(zip(numbers, shares(mixture, 0, [True] * len(numbers)), strict=True))
     found = [
-        Member(part.leaf, part.name, part.code, totals[part.code], weights.get(number, 0.0), number in weights)
+        Member(part.leaf, part.name, part.code, totals[part.code], weights.get(number, 0.0), number in weights, packed)
         for number, part in enumerate(parts)
     ]
     _report_names(found, issues)
     _report_places(found, issues)
+    if packed is not None:
+        _report_short(found, packed, issues)
     if issues.found:
         raise SpecError(issues.found)
     return found, mixture
+
+
+def _mean(tokens: int, samples: int) -> float:
+    return tokens / samples if samples else 0.0
+
+
+def _report_short(found: Sequence[Member], packed: Packed, issues: Issues) -> None:
+    """Report components whose tokens do not fill one sequence."""
+    row = packed.stride + packed.overlap
+    for member in found:
+        if member.chosen and member.places == 0:
+            held = packed.totals[member.code]
+            issues.add(
+                member.leaf.place,
+                f"component {member.name!r}: its {member.samples:,} samples have {held:,} tokens, and a sequence takes "
+                f"{row:,}; give it weight 0, more data, a higher `max_epochs`, or lower `sequence_length`",
+            )
 
 
 def _size(leaf: Leaf, groups: Mapping[int, Mapping[Key, int]], totals: Sequence[int]) -> int:
@@ -138,7 +180,7 @@ def _report_names(found: Sequence[Member], issues: Issues) -> None:
 
 def _report_places(found: Sequence[Member], issues: Issues) -> None:
     for member in found:
-        if member.places == 0 and member.samples:
+        if member.packed is None and member.places == 0 and member.samples:
             issues.add(
                 member.leaf.place,
                 f"component {member.name!r}: max_epochs {member.leaf.max_epochs:g} of {member.samples} samples is less "

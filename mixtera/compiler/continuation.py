@@ -17,11 +17,11 @@ import numpy.typing as npt
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, Beginning, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.matching import rows_of_ids, same_files, same_segments
 from mixtera.compiler.scratch import scratch
 from mixtera.compiler.stop import BLOCK, Cursor, Stop
-from mixtera.compiler.variation import dense_of
 from mixtera.errors import PlanError
 from mixtera.order.leftout import LeftOut
 from mixtera.order.places import Start

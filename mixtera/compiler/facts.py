@@ -16,6 +16,7 @@ from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import components
 from mixtera.compiler.show import show
+from mixtera.contracts.storage import StorageOptions
 from mixtera.order.exhaustion import Course
 from mixtera.order.shares import Group, Stretch, stretches
 from mixtera.spec.model import Grouped, Parts, Spec
@@ -32,6 +33,7 @@ def facts(
         sources: Per source: files, bytes, rows in the catalog; dropped by the filter, unassigned to any component,
             left out for weight 0, selected; snapshot; types.
         left_out: Components of weight 0: name and samples.
+        storage: What the spec says of storages, where it does.
         made: When, and by which version.
     """
     return {
@@ -43,8 +45,14 @@ def facts(
         "catalog": str(catalog.path.absolute()),
         "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
         "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.chosen],
+        **({"storage": {name: dict(options) for name, options in storage}} if (storage := _storage(spec)) else {}),
         "made": {"at": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "by": version("mixtera")},
     }
+
+
+def _storage(spec: Spec) -> StorageOptions:
+    """What the spec says of storages: the same for all sources."""
+    return spec.sources[0].storage if spec.sources else ()
 
 
 def continues(found: Takeover) -> dict[str, Any]:

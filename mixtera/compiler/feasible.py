@@ -16,7 +16,12 @@ from mixtera.spec.model import Budget
 
 
 def check_budget(
-    budget: Budget | None, found: Course, mixture: Group, components: Sequence[PlanComponent], first: int = 0
+    budget: Budget | None,
+    found: Course,
+    mixture: Group,
+    components: Sequence[PlanComponent],
+    first: int = 0,
+    unit: str = "samples",
 ) -> None:
     """Refuse a budget that the mixture does not reach because a component has nothing left.
 
@@ -33,7 +38,7 @@ def check_budget(
     allowed = _allowed(found, mixture, [component.places for component in components], policies, first)
     short = [c.name for c, n in zip(components, endless, strict=True) if c is not limiting and _lacks(c, n)]
     issues = Issues()
-    issues.add(budget.place, _message(budget, allowed, limiting, wanted, short))
+    issues.add(budget.place, _message(budget, allowed, limiting, wanted, short, unit))
     raise SpecError(issues.found)
 
 
@@ -54,13 +59,15 @@ def _allowed(found: Course, mixture: Group, places: Sequence[int | None], on_exh
     return found.timeline.total or 0
 
 
-def _message(budget: Budget, allowed: int, limiting: PlanComponent, wanted: int, short: Sequence[str]) -> str:
+def _message(
+    budget: Budget, allowed: int, limiting: PlanComponent, wanted: int, short: Sequence[str], unit: str
+) -> str:
     places = limiting.places or 0
     whole = None if budget.batch is None else allowed // budget.batch
     steps = "" if whole is None else f" ({whole:,} whole step{'' if whole == 1 else 's'})"
     others = f"; {', '.join(short[:5])}{' and others' if len(short) > 5 else ''} would be short as well"
     return (
-        f"budget: {budget.samples:,} samples cannot be had: they ask for {wanted:,} of {limiting.name!r}, which may "
+        f"budget: {budget.samples:,} {unit} cannot be had: they ask for {wanted:,} of {limiting.name!r}, which may "
         f"give {places:,} ({places / limiting.samples:.4g} × its {limiting.samples:,}), so the stream would end after "
         f"{allowed:,}{steps}{others if short else ''}. Lower the budget to that, or give {limiting.name!r} "
         f"`max_epochs: {math.ceil(1000 * wanted / limiting.samples) / 1000}`, a smaller weight, or "

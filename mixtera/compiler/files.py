@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import FILES, SEGMENT_ROWS
+from mixtera.artifact.model import FILES, FRAMES, SEGMENT_ROWS
 from mixtera.catalog.model import IndexedSource
 from mixtera.errors import PlanError
 
@@ -51,6 +51,8 @@ class FileIndex:
         first: [F + 1] dense number of each file's first row.
         source_files: [sources + 1] files of source s are [source_files[s], source_files[s + 1]).
         segments: Their segments.
+        line_end: [F] bytes behind each record of a file that are read along with it.
+        frames: Table of FRAMES: where compressed files can be entered.
     """
 
     table: pa.Table
@@ -59,6 +61,8 @@ class FileIndex:
     first: Int64s
     source_files: Int64s
     segments: Segments
+    line_end: Int64s
+    frames: pa.Table
 
     @property
     def total_rows(self) -> int:
@@ -66,12 +70,13 @@ class FileIndex:
         return int(self.first[-1])
 
 
-def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool]) -> FileIndex:
+def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool], line_ends: Sequence[int]) -> FileIndex:
     """Number the files of some sources and cut them into segments.
 
     Args:
         indexed: The sources, in the order of the spec.
         offsets: For each, whether its format has byte offsets.
+        line_ends: For each, the bytes behind a record that are read along with it.
 
     Raises:
         PlanError: The catalog contradicts itself: an id is given twice, or row groups do not add up.
@@ -82,7 +87,22 @@ def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool]) -> Fil
     sizes = [source.files.num_rows for source in indexed]
     groups = [value for source in indexed for value in source.files.column("group_rows").to_pylist()]
     segments = _segments(table, rows, groups, np.repeat(np.array(offsets, bool), sizes))
-    return FileIndex(table, file_id, rows, _sums(rows), _sums(np.array(sizes, np.int64)), segments)
+    line_end = np.repeat(np.array(line_ends, np.int64), sizes)
+    source_files = _sums(np.array(sizes, np.int64))
+    frames = _frames(indexed)
+    return FileIndex(table, file_id, rows, _sums(rows), source_files, segments, line_end, frames)
+
+
+def _frames(indexed: Sequence[IndexedSource]) -> pa.Table:
+    """Where the files of some sources can be entered, those of a source by name."""
+    found = [
+        np.array(pairs or (), np.int64).reshape(-1, 2)
+        for source in indexed
+        for pairs in source.files.sort_by("name").column("frames").to_pylist()
+    ]
+    file = np.repeat(np.arange(len(found)), [len(pairs) for pairs in found]).astype(np.int32)
+    packed, plain = np.concatenate([*found, np.empty((0, 2), np.int64)]).T
+    return pa.table({"file": file, "packed": packed, "plain": plain}, schema=FRAMES)
 
 
 def _sums(values: Int64s) -> Int64s:

@@ -20,6 +20,7 @@ from mixtera.compiler.scratch import scratch
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.starts import Starts, Unsigned
+from mixtera.compiler.tokens import TokenCounts
 from mixtera.contracts.engine import Engine
 from mixtera.errors import Issue, SpecError
 
@@ -55,13 +56,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is done with the rows beside labelling them: on which side of a split they are, which are excluded, and
-    what curricula sort them by.
+    """What is done with the rows beside labelling them: on which side of a split they are, which are excluded, what
+    curricula sort them by, and how many tokens they have.
     """
 
     split: Split | None
     exclusions: Exclusions
     sorting: SortValues
+    tokens: TokenCounts
 
 
 def gather(
@@ -135,6 +137,7 @@ class _Gathering:
             self._held_out[number] += len(kept) - int(kept.sum())
             rows = rows.take(kept)
         beside.sorting.see(number, rows)
+        beside.tokens.see(number, rows)
         return rows
 
     def _take(self, rows: Rows, encoder: GroupEncoder, numbering: Numbering) -> None:

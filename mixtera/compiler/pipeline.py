@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 import pyarrow as pa
 
 from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, PlanData, PlanSource
-from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets
+from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets, line_end_bytes
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.continuation import check_left, take_over
 from mixtera.compiler.entries import select
@@ -29,6 +29,7 @@ from mixtera.compiler.rewrite import rewrite_plan
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
+from mixtera.compiler.tokens import token_counts
 from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
@@ -39,6 +40,7 @@ from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.registry import engine_named
 from mixtera.spec.model import Budget, Spec
+from mixtera.tokens.counted import counted
 
 
 class Clock:
@@ -101,25 +103,30 @@ def compile(
 def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str]) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
+        spec = counted(spec)
         indexed = [catalog.source(source) for source in spec.sources]
-        index = file_index(indexed, [has_offsets(source) for source in spec.sources])
+        index = file_index(indexed, *zip(*((has_offsets(s), line_end_bytes(s)) for s in spec.sources), strict=True))
         names = [source.name for source in spec.sources]
         exclusions = Exclusions(spec.exclude, all_types(indexed), index, names)
-        plans = optimised(build(spec, indexed, exclusions.columns))
+        tokens = token_counts(spec, indexed, index.total_rows)
+        plans = optimised(build(spec, indexed, (*exclusions.columns, *tokens.columns)))
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
     with clock.step("labels"), session(engine, plans) as running:
-        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting))
+        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting, tokens))
         name = running.name
         exclusions.check()
     with clock.step("components"):
-        found, mixture = members(spec, numbered, labels)
+        packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows)
+        found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
         data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
+        data = tokens.laid_out(data, index)
         taken = None if stop is None else take_over(stop, data, index)
         data = data if taken is None else taken.data
         components = tuple(replace(component, places=_left(component)) for component in data.components)
-        ahead = _course(spec.mixture.budget, mixture, components, data.first)
+        unit = "sequences" if data.packs else "samples"
+        ahead = _course(spec.mixture.budget, mixture, components, data.first, unit)
         data = replace(data, components=components, timeline=ahead.from_first(data.first))
         if stop is not None:
             check_left(stop, data.timeline.total)
@@ -164,6 +171,7 @@ def _plan_data(
         component_entries=selection.component_entries,
         rows=selection.rows,
         starts=labels.starts,
+        frames=index.frames,
     )
 
 
@@ -172,11 +180,13 @@ def _left(component: PlanComponent) -> int | None:
     return None if component.places is None else max(0, component.places - component.consumed)
 
 
-def _course(budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int) -> Course:
+def _course(
+    budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int, unit: str
+) -> Course:
     places = [component.places for component in components]
     policies = [component.on_exhaust for component in components]
     found = course(mixture, places, policies, None if budget is None else budget.samples, first)
-    check_budget(budget, found, mixture, components, first)
+    check_budget(budget, found, mixture, components, first, unit)
     return found
 
 

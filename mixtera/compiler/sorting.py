@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.compiler.build import SourcePlan, mark_name
+from mixtera.compiler.dense import Dense
 from mixtera.compiler.files import Int64s
 from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
@@ -78,32 +79,6 @@ def sequences(
         Component → numbers of its samples inside the component, in order.
     """
     return {component: _sequence(component, keys, permutation, dense, values) for component, keys in sorted_by.items()}
-
-
-class Dense:
-    """From a sample of the selection to its row among all rows."""
-
-    def __init__(
-        self, segment: Int64s, segment_first: Int64s, rows: npt.NDArray[np.uint16], entry_first: Int64s
-    ) -> None:
-        """Prepare.
-
-        Args:
-            segment: [E] segment of each entry.
-            segment_first: [S + 1] dense number of each segment's first row.
-            rows: [samples] row of each sample inside its segment.
-            entry_first: [E + 1] number of each entry's first sample.
-        """
-        self._base = segment_first[segment]
-        self._rows, self._first = rows, entry_first
-
-    def rows(self, first: int, last: int) -> Int64s:
-        """Dense rows of the samples [first, last)."""
-        low = int(np.searchsorted(self._first, first, side="right")) - 1
-        high = int(np.searchsorted(self._first, last, side="left"))
-        edges = np.clip(self._first[low : high + 1], first, last)
-        found: Int64s = np.repeat(self._base[low:high], np.diff(edges)) + self._rows[first:last]
-        return found
 
 
 def _sequence(

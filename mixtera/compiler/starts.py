@@ -18,7 +18,6 @@ from mixtera.compiler.scratch import scratch
 
 Unsigned: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 
-_LINE_END = 1
 _UNSET = np.iinfo(np.int64).max
 
 
@@ -26,7 +25,7 @@ class Starts:
     """The starts of all records of a plan.
 
     The range of a record ends where the next row's begins if that row is selected too; otherwise after the record and
-    its line feed, so that it never reaches into a record that was not asked for.
+    its line feed, where the format has lines, so that it never reaches into a record that was not asked for.
     """
 
     def __init__(self, index: FileIndex, wide: bool) -> None:
@@ -64,10 +63,10 @@ class Starts:
         return np.flatnonzero(sizes) + low, sizes[sizes > 0]
 
     def _line_ends(self, number: Int64s, segment: Int64s, sizes: Int64s) -> Int64s:
-        """One byte behind every record but the last of a file, which may lack it."""
+        """One byte behind every record of a format of lines, but the last of a file, which may lack it."""
         file = self._segments.file[segment]
         last = np.repeat(self._index.first[file + 1] - 1, sizes)
-        return np.where(number == last, 0, _LINE_END)
+        return np.where(number == last, 0, np.repeat(self._index.line_end[file], sizes))
 
     @property
     def overflow(self) -> bool:

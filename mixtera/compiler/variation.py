@@ -13,8 +13,9 @@ from mixtera.arrow import to_numpy
 from mixtera.artifact.model import OrderParameters, PlanData
 from mixtera.artifact.pointers import entries_of
 from mixtera.compiler.components import Member
-from mixtera.compiler.files import FileIndex, Int64s
-from mixtera.compiler.sorting import Dense, SortValues, sequences
+from mixtera.compiler.dense import Dense, dense_of
+from mixtera.compiler.files import FileIndex
+from mixtera.compiler.sorting import SortValues, sequences
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Permutation, Variation
 
@@ -57,16 +58,6 @@ def _shuffled(
 def permutation_of(data: PlanData, order: OrderParameters, variation: Variation) -> Permutation:
     """The permutation of a plan's samples under another variation."""
     return Permutation(entries_of(data), order.seed, order.shuffle == "global", order.window_segments, variation)
-
-
-def dense_of(data: PlanData, index: FileIndex) -> Dense:
-    """Where the samples of a plan lie among all rows."""
-    segment, count = (to_numpy(data.entries.column(name)).astype(np.int64) for name in ("segment", "count"))
-    return Dense(segment, index.segments.first, data.rows, _sums(count))
-
-
-def _sums(counts: Int64s) -> Int64s:
-    return np.concatenate(([0], np.cumsum(counts)))
 
 
 def _left_out(data: PlanData, dense: Dense, excluded: Bools) -> LeftOut | None:

@@ -149,6 +149,26 @@ def chosen(mixture: Group, samples: Sequence[int]) -> tuple[list[int], Group]:
     return weighted, _pruned(mixture, {number: index for index, number in enumerate(weighted)})
 
 
+def in_sequences(mixture: Group, means: Sequence[float]) -> Group:
+    """Weights that count samples, as weights that count sequences: those of long samples are more.
+
+    Args:
+        mixture: The tree; its weights do not change over time.
+        means: Tokens of a sample of each component, on average.
+    """
+    return _in_sequences(mixture, means)[0]
+
+
+def _in_sequences(group: Group, means: Sequence[float]) -> tuple[Group, float]:
+    """The group, and the tokens of one of its samples."""
+    inner = [_in_sequences(part, means) if isinstance(part, Group) else (part, means[part]) for part in group.parts]
+    point = group.points[0]
+    total = sum(point.weights)
+    weights = tuple(weight * mean for weight, (_, mean) in zip(point.weights, inner, strict=True))
+    changed = replace(group, parts=tuple(part for part, _ in inner), points=(replace(point, weights=weights),))
+    return changed, sum(weights) / total if total else 0.0
+
+
 def _weighted(group: Group, samples: Sequence[int]) -> Iterator[int]:
     for place, part in enumerate(group.parts):
         if any(point.weights[place] for point in group.points):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ import pyarrow as pa
 
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
+
+Int64s: TypeAlias = npt.NDArray[np.int64]
+Offsets: TypeAlias = Literal["always", "exact", "never"]
+"""Whether a scan gives the bytes of a record. `always`: a byte may follow each record, its line end, and is read along;
+`exact`: records lie back to back, and nothing is read along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +76,19 @@ class FileFacts:
 
     Attributes:
         rows: Rows in the file, bad ones and blank lines included: row numbers lie below it.
-        group_rows: Rows of each unit that can only be read as a whole (a Parquet row group, or the whole file for
-            compression without random access); empty where every record can be read alone.
+        group_rows: Rows of each unit that can only be read as a whole (a Parquet row group, the records that begin in
+            one frame of a compressed file, or the whole file for compression without random access); empty where every
+            record can be read alone.
         content_bytes: Bytes of records after decompression; 0 where unknown.
+        frames: Where a compressed file can be entered, for a format that is `Framed`: byte in the file and byte in its
+            decompressed content, one pair after the other, ascending; the last pair is both ends. Empty where a file
+            is not compressed, or can only be decompressed from its beginning.
     """
 
     rows: int
     group_rows: tuple[int, ...] = ()
     content_bytes: int = 0
+    frames: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -132,12 +142,52 @@ class SampleReader(Protocol):
 
 
 @runtime_checkable
+class TokenReader(SampleReader, Protocol):
+    """A sample reader of a file of token ids, which can also read parts of documents."""
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes of a token in the file: token i of a document begins at its offset + i × `token_bytes`."""
+
+    def tokens(self, starts: Int64s, stops: Int64s) -> npt.NDArray[np.int32]:
+        """The tokens of some ranges, one range after the other, in one array, which may be read-only.
+
+        Args:
+            starts: First byte in the file of each range; in any order, and ranges may repeat or overlap.
+            stops: Byte after the last of each; each range is a whole number of tokens.
+
+        Raises:
+            SampleError: A token has no place in 32 bits.
+            StorageError: The file cannot be read, or a range is none of whole tokens.
+        """
+
+
+@runtime_checkable
+class TokenFormat(Protocol):
+    """A format of files of token ids: its readers are `TokenReader`s, and their content is no text."""
+
+    holds_tokens: Literal[True]
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A format that can be told more of its files than its name says, as in `{name: tokens, dtype: uint16}`."""
+
+    def configured(self, options: Mapping[str, str]) -> Format:
+        """The format with these options.
+
+        Raises:
+            PluginError: An option is unknown, or its value is not allowed; names what is.
+        """
+
+
+@runtime_checkable
 class Format(Protocol):
     """One file format. Instances are cheap and hold no file."""
 
     name: str
     suffixes: tuple[str, ...]
-    offsets: Literal["always", "never"]
+    offsets: Offsets
 
     def infer(
         self, storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]
@@ -180,4 +230,27 @@ class Format(Protocol):
         Raises:
             SampleError: A record cannot be read; names file, row and reason.
             StorageError: A file cannot be read.
+        """
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """A format that reads compressed files frame by frame, by the `frames` that its scan has found."""
+
+    def framed_reader(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        content: Sequence[ContentColumn],
+        cache_bytes: int,
+        frames: npt.NDArray[np.int64],
+    ) -> SampleReader:
+        """Open a file as `Format.reader` does, and decompress only what is needed of it.
+
+        Args:
+            storage: Where it lies.
+            file: The file.
+            content: Content columns.
+            cache_bytes: What is kept between requests stays below it if it can.
+            frames: [n + 1, 2] the pairs of `FileFacts.frames`.
         """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol, runtime_checkable
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,12 @@ class RandomAccess(Protocol):
 
 @runtime_checkable
 class Storage(Protocol):
-    """One kind of storage. Instances hold no connections before the first call, so they survive fork and spawn."""
+    """One kind of storage. Instances hold no connections before the first call, so they survive fork and spawn.
+
+    Attributes:
+        name: Its name.
+        schemes: The URL schemes that are its own; `file` is that of a plain path.
+    """
 
     name: str
     schemes: tuple[str, ...]
@@ -125,3 +131,75 @@ class Descriptors(Protocol):
         Raises:
             StorageError: It was deleted or replaced meanwhile.
         """
+
+
+@runtime_checkable
+class Recognising(Protocol):
+    """A storage for some of the files of another one's scheme, such as paths on one kind of file system."""
+
+    def recognises(self, path: str) -> bool:
+        """Whether a path, a `file://` URL, or a pattern of these, is for this storage."""
+
+
+@runtime_checkable
+class AnyScheme(Protocol):
+    """A storage for URLs of all schemes that no other storage has. What it cannot read is a `PluginError`."""
+
+    def others(self) -> Collection[str]:
+        """Schemes that it can read with what is installed here."""
+
+
+@runtime_checkable
+class Writing(Protocol):
+    """A storage that plans and locks can be written to."""
+
+    def write(self, url: str, content: bytes | Path) -> None:
+        """Write a file, or replace it. Readers see the old one or the new one, where the storage can do so.
+
+        Args:
+            url: The file.
+            content: Its bytes, or the local file that holds them.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+
+
+OptionValue: TypeAlias = str | int | float | bool
+Options: TypeAlias = Mapping[str, OptionValue]
+StorageOptions: TypeAlias = tuple[tuple[str, tuple[tuple[str, OptionValue], ...]], ...]
+"""Options by name of a storage, scheme or URL prefix, as a spec has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option that a spec may give to a storage. None is a secret.
+
+    Attributes:
+        name: Its key in the spec.
+        kind: `text`, `flag`, `count` (a whole number from 1), `bytes` (a count, or such as 8MiB), `rate` (a number
+            greater than 0).
+        meaning: What it says, in one sentence.
+        variable: The environment variable that has the last word, where there is one.
+    """
+
+    name: str
+    kind: Literal["text", "flag", "count", "bytes", "rate"]
+    meaning: str
+    variable: str = ""
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A storage that takes options.
+
+    Attributes:
+        options: Those it knows.
+        any_option: Whether it takes others too, and hands them on.
+    """
+
+    options: tuple[Option, ...]
+    any_option: bool
+
+    def configured(self, options: Options) -> Storage:
+        """This storage with some options, values as their kinds say."""

@@ -1,8 +1,8 @@
 """Cost: requests and bytes of a run on every installed storage, by its profile.
 
 Each storage is asked as if all files lay on it, so that "what if this were on S3" is answered before anything is moved.
-A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups and
-compressed files are read whole, in requests of the storage's good size.
+A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups,
+frames and compressed files are read whole, in requests of the storage's good size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import Pointers
-from mixtera.contracts.storage import AccessProfile
+from mixtera.contracts.storage import AccessProfile, AnyScheme
 from mixtera.errors import PluginError
 from mixtera.explanation.forecast import Cost
 from mixtera.explanation.model import Reads
@@ -74,6 +74,7 @@ def costs(data: PlanData, meter: Meter, reads: Reads) -> tuple[Cost, ...]:
     return tuple(
         _cost(name, profile, meter, factor, delivered, reads.readers, here[name])
         for name, profile in meter.profiles.items()
+        if here[name] or not _is_any_scheme(name)
     )
 
 
@@ -94,6 +95,11 @@ def _cost(
         delivered_bytes=delivered,
         amplification=amplification,
     )
+
+
+def _is_any_scheme(name: str) -> bool:
+    """Whether a storage stands for many kinds of places, so that "what if the files were there" says nothing."""
+    return name in names(_KIND) and isinstance(storage_named(name), AnyScheme)
 
 
 def _profiles() -> dict[str, AccessProfile]:

@@ -141,3 +141,49 @@ class Cost:
     read_bytes: int
     delivered_bytes: int
     amplification: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPart:
+    """The tokens of a component.
+
+    Attributes:
+        name: Its full name.
+        documents: Its samples.
+        tokens: Their tokens, with what stands around a document.
+        sequences: Whole sequences that an epoch of them fills.
+    """
+
+    name: str
+    documents: int
+    tokens: int
+    sequences: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokensSummary:
+    """How samples become rows of tokens.
+
+    Attributes:
+        tokenizer: As the spec names it.
+        fingerprint: What decides ids.
+        vocab_size: Ids lie below it.
+        sequence_length: Tokens of a row that are predicted.
+        row_tokens: Tokens of a row.
+        packing: How documents come into rows.
+        overlap: Tokens that a row shares with the one before it.
+        around: What stands around a document of text, with its id; empty for nothing.
+        max_document_tokens: Longer documents are cut there; None: none is.
+        parts: The components; empty where a row is a document, whose tokens nobody has counted.
+    """
+
+    tokenizer: str
+    fingerprint: str
+    vocab_size: int
+    sequence_length: int
+    row_tokens: int
+    packing: str
+    overlap: int
+    around: str
+    max_document_tokens: int | None
+    parts: tuple[TokenPart, ...]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from mixtera.explanation.forecast import Cost, Event, Funnel, Limit, Progress
+from mixtera.explanation.forecast import Cost, Event, Funnel, Limit, Progress, TokensSummary
 
 EXPLANATION_VERSION: Final = 1
 
@@ -361,6 +361,7 @@ class Report:
         order: How samples are ordered.
         warnings: What is probably not wanted, each with what to write instead.
         bounded: Shares that floors and ceilings changed; empty where they changed none.
+        tokens: How samples become rows of tokens; None where they are delivered as they are.
     """
 
     mixtera_explanation: int
@@ -384,3 +385,9 @@ class Report:
     order: OrderSummary
     warnings: tuple[Advice, ...] = ()
     bounded: tuple[BoundedShare, ...] = ()
+    tokens: TokensSummary | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a position is, in the plural."""
+        return "sequences" if self.tokens is not None and self.tokens.parts else "samples"

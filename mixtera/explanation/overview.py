@@ -11,6 +11,7 @@ from mixtera.artifact.pointers import kept_counts
 from mixtera.explanation.facts import ContinuesFact, Facts
 from mixtera.explanation.model import Continued, Continues, Memory, OrderSummary, PlanSummary, Selection, SourceSummary
 from mixtera.explanation.simulation import CACHE_BYTES
+from mixtera.explanation.tokens import documents_of
 from mixtera.stream.stream import BUDGET_BYTES
 
 _WORD: Final = 8
@@ -97,9 +98,13 @@ def order_summary(data: PlanData) -> OrderSummary:
 def _window_samples(data: PlanData) -> int:
     """Samples of a window: its segments' samples, on average over the positions at the start of the plan."""
     weights = np.array(data.timeline.phases[0].weights)
-    samples = np.array([component.samples for component in data.components])
+    samples = documents_of(data)
     windows = np.maximum(1.0, np.diff(data.component_entries) / data.order.window_segments)
     return round(float(np.average(samples / windows, weights=weights)))
+
+
+def _token_bytes(data: PlanData) -> int:
+    return 0 if data.tokens is None else data.tokens.counts.nbytes + data.tokens.entry_counts.nbytes
 
 
 def memory_of(data: PlanData) -> Memory:
@@ -107,7 +112,7 @@ def memory_of(data: PlanData) -> Memory:
     tables = data.files.nbytes + data.segments.nbytes + data.entries.nbytes
     entries, segments, files = data.entries.num_rows, data.segments.num_rows, data.files.num_rows
     return Memory(
-        plan_bytes=tables + data.rows.nbytes + data.starts.nbytes,
+        plan_bytes=tables + data.rows.nbytes + data.starts.nbytes + _token_bytes(data),
         order_bytes=_WORD * ((4 + 3 * _EPOCHS) * entries + 5 * segments + files),
         flight_bytes=BUDGET_BYTES + CACHE_BYTES,
     )

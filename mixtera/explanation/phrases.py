@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mixtera.explanation.forecast import Change, Cost, Event
+from mixtera.explanation.forecast import Change, Cost, Event, TokensSummary
 from mixtera.explanation.model import Continued, Reads, Report, Span
 from mixtera.explanation.numbers import bytes_text, count, listed, percent
 
@@ -19,7 +19,23 @@ def length(report: Report) -> str:
         return "without end"
     steps = f" ({count(positions // report.batch)} steps of {count(report.batch)})" if report.batch else ""
     begins = f" from position {count(report.plan.first)} on" if report.plan.first else ""
-    return f"{count(positions)} positions{steps}{begins}"
+    what = "positions" if report.tokens is None else f"rows of {count(report.tokens.sequence_length)} tokens"
+    return f"{count(positions)} {what}{steps}{begins}"
+
+
+def rows_of_tokens(found: TokensSummary) -> str:
+    """What a row of tokens is made of."""
+    label = " and one for the labels" if found.row_tokens > found.sequence_length else ""
+    how = {
+        "concat": "the documents of a component one after the other, cut",
+        "best_fit": "whole documents, as many as fit, padded",
+        "none": "a document, cut or padded",
+    }[found.packing]
+    overlap = f", {count(found.overlap)} of them the last of the row before" if found.overlap else ""
+    around = f"; around a text: {found.around}" if found.around else ""
+    most = found.max_document_tokens
+    longest = "" if most is None else f"; documents end at {count(most)} tokens"
+    return f"rows of {count(found.sequence_length)} tokens{label}{overlap}: {how}{around}{longest}"
 
 
 def fate(found: Continued) -> str:

@@ -1,11 +1,11 @@
 """Simulation: how much readers read for what they deliver, over the beginning of the plan.
 
 The model. A reader works through its fetches as `Plan.stream` does. A record at a byte offset is read alone. A row
-group or a compressed file is read and decoded whole, and kept until others, used later, need its place: as many bytes
-are kept as the stream keeps. A row group larger than that is not kept; the plain copy of a compressed file always is.
-Once a row group is decoded for the second time, copies of those that are decoded from then on are kept on disk (taken
-for text, with room for them). Bytes are those of decoded records. Not counted: pages of the operating system, gaps
-between near records that are read through, reading what is kept, and caches of the storage.
+group, a frame or a compressed file is read and decoded whole, and kept until others, used later, need its place: as
+many bytes are kept as the stream keeps. A row group larger than that is not kept; the plain copy of a compressed file
+always is. Once a row group or a frame is decoded for the second time, copies of those that are decoded from then on are
+kept on disk (taken for text, with room for them). Bytes are those of decoded records. Not counted: pages of the
+operating system, gaps between near records that are read through, reading what is kept, and caches of the storage.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ import numpy.typing as npt
 
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
+from mixtera.artifact.sequences import SequenceMap
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Units
 from mixtera.order.seats import Int64s
-from mixtera.stream.batches import FETCH_BYTES, mean_sample_bytes
+from mixtera.stream.batches import FETCH_BYTES, mean_position_bytes
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece, cutting, fetches, pieces
@@ -60,11 +61,11 @@ def simulate(data: PlanData, units: Units, readers: int, watch: Watch | None = N
         readers: Readers in total; at most `READERS` of them, evenly spread, are simulated.
         watch: Told of what is read.
     """
-    pointers, counts = PointerMap(data), _Counts()
+    find, counts = _finder(data), _Counts()
     chosen = sorted({number * readers // min(readers, READERS) for number in range(min(readers, READERS))})
     for rank in chosen:
         consumer = Consumer(data.order.granule, rank, readers, data.timeline.phases[0].first, data.timeline.total)
-        _read(data, units, pointers, consumer, POSITIONS // len(chosen), counts, watch)
+        _read(data, units, find, consumer, POSITIONS // len(chosen), counts, watch)
     return Reads(
         readers=readers,
         lanes=data.order.lanes,
@@ -77,7 +78,7 @@ def simulate(data: PlanData, units: Units, readers: int, watch: Watch | None = N
 def _read(
     data: PlanData,
     units: Units,
-    pointers: PointerMap,
+    find: Callable[[Piece], Pointers],
     consumer: Consumer,
     positions: int,
     counts: _Counts,
@@ -86,27 +87,50 @@ def _read(
     """One reader: fetch by fetch, until it has looked at enough positions."""
     kept, seen = _Kept(units), 0
     for fetch in _fetches(data, consumer):
-        found = joined_pointers([pointers.lane(piece.round, piece.lane, piece.first, piece.last) for piece in fetch])
-        _count(units, found, consumer.owns(found.position), kept, counts, watch)
-        seen += len(found.position)
+        found = joined_pointers([find(piece) for piece in fetch])
+        _count(units, found, consumer.owns(found.position), kept, counts, watch, once=data.packs)
+        seen += _different(found.position)
         if seen >= positions:
             return
 
 
+def _finder(data: PlanData) -> Callable[[Piece], Pointers]:
+    """What finds the documents of a piece."""
+    if not data.packs:
+        pointers = PointerMap(data)
+        return lambda piece: pointers.lane(piece.round, piece.lane, piece.first, piece.last)
+    sequences = SequenceMap(data)
+    return lambda piece: sequences.lane(piece.round, piece.lane, piece.first, piece.last).documents
+
+
+def _different(positions: npt.NDArray[np.int64]) -> int:
+    """How many positions stand in a list in which equal ones follow each other."""
+    return int(np.count_nonzero(np.diff(positions))) + 1 if len(positions) else 0
+
+
 def _fetches(data: PlanData, consumer: Consumer) -> Iterator[tuple[Piece, ...]]:
     """What a reader reads in one go, as the stream does it."""
-    sample_bytes = mean_sample_bytes(data)
-    cut = cutting(consumer, data.order, BUDGET_BYTES / sample_bytes, FETCH_BYTES / sample_bytes)
+    position_bytes = mean_position_bytes(data)
+    cut = cutting(consumer, data.order, BUDGET_BYTES / position_bytes, FETCH_BYTES / position_bytes)
     return fetches(pieces(consumer, data.order, cut), cut)
 
 
 def _count(
-    units: Units, found: Pointers, own: npt.NDArray[np.bool_], kept: _Kept, counts: _Counts, watch: Watch | None
+    units: Units,
+    found: Pointers,
+    own: npt.NDArray[np.bool_],
+    kept: _Kept,
+    counts: _Counts,
+    watch: Watch | None,
+    *,
+    once: bool,
 ) -> None:
-    """One fetch: what is delivered of it, read for it, and which segments are opened."""
-    delivered = int(np.count_nonzero(own))
-    if not delivered:
+    """One fetch: what is delivered of it and read for it; with `once`, a sample that comes again is the same one."""
+    if not own.any():
         return
+    delivered, every = _different(found.position[own]), _different(found.position)
+    if once:
+        own = own & _first_of_each(found)
     segment = units.segments(found)
     mine = segment[own]
     bytes_ = np.where(found.start[own] >= 0, found.stop[own] - found.start[own], units.row_bytes[found.file[own]])
@@ -119,7 +143,14 @@ def _count(
         alone = np.flatnonzero(own)[unit < 0]
         watch(Pointers(*(getattr(found, field)[alone] for field in POINTER_FIELDS)), missed)
     counts.visits += len(np.unique(mine))
-    counts.lone_visits += len(np.unique(segment)) * delivered / len(segment)
+    counts.lone_visits += len(np.unique(segment)) * delivered / every
+
+
+def _first_of_each(found: Pointers) -> npt.NDArray[np.bool_]:
+    """Which pointers are the first of their sample: a document that several sequences have a part of is read once."""
+    first: npt.NDArray[np.bool_] = np.zeros(len(found.sample), np.bool_)
+    first[np.unique(found.sample, return_index=True)[1]] = True
+    return first
 
 
 class _Kept:

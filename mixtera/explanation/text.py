@@ -7,7 +7,7 @@ from typing import Final
 
 from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation import phrases
-from mixtera.explanation.forecast import Event
+from mixtera.explanation.forecast import Event, TokenPart
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Part, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
@@ -24,7 +24,20 @@ _PARTS: Final = 40
 def text(report: Report) -> str:
     """The whole report; lines of at most 100 columns where names allow it."""
     sections = (
-        *(_head, _continues, _sources, _selection, _mixture, _bounded, _course, _events, _end, _limit, _overlap),
+        *(
+            _head,
+            _continues,
+            _sources,
+            _selection,
+            _tokens,
+            _mixture,
+            _bounded,
+            _course,
+            _events,
+            _end,
+            _limit,
+            _overlap,
+        ),
         *(_reading, _order, _warnings),
     )
     blocks = [lines for section in sections if (lines := list(section(report)))]
@@ -96,8 +109,30 @@ def _funnels(report: Report) -> Iterator[tuple[str, ...]]:
         yield clipped(each.source or "", _NAME_WIDTH), count(each.rows), count(each.kept), count(each.chosen), seen
 
 
+def _tokens(report: Report) -> Iterator[str]:
+    """How samples become rows of tokens."""
+    found = report.tokens
+    if found is None:
+        return
+    yield "Tokens"
+    yield f"{_INDENT}tokenizer {clipped(found.tokenizer, _INSIDE - 60)}: {count(found.vocab_size)} ids"
+    yield from wrapped(phrases.rows_of_tokens(found), _INDENT, _INDENT)
+    if found.parts:
+        head = ("component", "samples", "tokens", "of a sample", "sequences of an epoch")
+        rows = [_token_row(part) for part in found.parts[:_PARTS]]
+        yield from _indented(table([head, *rows], width=_INSIDE))
+        if len(found.parts) > _PARTS:
+            yield f"{_INDENT}… and {count(len(found.parts) - _PARTS)} more; `--format json` has all of them"
+
+
+def _token_row(part: TokenPart) -> tuple[str, ...]:
+    mean = f"{part.tokens / max(1, part.documents):,.1f}"
+    name = clipped(part.name, _NAME_WIDTH)
+    return name, count(part.documents), count(part.tokens), mean, count(part.sequences)
+
+
 def _mixture(report: Report) -> Iterator[str]:
-    head = ("component", "weight", "share", "samples", "delivered", "epochs", "at most", "first epoch ends at")
+    head = ("component", "weight", "share", report.unit, "delivered", "epochs", "at most", "first epoch ends at")
     capped = any(part.max_epochs != 1 for part in components(report.mixture))
     rows = [row for part in report.mixture for row in _part_rows(part, 0, report.plan.positions is None, capped)]
     hidden = len(rows) - _PARTS

@@ -8,26 +8,27 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.order.seats import Int64s
 
-COMPRESSED: Final = (".gz", ".zst", ".bz2", ".xz")
-"""Suffixes of compressed files: decompressed from the beginning, so read as a whole."""
+COMPRESSED: Final = (".gz", ".zst", ".bz2", ".xz", ".lz4")
+"""Suffixes of compressed files: decompressed from the beginning, so read as a whole, where they have no frames."""
 
 Float64s = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Units:
-    """The units of a plan's files. A unit is a row group, a compressed file, or a record that is read alone.
+    """The units of a plan's files: row groups, frames of compressed files, compressed files, records that are alone.
 
     Attributes:
         segment_key: [S] int64, ascending: file and first row of each segment in one number.
         unit: [S] int64, the whole unit that a segment lies in, or −1 where records are read alone.
         bytes: [U] int64, decoded bytes of each whole unit, about.
         stored: [U] float64, bytes of each whole unit as they lie on the storage, about.
-        on_disk: [U] bool, whether a unit is a compressed file, of which a plain copy is kept on disk.
+        on_disk: [U] bool, whether a unit is a whole compressed file, of which a plain copy is kept on disk.
         row_bytes: [F] float64, decoded bytes of a record of each file, about.
         used: [S] bool, whether a segment holds a chosen sample.
     """
@@ -54,15 +55,17 @@ class Units:
 
 
 def units_of(data: PlanData) -> Units:
-    """The units of a plan: row groups and compressed files are whole, records at byte offsets are not."""
+    """The units of a plan: row groups, frames and compressed files are whole, records at byte offsets are not."""
     file, row, rows, group, start = (
         data.segments.column(name).to_numpy().astype(np.int64) for name in ("file", "row", "rows", "group", "start")
     )
     row_bytes = record_bytes(data)
     compressed = np.array([url.endswith(COMPRESSED) for url in data.files.column("url").to_pylist()], bool)
-    whole_file = compressed[file]
+    framed = np.zeros(len(compressed), bool)
+    framed[to_numpy(data.frames.column("file"))] = True
+    whole_file = (compressed & ~framed)[file]
     several = np.bincount(group, minlength=1)[group] > 1
-    whole = (start < 0) | several | whole_file
+    whole = (start < 0) | several | whole_file | framed[file]
     identity = np.where(whole_file, -1 - file, group)  # one per row group, or one per compressed file
     distinct, which = np.unique(identity[whole], return_inverse=True)
     unit = np.full(len(file), -1, np.int64)

@@ -25,6 +25,8 @@ def waterfall(data: PlanData, facts: Facts, parts: Sequence[Part]) -> tuple[Funn
         return ()
     chosen = _samples_by_source(data)
     seen = np.array([part.samples - (part.unseen or 0) for part in parts])
+    if data.packs:  # sequences: as many of the samples have been seen, about
+        seen = np.round(chosen.sum(axis=1) * seen / np.maximum(1, [part.samples for part in parts])).astype(np.int64)
     each = chosen * (seen / np.maximum(1, chosen.sum(axis=1)))[:, None]
     partial = (chosen > 0) & (chosen.sum(axis=1) > seen)[:, None] & ((chosen > 0).sum(axis=1) > 1)[:, None]
     found = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import lzma
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.opening import read_fully as read_fully
 
-Compression: TypeAlias = Literal["gzip", "zstd", "bz2", "xz"]
+Compression: TypeAlias = Literal["gzip", "zstd", "bz2", "xz", "lz4"]
 
 HEAD_BYTES: Final = 6
 """Bytes that `sniff` looks at."""
@@ -24,6 +25,7 @@ _MAGIC: Final[tuple[tuple[bytes, Compression], ...]] = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"BZh", "bz2"),
     (b"\xfd7zXZ\x00", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
 )
 
 
@@ -73,12 +75,13 @@ def named_errors(file: FileInfo) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None:
             raise StorageError(f"{file.url} cannot be read: {error.strerror}") from error
-        raise _broken(file, error) from error
+        raise broken(file, error) from error
     except (EOFError, lzma.LZMAError) as error:
-        raise _broken(file, error) from error
+        raise broken(file, error) from error
 
 
-def _broken(file: FileInfo, error: Exception) -> SampleError:
+def broken(file: FileInfo, error: Exception) -> SampleError:
+    """The error for a file whose compressed data are not whole."""
     return SampleError(
         f"{file.url}: the compressed data are cut short or broken ({error}); copy or compress the file again"
     )
@@ -87,6 +90,8 @@ def _broken(file: FileInfo, error: Exception) -> SampleError:
 def _decompressed(source: BinaryIO, compression: Compression | None) -> BinaryIO:
     if compression is None:
         return source
+    if compression == "bz2":  # Arrow's reader stumbles over streams that hold nothing
+        return cast(BinaryIO, bz2.open(source))
     if compression == "xz":
         return cast(BinaryIO, lzma.open(source))
     return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(source, "r"), compression))

@@ -25,8 +25,8 @@ def split_path(path: str) -> Keys:
     keys, *elements = split_elements(path)
     if elements:
         raise SampleError(
-            f"{path!r} takes the elements of a list, which only properties of JSONL, Parquet and Arrow files can: "
-            f"name one field, or write the key in quotes if it holds {ELEMENTS} itself"
+            f"{path!r} takes the elements of a list, which only properties can, of JSONL, Parquet and Arrow files and "
+            f"of the JSON in tars: name one field, or write the key in quotes if it holds {ELEMENTS} itself"
         )
     return keys
 

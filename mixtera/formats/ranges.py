@@ -73,13 +73,14 @@ class RangedFile:
     Args:
         file: The file, with a descriptor, open for reading.
         label: How messages name it.
+        size: Its bytes, where they are known.
     """
 
-    def __init__(self, file: BinaryIO, label: str) -> None:
+    def __init__(self, file: BinaryIO, label: str, size: int | None = None) -> None:
         self._label = label
         self._descriptor = file.fileno()
         self._closed = weakref.finalize(self, file.close)
-        self._size = os.fstat(self._descriptor).st_size
+        self._size = os.fstat(self._descriptor).st_size if size is None else size
 
     @property
     def size(self) -> int:
@@ -89,7 +90,7 @@ class RangedFile:
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
         """Read many ranges in one go; see `RandomAccess.gather`. Here they may also go back, or overlap."""
         if not len(starts):
-            self._check_open()
+            self.check_open()
             return large_binary()
         if int(starts.min()) < 0 or bool((stops < starts).any()):
             raise StorageError(f"{self._label}: a range to be read ends before it starts")
@@ -104,7 +105,7 @@ class RangedFile:
         Raises:
             StorageError: They cannot be read, or the file is shorter.
         """
-        self._check_open()
+        self.check_open()
         lengths = wanted.stops - wanted.starts
         edges = np.cumsum(lengths).tolist()
         memory = target.data
@@ -121,7 +122,8 @@ class RangedFile:
         """Release the file. It may be called twice."""
         self._closed()
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse what comes after `close`."""
         if not self._closed.alive:
             raise StorageError(f"{self._label} is closed")
 

@@ -1,20 +1,45 @@
-"""The records of an open file, by byte offset: those of a compressed file through a decompressed copy."""
+"""The records of an open file, by byte offset: those of a compressed file by its frames, or by a decompressed copy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.contracts.format import ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import SampleError, StorageError
 from mixtera.formats.compression import compression_of
+from mixtera.formats.framed.file import BrokenFrameError, FramedFile
 from mixtera.formats.spool import spooled
 
 
 class OpenRecords:
-    """Random access to the plain bytes of a file; `close` releases it, and a copy with its last reader."""
+    """Random access to the plain bytes of a file; `close` releases it, and a copy with its last reader.
 
-    def __init__(self, storage: Storage, file: FileInfo) -> None:
+    Args:
+        storage: Where it lies.
+        file: The file.
+        frames: Where it can be entered; see `mixtera.contracts.format.Framed`. None: it is plain, or has one copy.
+        cache_bytes: Bytes of decompressed frames that are kept.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        frames: npt.NDArray[np.int64] | None = None,
+        cache_bytes: int = 0,
+    ) -> None:
         self._url = file.url
-        self._shared = compression_of(storage, file) is not None
-        self._access: RandomAccess | None = spooled(storage, file) if self._shared else storage.random_access(file.url)
+        self._shared = frames is None and compression_of(storage, file) is not None
+        self._access: RandomAccess | None
+        if frames is not None:
+            self._access = FramedFile(storage, file, frames, cache_bytes)
+        else:
+            self._access = spooled(storage, file) if self._shared else storage.random_access(file.url)
 
     @property
     def access(self) -> RandomAccess:
@@ -28,9 +53,37 @@ class OpenRecords:
         return self._access
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes of decompressed frames that are kept in memory."""
+        return self._access.held_bytes if isinstance(self._access, FramedFile) else 0
+
+    @property
     def spooled_bytes(self) -> int:
-        """Bytes of the decompressed copy; 0 for a plain file."""
+        """Bytes of the decompressed copy; 0 where there is none."""
         return self._access.size if self._access is not None and self._shared else 0
+
+    @contextmanager
+    def naming(self, record: str, request: ReadRequest | None = None) -> Iterator[None]:
+        """Turn what goes wrong with a frame into an error that names the first record that needs it.
+
+        Args:
+            record: What a record is called.
+            request: What is read; None where it is no record.
+
+        Raises:
+            SampleError: A frame cannot be decompressed.
+        """
+        try:
+            yield
+        except BrokenFrameError as error:
+            place = ""
+            if request is not None:
+                at = min(int(np.searchsorted(request.stops, error.start, side="right")), len(request.rows) - 1)
+                place = f", {record} {request.rows[at] + 1}"
+            raise SampleError(
+                f"{self._url}{place}: the compressed data are broken: what begins at byte {error.start:,} of the "
+                f"content cannot be decompressed ({error.reason}); copy or compress the file again, and index it"
+            ) from error
 
     def close(self) -> None:
         """Release the file."""

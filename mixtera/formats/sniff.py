@@ -12,6 +12,7 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.opening import open_unchanged, read_fully
+from mixtera.registry import split_format
 
 HEAD_BYTES: Final = 4096
 
@@ -36,10 +37,10 @@ _MAGIC: Final = (
     (b"ARROW1", Look("an Arrow file", "arrow")),
     (b"\xff\xff\xff\xff", Look("an Arrow stream", "arrow")),
     (b"FEA1", Look("Feather version 1 (read it with pandas and write it again)")),
-    (b"\x93NUMPY", Look("a numpy array", "npy")),
+    (b"\x93NUMPY", Look("a numpy array", "tokens")),
+    (b"MMIDIDX\0\0", Look("the index of a Megatron dataset (name the .bin beside it)", "megatron")),
     (b"PK\x03\x04", Look("a ZIP archive (unpack it)")),
     (b"%PDF-", Look("a PDF document")),
-    (b"\x04\x22\x4d\x18", Look("an LZ4 frame (decompress it)")),
     (b"Obj\x01", Look("an Avro file")),
     (b"ORC", Look("an ORC file")),
     (b"\x89HDF\r\n", Look("an HDF5 file")),
@@ -54,14 +55,23 @@ _MAGIC: Final = (
 _ALIKE: Final = {("csv", "text"), ("text", "csv"), ("text", "jsonl")}
 """(format named, what it looks like) that do not contradict each other."""
 _TAR_AT: Final = 257
+_READ_COMPRESSED: Final = ("webdataset",)
+"""Formats with a magic number of which files are also read when they are compressed as a whole."""
 
 
 def look_at(head: bytes) -> Look | None:
     """What decompressed first bytes look like; None where they say nothing."""
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar" or _is_old_tar(head):
         return Look("a tar archive", "webdataset")
     found = next((look for magic, look in _MAGIC if head.startswith(magic)), None)
     return found or _text(head)
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Whether it is a tar of the kind that has no magic number, but a checksum."""
+    from mixtera.formats.webdataset.header import is_header
+
+    return is_header(head)
 
 
 def _text(head: bytes) -> Look | None:
@@ -105,11 +115,13 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
             look = look_at(read_fully(stream, HEAD_BYTES))
     except MixteraError:
         return ""
+    format_name = split_format(format_name)[0]
     if look is None or (only_certain and not look.certain) or (format_name, look.format) in _ALIKE:
         return ""
     packed = f", compressed with {compression} as a whole" if compression else ""
     if look.format == format_name:
-        return f"its content is {look.words}{packed}: decompress it" if packed and look.certain else ""
+        unread = packed and look.certain and format_name not in _READ_COMPRESSED
+        return f"its content is {look.words}{packed}: decompress it" if unread else ""
     advice = f": write `format: {look.format}` for the source" if look.format else ""
     return f"its content looks like {look.words}{packed}{advice}"
 

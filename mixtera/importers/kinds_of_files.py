@@ -13,7 +13,7 @@ _SUFFIXES: Final = (
     (re.compile(r"\.(txt|text)" + _COMPRESSED), "text"),
     (re.compile(r"\.tar(\.gz|\.zst)?$|\.tgz$"), "webdataset"),
     (re.compile(r"\.(arrow|arrows|feather|ipc)$"), "arrow"),
-    (re.compile(r"\.np[yz]$"), "npy"),
+    (re.compile(r"\.(npy|ds|u16|u32)$"), "tokens"),
     (re.compile(r"\.(bin|idx)$"), "megatron"),
 )
 _MEDIA_TYPES: Final = {

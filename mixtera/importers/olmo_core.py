@@ -16,18 +16,20 @@ from mixtera.importers.model import Draft, DraftComponent, DraftMixture
 from mixtera.importers.naming import Names, component_name
 from mixtera.importers.options import Options
 from mixtera.importers.sources import Sources
+from mixtera.registry import joined_format
 from mixtera.spec.document import Mapping, Node, Scalar, describe
 from mixtera.spec.keys import LARGEST_SEED
 from mixtera.spec.model import Place
 
 LISTS: Final = ("sources", "source_configs")
 OUTER: Final = ("source_list", "source_mixture_config", "dataset", "train_source_mixture")
+_RAW: Final = "tokens"
+_TYPES: Final = ("uint8", "uint16", "uint32", "uint64")
 _OF_THE_RUN: Final = {
     "requested_tokens": "a budget in tokens is not in the language yet: `budget: {samples: …}` is one in samples",
     "max_tokens": "a budget in tokens is not in the language yet: `budget: {samples: …}` is one in samples",
     "global_batch_size": "it counts tokens, and belongs to the training",
     "sequence_length": "samples are not packed into sequences",
-    "dtype": "it is that of the files of tokens",
     "processes": "it is how OLMo-core counts tokens",
     "render_tables": "it is how OLMo-core counts tokens",
     "quiet": "it is how OLMo-core counts tokens",
@@ -37,13 +39,13 @@ _OF_THE_RUN: Final = {
 
 def read_olmo_core(root: Mapping, file: str, options: Options, findings: Findings) -> Draft | None:
     """The draft of a source mixture; None where an issue says why there is none."""
-    seed, items, place = _opened(root, findings)
+    seed, dtype, items, place = _opened(root, findings)
     if items is None:
         message = "an OLMo-core mixture has `sources: [{source_name, target_ratio, paths}, …]`"
         findings.wrong(root.place, message)
         return None
     sources, names = Sources(options, findings), Names()
-    components = tuple(c for item in items if (c := _component(item, sources, names, findings)) is not None)
+    components = tuple(c for item in items if (c := _component(item, dtype, sources, names, findings)) is not None)
     if not items:
         findings.wrong(place, "the list of sources is empty")
     if findings.issues.found:
@@ -55,6 +57,8 @@ def read_olmo_core(root: Mapping, file: str, options: Options, findings: Finding
     if abs(total - 1) > 1e-5:
         findings.untranslated(place, f"the target ratios sum to {total:g}: OLMo-core wants 1; here they are relative")
     findings.untranslated(place, _TOKENS)
+    if dtype is None and any(source.format == _tokens(None) for source in sources.all):
+        findings.untranslated(place, "the type of the tokens is not said: add `dtype:` to each `format:`, as uint32")
     comments = (
         "The weights are OLMo-core's target ratios, which are shares of tokens; here they are shares of samples.",
         "OLMo-core refuses a mixture that a source cannot fill: with a `budget:`, so does `on_exhaust: error`.",
@@ -70,25 +74,31 @@ _TOKENS: Final = (
 )
 
 
-def _opened(root: Mapping, findings: Findings) -> tuple[int | None, tuple[Node, ...] | None, Place]:
-    """The seed, and the list of sources, wherever OLMo-core's classes nest it."""
-    node, seed = root, None
+def _tokens(dtype: str | None) -> str:
+    """The format of OLMo's files of tokens: raw, with a table of documents beside each."""
+    return joined_format(_RAW, ({} if dtype is None else {"dtype": dtype}) | {"boundaries": "csv"})
+
+
+def _opened(root: Mapping, findings: Findings) -> tuple[int | None, str | None, tuple[Node, ...] | None, Place]:
+    """The seed, the type of tokens, and the list of sources, wherever OLMo-core's classes nest it."""
+    node, seed, dtype = root, None, None
     for _ in range(len(OUTER) + 1):
         keys = Keys(node, "the mixture", findings)
         for name, reason in _OF_THE_RUN.items():
             keys.refuse(name, reason)
         seed = _seed(keys) if "seed" in keys else seed
+        dtype = _dtype(keys) if "dtype" in keys else dtype
         listing = next((name for name in LISTS if name in keys), None)
         if listing is not None:
             items = keys.items(listing)
             keys.rest()
-            return seed, items, keys.key_place(listing)
+            return seed, dtype, items, keys.key_place(listing)
         inner = next((found for name in OUTER if isinstance(found := keys.node(name), Mapping)), None)
         keys.rest("it is not of the mixture")
         if inner is None:
             break
         node = inner
-    return seed, None, root.place
+    return seed, dtype, None, root.place
 
 
 def _seed(keys: Keys) -> int | None:
@@ -100,7 +110,17 @@ def _seed(keys: Keys) -> int | None:
     return None
 
 
-def _component(node: Node, sources: Sources, names: Names, findings: Findings) -> DraftComponent | None:
+def _dtype(keys: Keys) -> str | None:
+    value = keys.text("dtype")
+    if value in _TYPES:
+        return value
+    keys.refuse("dtype", "it is no type of tokens")
+    return None
+
+
+def _component(
+    node: Node, dtype: str | None, sources: Sources, names: Names, findings: Findings
+) -> DraftComponent | None:
     if not isinstance(node, Mapping):
         findings.wrong(node.place, f"expected a source with source_name and paths, found {describe(node)}")
         return None
@@ -121,14 +141,15 @@ def _component(node: Node, sources: Sources, names: Names, findings: Findings) -
     if taken != component_name(name.text):
         findings.wrong(name.place, f"two sources are named {name.text!r}")
         return None
-    kinds = list(dict.fromkeys(format_of_path(path) or "npy" for path in placed))
+    kinds = list(dict.fromkeys(format_of_path(path) or _RAW for path in placed))
     if len(kinds) > 1:
         findings.wrong(
             keys.key_place("paths"), f"the paths have several formats ({', '.join(kinds)}): split the source"
         )
         return None
-    content = [("tokens", "tokens")] if kinds[0] == "npy" else []
-    source = sources.add(name.text, placed, kinds[0], name.place, content=content)
+    content = [("tokens", "tokens")] if kinds[0] == _RAW else []
+    format_name = _tokens(dtype) if kinds[0] == _RAW else kinds[0]
+    source = sources.add(name.text, placed, format_name, name.place, content=content)
     return DraftComponent(taken, (source,), ratio, max_epochs)
 
 

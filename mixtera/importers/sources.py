@@ -13,6 +13,8 @@ from mixtera.importers.kinds_of_files import is_json
 from mixtera.importers.model import DraftProperty, DraftSource
 from mixtera.importers.naming import Names, property_name, source_name, words_of
 from mixtera.importers.options import Options
+from mixtera.registry import split_format
+from mixtera.spec.captures import without_captures
 from mixtera.spec.document import Scalar
 from mixtera.spec.model import Place
 from mixtera.spec.paths import problem_of
@@ -66,7 +68,7 @@ class Sources:
         if problem := problem_of(given):
             self._findings.wrong(scalar.place, problem)
             return None
-        return placed(given, scalar.source.file, self._options.folder)
+        return placed(without_captures(given), scalar.source.file, self._options.folder)
 
     def finished(self) -> tuple[DraftSource, ...]:
         """All sources, after what cannot be read here is listed and they fit together."""
@@ -94,8 +96,9 @@ class Sources:
     def _list_formats(self, sources: tuple[DraftSource, ...]) -> tuple[DraftSource, ...]:
         missing: dict[str, list[DraftSource]] = {}
         for source in sources:
-            if source.format not in self._options.installed.formats:
-                missing.setdefault(source.format, []).append(source)
+            name, _ = split_format(source.format)
+            if name not in self._options.installed.formats:
+                missing.setdefault(name, []).append(source)
         for name, found in missing.items():
             names = words_of(tuple(source.name for source in found))
             message = (
@@ -104,7 +107,7 @@ class Sources:
             )
             self._findings.untranslated(found[0].place, message)
         note = "not installed: see above"
-        return tuple(replace(s, format_note=note) if s.format in missing else s for s in sources)
+        return tuple(replace(s, format_note=note) if split_format(s.format)[0] in missing else s for s in sources)
 
     def _with_equal_columns(self, sources: tuple[DraftSource, ...]) -> tuple[DraftSource, ...]:
         """All sources of a spec deliver the same columns: those that all have, or one of each."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mixtera.importers.model import Draft, DraftComponent, DraftMixture, DraftProperty, DraftSource
 from mixtera.importers.scalars import WIDTH, comment, number, quoted
+from mixtera.registry import split_format
 
 
 def spec_text(draft: Draft, untranslated: Sequence[str]) -> str:
@@ -44,10 +45,17 @@ def _source(source: DraftSource) -> list[str]:
         *_comments(source.comments, 2),
         f"  {quoted(source.name)}:",
         *_listed("path", source.paths, 4),
-        f"    format: {quoted(source.format)}{note}",
+        f"    format: {_format(source.format)}{note}",
         f"    content: {_content(source.content)}",
         *_properties(source.properties),
     ]
+
+
+def _format(text: str) -> str:
+    """The format as a spec names it, with its options."""
+    name, options = split_format(text)
+    given = "".join(f", {key}: {quoted(value)}" for key, value in options.items())
+    return f"{{name: {quoted(name)}{given}}}" if options else quoted(name)
 
 
 def _content(content: Sequence[tuple[str, str]]) -> str:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import mkstemp
+from urllib.parse import unquote
 
+from mixtera.contracts.storage import Writing
 from mixtera.errors import LockError, StorageError
 from mixtera.lockfile.text import HEAD_BYTES, is_lock
+from mixtera.registry import storage_of
 
 
 def write(path: str, content: bytes) -> None:
     """Write a lock, or replace an older one.
 
     Raises:
-        LockError: Something that is not a lock lies there, or the path is a URL of a storage.
-        StorageError: It cannot be written.
+        LockError: Something that is not a lock lies there.
+        StorageError: It cannot be written, or the storage cannot write.
     """
+    if path.startswith("file://"):
+        path = unquote(path.removeprefix("file://").removeprefix("localhost"))
     if "://" in path:
-        raise LockError(f"a lock cannot be written to {path}: name a file of this machine, and copy it there")
+        _write_remote(path, content)
+        return
     target = Path(path)
     try:
         _check_replaceable(target)
@@ -27,6 +33,23 @@ def write(path: str, content: bytes) -> None:
         if isinstance(error, StorageError):
             raise
         raise StorageError(f"the lock cannot be written to {path}: {error.strerror or error}") from error
+
+
+def _write_remote(url: str, content: bytes) -> None:
+    """Write to a storage; those that replace an object in one step do so here."""
+    storage = storage_of(url)
+    if not isinstance(storage, Writing):
+        raise StorageError(f"the lock cannot be written to {url}: the storage {storage.name} only reads")
+    try:
+        with storage.open(url) as file:
+            beginning = file.read(HEAD_BYTES)
+    except StorageError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        beginning = b""
+    if beginning and not is_lock(beginning):
+        raise LockError(f"{url} holds something that is not a lock: move it away, or name another file")
+    storage.write(url, content)
 
 
 def _check_replaceable(path: Path) -> None:

@@ -94,6 +94,7 @@ class Epoch:
         first: [E + 1] number of the first sample of each of them; what is left out is not counted.
         whole_first: [E + 1] the same with what is left out.
         windows: [K + 1] int64, number of each component's first window; windows are numbered over all components.
+        window_entry: [W + 1] int64, place of each window's first entry in `entry`, and the number of entries.
         window_first: [W + 1] number of the first sample of each window.
         window_whole_first: [W + 1] the same with what is left out.
         plain: [K] bool, components whose samples are not permuted.
@@ -106,6 +107,7 @@ class Epoch:
     first: Integers
     whole_first: Integers
     windows: Int64s
+    window_entry: Int64s
     window_first: Integers
     window_whole_first: Integers
     plain: Bools
@@ -152,10 +154,21 @@ def epoch_of(
     windows = sums(-(-sizes // window_segments))
     jumps = np.cumsum(sizes) - sizes - windows[:-1] * window_segments
     heads = np.arange(windows[-1]) * window_segments + np.repeat(jumps, np.diff(windows))
-    window_first = np.append(first[heads], first[-1])
-    window_whole_first = window_first if left_out is None else np.append(whole_first[heads], whole_first[-1])
+    edges = np.append(heads, len(entry))
+    window_first = first[edges]
+    window_whole_first = window_first if left_out is None else whole_first[edges]
     return Epoch(
-        number, entry, first, whole_first, windows, window_first, window_whole_first, plain, key, left_out is None
+        number,
+        entry,
+        first,
+        whole_first,
+        windows,
+        edges,
+        window_first,
+        window_whole_first,
+        plain,
+        key,
+        left_out is None,
     )
 
 

@@ -114,7 +114,7 @@ class Permutation:
         if not len(epochs) or epochs.min() == epochs.max():
             return self._find(int(epochs[0]) if len(epochs) else 0, component, within)
         entry, rank = np.empty_like(within), np.empty_like(within)
-        for epoch in _ranked(epochs)[0].tolist():
+        for epoch in ranked(epochs)[0].tolist():
             mine = epochs == epoch
             entry[mine], rank[mine] = self._find(epoch, component[mine], within[mine])
         return entry, rank
@@ -133,6 +133,23 @@ class Permutation:
         """The place of a sample in an epoch: the inverse of `find`; None where it has none."""
         within = self._within(epoch, component, entry, rank)
         return None if within is None else self.places.joined(component, epoch, within)
+
+    def samples_in(self, order: Epoch, windows: Int64s) -> tuple[Int64s, Int64s]:
+        """Entry and rank of all samples of some windows of an epoch that are not left out, in their order.
+
+        Args:
+            order: The epoch.
+            windows: Numbers of windows.
+        """
+        return self._delivered(order, windows)
+
+    def alone(self, epoch: int, component: int) -> Epoch:
+        """An epoch of one component: its windows are numbered from 0."""
+        return self._alone(epoch, component)
+
+    def sequence(self, component: int, epoch: int) -> npt.NDArray[np.integer] | None:
+        """Numbers, inside the component, of its samples in the order of an epoch; None where it has no curriculum."""
+        return self._sequence(component, epoch) if self._sequenced[component] else None
 
     def is_excluded(self, entry: int, rank: int) -> bool:
         """Whether a sample has a place in no epoch."""
@@ -154,6 +171,11 @@ class Permutation:
     def _first_of(self, component: int) -> int:
         return int(self.sample_first[self.entry_first[component]])
 
+    @property
+    def sequenced(self) -> Bools:
+        """[K] whether each component has a curriculum."""
+        return self._sequenced
+
     def _find(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
         """Entry and rank of some places of one epoch."""
         if not self._variation.sequences:
@@ -162,7 +184,7 @@ class Permutation:
         others = ~self._sequenced[component]
         if others.any():
             entry[others], rank[others] = self._permuted(epoch, component[others], within[others])
-        for one in _ranked(component[~others])[0].tolist():
+        for one in ranked(component[~others])[0].tolist():
             mine = component == one
             number = self._first_of(one) + self._sequence(one, epoch)[within[mine]].astype(np.int64)
             at = holding(self.sample_first, number)
@@ -294,7 +316,7 @@ def _keys(entries: Entries, seed: int, variation: Variation) -> Keys:
 def _distinct(values: Int64s, bound: int) -> tuple[Int64s, Int64s]:
     """The distinct values below a bound, ascending, and the index of each value among them."""
     if bound > 4 * len(values):
-        return _ranked(values)
+        return ranked(values)
     present = np.zeros(bound, np.bool_)
     present[values] = True
     distinct = np.flatnonzero(present)
@@ -302,7 +324,7 @@ def _distinct(values: Int64s, bound: int) -> tuple[Int64s, Int64s]:
     return distinct, index[values]
 
 
-def _ranked(values: Int64s) -> tuple[Int64s, Int64s]:
+def ranked(values: Int64s) -> tuple[Int64s, Int64s]:
     """As `np.unique` with the inverse, which imports `numpy.ma` and takes 15 ms when it is first called."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]

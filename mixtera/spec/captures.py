@@ -41,6 +41,11 @@ def as_glob(path: str) -> str:
     return _CAPTURE.sub("?*", path)
 
 
+def without_captures(path: str) -> str:
+    """A path in which names in braces are meant as they stand: a file may have them in its name."""
+    return _CAPTURE.sub(r"[{]\1}", path)
+
+
 def tail_of(path: str) -> str:
     """The part of a path from its first wildcard or capture on: what the captured values depend on."""
     parts = path.split("/")
@@ -68,12 +73,15 @@ def _touches(part: str, match: re.Match[str]) -> bool:
     return before.endswith(("*", "?", "]", "}")) or after.startswith(("*", "?", "[", "{"))
 
 
-def with_captures(properties: Sequence[Property], paths: Sequence[Scalar], issues: Issues) -> tuple[Property, ...]:
+def with_captures(
+    properties: Sequence[Property], paths: Sequence[Scalar], others: Sequence[str], issues: Issues
+) -> tuple[Property, ...]:
     """The properties of a source and those that its paths capture without being asked: they are strings.
 
     Args:
         properties: As they are written.
         paths: The paths, as they are written.
+        others: Names of properties that are computed.
         issues: Gets what does not go together.
     """
     places = {name: scalar.place for scalar in paths for name in captured_names(scalar.text)}
@@ -87,7 +95,7 @@ def with_captures(properties: Sequence[Property], paths: Sequence[Scalar], issue
                 f"property {wanted.name!r} takes the capture {name!r}, and the paths capture {known}: write "
                 f"{{{name}}} into a path, or name another",
             )
-    taken = {wanted.name for wanted in properties}
+    taken = {*others, *(wanted.name for wanted in properties)}
     fresh = []
     for name, place in places.items():
         if name in taken - asked:

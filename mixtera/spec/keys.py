@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from mixtera.contracts.properties import PROPERTY_TYPES
-
-JsonSchema: TypeAlias = Mapping[str, object]
+from mixtera.spec.derived_keys import COMPUTED as COMPUTED
+from mixtera.spec.derived_keys import FUNCTION as FUNCTION
+from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
+from mixtera.spec.derived_keys import SIDECAR as SIDECAR
+from mixtera.spec.derived_keys import SIDECAR_PROPERTY as SIDECAR_PROPERTY
+from mixtera.spec.section import TEXT, TEXTS, Key, reference
+from mixtera.spec.section import JsonSchema as JsonSchema
+from mixtera.spec.section import Section as Section
 
 ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
 HOLDOUT_PARTS: Final = ("train", "holdout")
-UNITS: Final = ("samples",)
+UNITS: Final = ("samples", "tokens")
+PACKINGS: Final = ("concat", "best_fit", "none")
 WEIGHTINGS: Final = ("natural", "uniform")
 RAMPS: Final = ("linear", "cosine")
 LARGEST: Final = 2**31 - 1
@@ -22,72 +27,28 @@ LARGEST_SEED: Final = 2**63 - 1
 LARGEST_POSITION: Final = 2**53
 NAME: Final = r"^[^/\s](?:[^/\n]*[^/\s])?$"
 SOURCE_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
-PROPERTY_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 PERCENT: Final = r"^(100(\.0*)?|[0-9]{1,2}(\.[0-9]+)?) ?%$"
 
-TEXT: Final[JsonSchema] = {"type": "string", "minLength": 1}
-TEXTS: Final[JsonSchema] = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+FORMAT: Final[JsonSchema] = {
+    "anyOf": [
+        TEXT,
+        {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": TEXT},
+            "additionalProperties": {"type": ["string", "integer"]},
+        },
+    ]
+}
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 FRACTION: Final[JsonSchema] = {"anyOf": [SHARE, {"type": "string", "pattern": PERCENT}]}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
+SPECIAL: Final[JsonSchema] = {
+    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LARGEST}, TEXT]
+}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One key of a section.
-
-    Attributes:
-        name: The key.
-        schema: JSON Schema of its value.
-        meaning: What it says, in one sentence.
-        required: Whether it must be there.
-        later: A key that is defined, but that this version does not support: always one clear issue.
-    """
-
-    name: str
-    schema: JsonSchema
-    meaning: str
-    required: bool = False
-    later: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A mapping with fixed keys.
-
-    Attributes:
-        name: What messages call it.
-        keys: Its keys.
-        elsewhere: Keys that are none of its own and likely to be tried: what to write instead.
-    """
-
-    name: str
-    keys: tuple[Key, ...]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """Keys that this version accepts, in the order of the reference."""
-        return tuple(key.name for key in self.keys if not key.later)
-
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Keys that must be there."""
-        return tuple(key.name for key in self.keys if key.required)
-
-    @property
-    def later(self) -> tuple[str, ...]:
-        """Keys that are defined but not supported by this version."""
-        return tuple(key.name for key in self.keys if key.later)
-
-
-def reference(name: str) -> JsonSchema:
-    """A reference to one of the schema's definitions."""
-    return {"$ref": f"#/$defs/{name}"}
-
 
 _PARTS: Final = (
     Key(
@@ -157,7 +118,50 @@ SPEC: Final = Section(
             },
             "Tables (.parquet, .csv, .jsonl, .arrow) of samples that are not delivered: ids, or values of properties.",
         ),
-        Key("tokens", {}, "Packs samples into token sequences.", later=True),
+        Key(
+            "storage",
+            {"type": "object", "minProperties": 1, "additionalProperties": reference("storage_options")},
+            "Options of storages, by name (s3, lustre), scheme or URL prefix; see the page of storages. No secrets.",
+        ),
+        Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
+    ),
+)
+TOKENS: Final = Section(
+    "tokens",
+    (
+        Key(
+            "tokenizer",
+            TEXT,
+            "A file, a directory, a hub name, `tiktoken:NAME`, or `bytes` (UTF-8 bytes; eos = 256, bos = 257).",
+            required=True,
+        ),
+        Key("sequence_length", COUNT, "Tokens of a sequence (T).", required=True),
+        Key(
+            "packing",
+            {"enum": list(PACKINGS)},
+            "concat: each component's documents, one after the other, cut into sequences. best_fit: whole documents, "
+            "as many as fit, padded. none: a document a row, cut or padded. Default: concat.",
+        ),
+        Key("bos", SPECIAL, "Whether a token stands before each document, or which: its id or text. Default: false."),
+        Key("eos", SPECIAL, "Whether a token stands after each document, or which: its id or text. Default: true."),
+        Key(
+            "label_shift",
+            {"type": "boolean"},
+            "Deliver sequence_length + 1 tokens: inputs and labels are the same tokens, shifted. Default: true.",
+        ),
+        Key(
+            "overlap",
+            {"type": "integer", "minimum": 0, "maximum": LARGEST},
+            "With concat: tokens that a sequence shares with the one before it. Default: 1 with label_shift (so that "
+            "each token is predicted once), else 0.",
+        ),
+        Key("max_document_tokens", COUNT, "Longer documents are cut there. Default: none is."),
+        Key(
+            "template",
+            TEXT,
+            'How content columns become the text, such as "{title}\\n\\n{text}"; also for what stands before and '
+            "after. Default: the one content column as it is.",
+        ),
     ),
 )
 SOURCE: Final = Section(
@@ -170,7 +174,11 @@ SOURCE: Final = Section(
             "such as {year}, makes a property of what stands there.",
             required=True,
         ),
-        Key("format", TEXT, "Name of the format. Default: from the suffix of the path."),
+        Key(
+            "format",
+            FORMAT,
+            "Name of the format, or {name: NAME, OPTION: VALUE, …}. Default: from the suffix of the path.",
+        ),
         Key(
             "content",
             {"anyOf": [TEXT, {"type": "object", "minProperties": 1, "additionalProperties": TEXT}]},
@@ -182,10 +190,15 @@ SOURCE: Final = Section(
             {
                 "type": "object",
                 "propertyNames": {"pattern": PROPERTY_NAME},
-                "additionalProperties": {"anyOf": [TEXT, reference("property")]},
+                "additionalProperties": {"anyOf": [TEXT, reference("property"), reference("computed")]},
             },
-            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}} or, from the path "
-            "of the file, {name: {capture, type}}.",
+            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}}, from the path of the "
+            "file {name: {capture, type}}, or computed ones.",
+        ),
+        Key(
+            "sidecars",
+            {"type": "array", "minItems": 1, "items": reference("sidecar")},
+            "Tables that bring properties of samples, such as scores; the files stay as they are.",
         ),
         Key(
             "on_bad_sample",
@@ -223,10 +236,14 @@ LIMIT: Final = Section(
 MIXTURE: Final = Section(
     "mixture",
     (
-        Key("unit", {"enum": list(UNITS)}, "What weights count: samples. Default: samples."),
+        Key(
+            "unit",
+            {"enum": list(UNITS)},
+            "What weights and positions count: samples or tokens. Default: tokens where `tokens:` packs, else samples.",
+        ),
         *_PARTS,
         *_LIMITS,
-        Key("budget", reference("budget"), "How many samples the training will see: the plan ends there."),
+        Key("budget", reference("budget"), "How much the training will see: the plan ends there."),
         Key("dynamic", {}, "Weights that follow the training.", later=True),
     ),
     elsewhere=dict.fromkeys(
@@ -279,18 +296,26 @@ UNIMAX: Final = Section(
 BUDGET: Final = Section(
     "budget",
     (
-        Key("samples", {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION}, "Samples over all ranks."),
+        Key(
+            "samples",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION},
+            "Samples over all ranks; sequences, where `tokens:` packs them.",
+        ),
         Key("steps", COUNT, "Steps of the training; with `batch`."),
-        Key("batch", COUNT, "Samples of a step over all ranks."),
-        Key("tokens", {}, "Tokens over all ranks.", later=True),
+        Key("batch", COUNT, "Samples (sequences) of a step over all ranks."),
+        Key(
+            "tokens",
+            {"type": "integer", "minimum": 1, "maximum": LARGEST_POSITION},
+            "Tokens over all ranks, sequence_length to a sequence; where `tokens:` packs.",
+        ),
     ),
 )
 CHANGE: Final = Section(
     "an entry of schedule",
     (
-        Key("at", POSITION, "First position, in samples or as a part of the budget such as 25%."),
+        Key("at", POSITION, "First position, in the mixture's unit or as a part of the budget such as 25%."),
         Key("step", STEP, "First step, instead of `at`."),
-        Key("batch", COUNT, "Samples of a step over all ranks. Default: that of the budget."),
+        Key("batch", COUNT, "Samples (sequences) of a step over all ranks. Default: that of the budget."),
         Key(
             "weights",
             {"type": "object", "minProperties": 1, "additionalProperties": WEIGHT},
@@ -307,7 +332,7 @@ ORDER: Final = Section(
     (
         Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
         Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
-        Key("chunk_size", COUNT, "Samples that one reader fetches in one go. Default: 16384."),
+        Key("chunk_size", COUNT, "Samples (sequences) that one reader fetches in one go. Default: 16384."),
         Key(
             "lanes",
             COUNT,

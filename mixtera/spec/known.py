@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mixtera.contracts.properties import PropertyType
-from mixtera.spec.model import Budget
+from mixtera.spec.model import Budget, Tokens, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +19,13 @@ class Known:
             nothing is called unknown because of another mistake.
         types: Declared types; properties without one are checked when the catalog knows them.
         budget: What parts of the budget are parts of; None where there is none.
+        tokens: How samples become sequences; None where they do not.
+        unit: What weights and positions of the mixture count.
     """
 
     sources: tuple[str, ...]
     columns: tuple[str, ...] | None
     types: Mapping[str, PropertyType]
     budget: Budget | None = None
+    tokens: Tokens | None = None
+    unit: Unit = "samples"

@@ -25,8 +25,10 @@ from mixtera.spec.model import (
     Parts,
     Place,
     Temperature,
+    Tokens,
     Uniform,
     UniMax,
+    Unit,
     Values,
     Weights,
 )
@@ -38,16 +40,17 @@ from mixtera.spec.schedule import check_start, read_schedule
 def read_mixture(node: Mapping, known: Known, issues: Issues, place: Place) -> Mixture | None:
     """The mixture; None where it has no usable parts."""
     fields = Fields(node, keys.MIXTURE, issues, place)
-    _read_unit(fields, issues)
+    unit = _read_unit(fields, known.tokens, issues)
+    known = replace(known, unit=unit)
     on_exhaust = _on_exhaust(fields) or "stop"
     max_epochs = fields.number("max_epochs", zero=False)
-    budget = read_budget(fields, issues)
+    budget = read_budget(fields, known.tokens, issues)
     parts = _parts(fields, replace(known, budget=budget), issues)
     if parts is None and "components" not in fields and "by" not in fields:
         issues.add(fields.place, "mixture needs `components` (a list with weights) or `by` (one component per value)")
     if parts is not None:
         _check_unimax(parts, False, issues)
-    return None if parts is None else Mixture("samples", parts, on_exhaust, max_epochs, budget)
+    return None if parts is None else Mixture(unit, parts, on_exhaust, max_epochs, budget)
 
 
 def _check_unimax(parts: Parts, scheduled: bool, issues: Issues) -> None:
@@ -62,12 +65,18 @@ def _check_unimax(parts: Parts, scheduled: bool, issues: Issues) -> None:
             _check_unimax(component.parts, scheduled or bool(parts.schedule), issues)
 
 
-def _read_unit(fields: Fields, issues: Issues) -> None:
-    node = fields.node("unit")
-    if isinstance(node, Scalar) and node.value == "tokens":
-        issues.add(node.place, "unit: 'tokens' is not supported by this version; use samples")
-    else:
-        fields.choice("unit", keys.UNITS)
+def _read_unit(fields: Fields, tokens: Tokens | None, issues: Issues) -> Unit:
+    """What weights and positions count: tokens, where samples are packed and nothing else is said."""
+    packs = tokens is not None and tokens.packs
+    unit = cast(Unit | None, fields.choice("unit", keys.UNITS))
+    if unit == "tokens" and not packs:
+        need = (
+            "needs the section `tokens:` (tokenizer, sequence_length)"
+            if tokens is None
+            else "needs `packing: concat` or `best_fit` in `tokens:`; a document a row is counted in samples"
+        )
+        issues.add(fields.value_place("unit"), f"unit: tokens {need}")
+    return unit or ("tokens" if packs else "samples")
 
 
 def _on_exhaust(fields: Fields) -> OnExhaust | None:
@@ -100,7 +109,7 @@ def _listed(fields: Fields, known: Known, issues: Issues) -> Listed | None:
     good = tuple(component for component in components if component is not None)
     _check_siblings(good, issues)
     names = [component.name for component in good] if len(good) == len(components) else None
-    schedule = read_schedule(fields, names, known.budget, issues)
+    schedule = read_schedule(fields, names, known, issues)
     check_start(schedule, good, issues)
     if names is not None:
         check_bounds(good, schedule, fields.key_place("components"), issues)

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from mixtera.contracts.properties import PropertyType
+from mixtera.contracts.storage import StorageOptions
 from mixtera.errors import Issue, SpecError
 from mixtera.spec.predicate import Predicate
+from mixtera.spec.properties import ComputedProperty as ComputedProperty
+from mixtera.spec.properties import Place as Place
+from mixtera.spec.properties import Property as Property
+from mixtera.spec.properties import Sidecar as Sidecar
+from mixtera.spec.rows import Packing as Packing
+from mixtera.spec.rows import SpecialToken as SpecialToken
+from mixtera.spec.rows import Tokens as Tokens
 
 OnExhaust: TypeAlias = Literal["stop", "redistribute", "repeat", "error"]
 Ramp: TypeAlias = Literal["linear", "cosine"]
 HoldoutPart: TypeAlias = Literal["train", "holdout"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands in a spec file: line and column from 1."""
-
-    file: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Property:
-    """A property of a source: `path` is dotted into the record; `type` None means: infer it from the data."""
-
-    name: str
-    path: str
-    type: PropertyType | None
-    place: Place
+Unit: TypeAlias = Literal["samples", "tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +42,19 @@ class BadSamples:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A named set of files of one format. `paths` are resolved patterns (absolute paths or URLs)."""
+    """A named set of files of one format.
+
+    Attributes:
+        name: Its name.
+        paths: Resolved patterns (absolute paths or URLs).
+        format: Name of the format.
+        content: What is delivered.
+        properties: What is read from the records.
+        on_bad_sample: What to do with records that cannot be used.
+        place: Where it stands.
+        computed: What functions compute from these, each after those it needs.
+        sidecars: Tables that bring more.
+    """
 
     name: str
     paths: tuple[str, ...]
@@ -61,6 +63,15 @@ class Source:
     properties: tuple[Property, ...]
     on_bad_sample: BadSamples
     place: Place
+    computed: tuple[ComputedProperty, ...] = ()
+    sidecars: tuple[Sidecar, ...] = ()
+    storage: StorageOptions = ()
+
+    @property
+    def property_names(self) -> tuple[str, ...]:
+        """Every property, wherever it comes from: of the records, of sidecars, computed."""
+        beside = (wanted.name for sidecar in self.sidecars for wanted in sidecar.properties)
+        return (*(p.name for p in self.properties), *beside, *(computed.name for computed in self.computed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +222,11 @@ Parts: TypeAlias = Listed | Grouped
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How many samples the training will see.
+    """How long the training will go on.
 
     Attributes:
-        samples: The samples, over all ranks.
-        batch: Samples of a step over all ranks, where the budget is written in steps.
+        samples: Positions over all ranks: samples, or sequences where samples are packed.
+        batch: Positions of a step over all ranks, where the budget is written in steps.
         place: Where it stands.
     """
 
@@ -228,7 +239,7 @@ class Budget:
 class Mixture:
     """The whole mixture: its parts, and what holds for all of them unless they say otherwise."""
 
-    unit: Literal["samples"]
+    unit: Unit
     parts: Parts
     on_exhaust: OnExhaust
     max_epochs: float | None
@@ -296,6 +307,7 @@ class Spec:
         exclude: Lists of samples that are not delivered.
         lines: The file with what it includes, normalised (`mixtera.spec.lines`): what a later difference names.
         part_given: Whether `with_part` has chosen the side of the split, and not the file.
+        tokens: How samples become sequences of tokens; None: they are delivered as they are.
     """
 
     name: str
@@ -308,6 +320,7 @@ class Spec:
     exclude: tuple[Exclusion, ...] = ()
     lines: tuple[str, ...] = ()
     part_given: bool = False
+    tokens: Tokens | None = None
 
     def with_part(self, part: HoldoutPart) -> Spec:
         """The same spec about one side of its split.
@@ -322,8 +335,25 @@ class Spec:
         given = part != self.holdout.part
         return replace(self, holdout=replace(self.holdout, part=part), part_given=given or self.part_given)
 
+    def with_computed(self, computed: Iterable[tuple[str, ComputedProperty]]) -> Spec:
+        """The same spec whose sources have more computed properties.
+
+        `Catalog.index` computes them, `Catalog.source` has their types, and the compiler can ask the engine for them.
+
+        Args:
+            computed: Names of sources with what is to be computed for them; one that the source has is replaced.
+        """
+        wanted = list(computed)
+        return replace(self, sources=tuple(_with_computed(source, wanted) for source in self.sources))
+
     @property
     def property_names(self) -> tuple[str, ...]:
         """Every property that some source has, and `dataset`, in the order of the file."""
-        names = dict.fromkeys(p.name for source in self.sources for p in source.properties)
+        names = dict.fromkeys(name for source in self.sources for name in source.property_names)
         return ("dataset", *names)
+
+
+def _with_computed(source: Source, wanted: Iterable[tuple[str, ComputedProperty]]) -> Source:
+    more = {computed.name: computed for name, computed in wanted if name == source.name}
+    have = {computed.name: computed for computed in source.computed}
+    return replace(source, computed=tuple((have | more).values()))

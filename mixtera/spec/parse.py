@@ -23,6 +23,8 @@ from mixtera.spec.order import read_order
 from mixtera.spec.predicates import predicate_of
 from mixtera.spec.sources import read_sources
 from mixtera.spec.split import read_exclusions, read_holdout
+from mixtera.spec.storage import read_storage
+from mixtera.spec.tokens import read_tokens
 
 _NEEDED: Final = {"sources": "named sets of files", "mixture": "components with weights, or `by`"}
 
@@ -55,6 +57,10 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     if merged.whole:
         _check_needed(fields, issues)
     sources, known = _sources(fields, merged.whole, issues)
+    if storage := read_storage(fields, issues):
+        sources = tuple(replace(source, storage=storage) for source in sources)
+    tokens = read_tokens(fields, sources, issues)
+    known = replace(known, tokens=tokens)
     where = fields.node("filter")
     predicate = None if where is None else predicate_of(where, "filter", known, issues)
     node = fields.mapping("mixture")
@@ -64,7 +70,8 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     name = _name(fields, file, issues)
     if mixture is None or issues.found:
         return None
-    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, lines(_without_includes(merged.root)))
+    text = lines(_without_includes(merged.root))
+    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, text, tokens=tokens)
 
 
 def _without_includes(root: Mapping) -> Mapping:

@@ -12,7 +12,8 @@ from mixtera.spec import keys
 from mixtera.spec.document import Mapping, Scalar, Sequence, describe
 from mixtera.spec.fields import Fields, number_of
 from mixtera.spec.issues import Issues, suggestion
-from mixtera.spec.model import Budget, Change, Component, Ramp
+from mixtera.spec.known import Known
+from mixtera.spec.model import Change, Component, Ramp
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,13 @@ class _Entry:
     ramp: Ramp | None
 
 
-def read_schedule(
-    outer: Fields, names: Values[str] | None, budget: Budget | None, issues: Issues
-) -> tuple[Change, ...]:
+def read_schedule(outer: Fields, names: Values[str] | None, known: Known, issues: Issues) -> tuple[Change, ...]:
     """The schedule of some components; empty where there is none or nothing in it is right.
 
     Args:
         outer: The section that holds it.
         names: Names of the components; None where they could not all be read, so that none is called unknown.
-        budget: The budget, for parts of it.
+        known: The budget, for parts of it, and the unit that positions are written in.
         issues: Takes the issues.
     """
     node = outer.node("schedule")
@@ -44,7 +43,7 @@ def read_schedule(
         found = "an empty list" if isinstance(node, Sequence) else describe(node)
         issues.add(outer.key_place("schedule"), f"schedule: expected a list of entries, found {found}")
         return ()
-    entries = [_Reader(item, names, budget, issues).entry() for item in node.items if _is_mapping(item, issues)]
+    entries = [_Reader(item, names, known, issues).entry() for item in node.items if _is_mapping(item, issues)]
     _check_sequence(entries, issues)
     return tuple(
         Change(entry.at, entry.weights, entry.ramp, entry.until, entry.fields.place)
@@ -75,10 +74,11 @@ def _is_mapping(node: object, issues: Issues) -> bool:
 class _Reader:
     """Reads one entry."""
 
-    def __init__(self, node: object, names: Values[str] | None, budget: Budget | None, issues: Issues) -> None:
+    def __init__(self, node: object, names: Values[str] | None, known: Known, issues: Issues) -> None:
         assert isinstance(node, Mapping)
         self._fields = Fields(node, keys.CHANGE, issues)
-        self._names, self._budget, self._issues = names, budget, issues
+        self._names, self._known, self._issues = names, known, issues
+        self._budget = known.budget
 
     def entry(self) -> _Entry:
         fields = self._fields
@@ -127,7 +127,14 @@ class _Reader:
         node = self._fields.node(name)
         if isinstance(node, Scalar) and isinstance(node.value, str):
             return self._part(name, node)
-        return self._fields.whole(name, 0, keys.LARGEST_POSITION)
+        return self._counted(self._fields.whole(name, 0, keys.LARGEST_POSITION))
+
+    def _counted(self, written: int | None) -> int | None:
+        """A position as the order counts it: of the first sequence that begins at so many tokens, or after them."""
+        tokens = self._known.tokens
+        if written is None or self._known.unit == "samples" or tokens is None:
+            return written
+        return -(-written // tokens.sequence_length)
 
     def _step(self, name: str, batch: int | None) -> int | None:
         step = self._fields.whole(name, 0, keys.LARGEST_POSITION)

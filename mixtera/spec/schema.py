@@ -7,6 +7,7 @@ from typing import Final
 
 from mixtera.spec import keys
 from mixtera.spec.keys import JsonSchema, Section
+from mixtera.spec.storage import SECRET
 
 _SCALAR: Final[JsonSchema] = {"type": ["string", "number", "boolean", "null"]}
 _PREDICATE: Final[JsonSchema] = {
@@ -42,8 +43,8 @@ def _one_of_parts(*, needed: bool) -> dict[str, object]:
 
 _ONE_ORIGIN: Final[JsonSchema] = {"oneOf": [{"required": ["path"]}, {"required": ["capture"]}]}
 _ONE_BUDGET: Final[JsonSchema] = {
-    "oneOf": [{"required": ["samples"]}, {"required": ["steps", "batch"]}],
-    "not": {"required": ["samples", "batch"]},
+    "oneOf": [{"required": ["samples"]}, {"required": ["tokens"]}, {"required": ["steps", "batch"]}],
+    "not": {"anyOf": [{"required": [other, "batch"]} for other in ("samples", "tokens")]},
 }
 _ONE_KIND: Final[JsonSchema] = {
     "allOf": [{"not": {"required": list(pair)}} for pair in combinations(("values", "temperature", "unimax"), 2)]
@@ -53,6 +54,14 @@ _ONE_START: Final[JsonSchema] = {
     "dependentRequired": {"until": ["at", "ramp"], "until_step": ["step", "ramp"]},
     "if": {"required": ["ramp"]},
     "then": {"anyOf": [{"required": ["until"]}, {"required": ["until_step"]}]},
+}
+
+
+_STORAGE_OPTIONS: Final[JsonSchema] = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {"not": {"pattern": SECRET}},
+    "additionalProperties": {"type": ["string", "number", "boolean"]},
 }
 
 
@@ -68,8 +77,12 @@ def json_schema() -> dict[str, object]:
         **_section(keys.SPEC, anyOf=[{"required": ["include"]}, {"required": ["sources", "mixture"]}]),
         "$defs": {
             "predicate": _PREDICATE,
+            "tokens": _section(keys.TOKENS),
             "source": _section(keys.SOURCE),
             "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
+            "computed": _section(keys.COMPUTED),
+            "sidecar": _section(keys.SIDECAR),
+            "sidecar_property": _section(keys.SIDECAR_PROPERTY),
             "bad_samples": _section(keys.BAD_SAMPLES),
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
@@ -85,5 +98,6 @@ def json_schema() -> dict[str, object]:
             "sort_key": _section(keys.SORT_KEY),
             "holdout": _section(keys.HOLDOUT),
             "exclusion": _section(keys.EXCLUSION),
+            "storage_options": _STORAGE_OPTIONS,
         },
     }

@@ -9,13 +9,15 @@ from typing import Final, Literal, cast
 from mixtera import registry
 from mixtera.contracts.properties import PROPERTY_TYPES, RESERVED_NAMES, PropertyType
 from mixtera.errors import PluginError
+from mixtera.registry import joined_format, split_format
 from mixtera.spec import keys
 from mixtera.spec.captures import capture_of, problem_of_captures, with_captures
+from mixtera.spec.derived import check_derived, is_computed, read_computed, read_sidecars, sidecar_entries
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, describe
 from mixtera.spec.fields import Fields, number_of, text_of
 from mixtera.spec.issues import Issues
 from mixtera.spec.known import Known
-from mixtera.spec.model import BadSamples, ContentField, Place, Property, Source
+from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Place, Property, Source
 from mixtera.spec.paths import problem_of, resolve
 
 _QUOTED: Final = re.compile(r'"[^"]*"')
@@ -45,11 +47,11 @@ def _source(entry: Entry, issues: Issues) -> Source | None:
         return None
     fields = Fields(node, keys.SOURCE, issues, entry.key.place)
     paths = _paths(fields, issues)
-    written = _properties(fields, issues)
-    properties = with_captures(written, fields.texts("path"), issues)
+    written, computed = _properties(fields, issues), read_computed(fields, issues)
+    properties = with_captures(written, fields.texts("path"), [column.name for column in computed], issues)
     for captured in properties[len(written) :]:
         check_property_name(captured.name, captured.place, issues)
-    return Source(
+    source = Source(
         name,
         paths,
         _format(fields, paths, issues),
@@ -57,7 +59,10 @@ def _source(entry: Entry, issues: Issues) -> Source | None:
         properties,
         _bad_samples(fields, issues),
         entry.key.place,
+        computed,
+        read_sidecars(fields, check_property_name, issues),
     )
+    return check_derived(source, issues)
 
 
 def _paths(fields: Fields, issues: Issues) -> tuple[str, ...]:
@@ -73,7 +78,7 @@ def _paths(fields: Fields, issues: Issues) -> tuple[str, ...]:
 def _format(fields: Fields, paths: tuple[str, ...], issues: Issues) -> str:
     known = registry.names("formats")
     if "format" in fields:
-        return fields.choice("format", known) or ""
+        return _named_format(fields, known, issues)
     place = fields.key_place("path")
     found: dict[str, str] = {}
     for path in paths:
@@ -90,6 +95,37 @@ def _format(fields: Fields, paths: tuple[str, ...], issues: Issues) -> str:
     if len(found) > 1:
         issues.add(place, f"the paths have several formats ({', '.join(found)}): make one source of each")
     return next(iter(found), "")
+
+
+def _named_format(fields: Fields, known: tuple[str, ...], issues: Issues) -> str:
+    """The format that a source names, with its options behind it in one text."""
+    node, options = fields.node("format"), {}
+    if isinstance(node, Mapping):
+        options = {entry.key.text: text for entry in node.entries if (text := _option(entry, issues)) is not None}
+        text = joined_format(options.pop("name", ""), options)
+    else:
+        text = node.value if isinstance(node, Scalar) and isinstance(node.value, str) else ""
+        if "(" not in text:
+            return fields.choice("format", known) or ""
+    try:
+        if split_format(text)[0] not in known:
+            allowed = f"write {{name: NAME, …}} with one of the names {', '.join(known)}"
+            issues.add(fields.value_place("format"), f"format: {text!r} names no format; {allowed}")
+        else:
+            registry.format_named(text)
+            return text
+    except PluginError as error:
+        issues.add(fields.value_place("format"), f"format: {error}")
+    return ""
+
+
+def _option(entry: Entry, issues: Issues) -> str | None:
+    """The value of an option of a format, as text."""
+    node = entry.value
+    if isinstance(node, Scalar) and type(node.value) in (str, int) and not set(str(node.value)) & set("(),="):
+        return str(node.value)
+    issues.add(node.place, f"format: {entry.key.text}: expected a word or a whole number, found {describe(node)}")
+    return None
 
 
 def _content(fields: Fields, issues: Issues) -> tuple[ContentField, ...]:
@@ -132,7 +168,8 @@ def _property_entries(node: Node) -> tuple[Entry, ...]:
     if not isinstance(node, Mapping):
         return ()
     found = (entry.value for entry in node.entries if entry.key.text == "properties")
-    return tuple(entry for value in found if isinstance(value, Mapping) for entry in value.entries)
+    written = (entry for value in found if isinstance(value, Mapping) for entry in value.entries)
+    return (*written, *sidecar_entries(node))
 
 
 def _properties(fields: Fields, issues: Issues) -> tuple[Property, ...]:
@@ -148,6 +185,8 @@ def _properties(fields: Fields, issues: Issues) -> tuple[Property, ...]:
 def _property(entry: Entry, issues: Issues) -> Property | None:
     name, place = entry.key.text, entry.key.place
     check_property_name(name, place, issues)
+    if is_computed(entry.value):
+        return None
     kind = None
     if isinstance(entry.value, Mapping):
         fields = Fields(entry.value, keys.PROPERTY, issues, place)
@@ -202,7 +241,7 @@ def check_property_name(name: str, place: Place, issues: Issues) -> None:
     if name.casefold() in RESERVED_NAMES:
         issues.add(place, f"{name!r} is a name of Mixtera's own; reserved: {', '.join(sorted(RESERVED_NAMES))}")
     elif not re.fullmatch(keys.PROPERTY_NAME, name) or keyword.iskeyword(name):
-        allowed = "letters (a-z, A-Z), digits and _, no digit first, no word such as in, is, not"
+        allowed = "letters (a-z, A-Z), digits and _, no digit or _ first, no word such as in, is, not"
         issues.add(place, f"{name!r} cannot name a property: predicates could not use it; allowed: {allowed}")
 
 
@@ -277,7 +316,9 @@ def _declared_types(sources: tuple[Source, ...], issues: Issues) -> dict[str, Pr
     types: dict[str, PropertyType] = {"dataset": "string"}
     homes: dict[str, str] = {}
     for source in sources:
-        for column in source.properties:
+        beside = (column for sidecar in source.sidecars for column in sidecar.properties)
+        written: tuple[Property | ComputedProperty, ...] = (*source.properties, *beside, *source.computed)
+        for column in written:
             if column.type is None:
                 continue
             first = types.setdefault(column.name, column.type)

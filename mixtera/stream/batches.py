@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -16,7 +16,10 @@ from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.memory import use_compact_pool
-from mixtera.stream.pieces import Piece, cutting, fetches, pieces
+from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+
+if TYPE_CHECKING:
+    from mixtera.stream.sequences import SequenceFetcher
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
@@ -31,13 +34,14 @@ class Batches:
         self.process = os.getpid()
         self._order = data.order
         self._batch_size = consumer.batch_size
-        sample_bytes = mean_sample_bytes(data)
-        cut = cutting(consumer, data.order, budget_bytes / sample_bytes, FETCH_BYTES / sample_bytes)
+        sample_bytes = mean_position_bytes(data)
+        first = FIRST_SAMPLES if data.tokens is None else FIRST_ROWS
+        cut = cutting(consumer, data.order, budget_bytes / sample_bytes, FETCH_BYTES / sample_bytes, first)
         self._granule_bytes = cut.samples_per_granule * sample_bytes
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
-        self._fetcher = Fetcher(data, consumer, columns, budget_bytes // 2)
+        self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
@@ -140,6 +144,29 @@ class OpenLane:
         piece = self._pieces.popleft()
         self.left = self._pieces[0].num_rows if self._pieces else 0
         return int(piece.nbytes)
+
+
+def fetcher_of(
+    data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int
+) -> Fetcher | SequenceFetcher:
+    """What reads a plan: samples as they are, or rows of tokens."""
+    if data.tokens is None:
+        return Fetcher(data, consumer, columns, cache_bytes)
+    from mixtera.stream.sequences import SequenceFetcher  # what samples have no use for
+
+    return SequenceFetcher(data, data.tokens, consumer, cache_bytes)
+
+
+def mean_position_bytes(data: PlanData) -> float:
+    """Bytes that are read and held for a position, on average: a sample, or a row of tokens and the texts of it."""
+    sample = mean_sample_bytes(data)
+    if data.tokens is None:
+        return sample
+    row = data.tokens.parameters.row_tokens
+    documents = 1.0
+    if data.tokens.packs:
+        documents = row * len(data.tokens.counts) / max(1, int(data.tokens.entry_counts.sum()))
+    return 4.0 * row + documents * sample
 
 
 def mean_sample_bytes(data: PlanData) -> float:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings, take, to_numpy
+from mixtera.arrow import from_numpy, strings, take
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
-from mixtera.contracts.format import ReadRequest
-from mixtera.errors import PlanError, SampleError
-from mixtera.registry import format_named
 from mixtera.stream.consumer import Consumer
+from mixtera.stream.contents import Contents, Samples
 from mixtera.stream.pieces import Piece
-from mixtera.stream.readers import Readers
 
 Int64s = npt.NDArray[np.int64]
 POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
@@ -30,10 +26,9 @@ class Fetcher:
 
     def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int) -> None:
         self._data = data
-        self._sources = to_numpy(data.files.column("source"))
         self._pointers = PointerMap(data)
         self._consumer = consumer
-        self._readers = Readers(data, columns, cache_bytes)
+        self._contents = Contents(data, columns, cache_bytes)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
 
@@ -60,7 +55,7 @@ class Fetcher:
 
     def _samples(self, found: Pointers) -> pa.RecordBatch:
         distinct, places = distinct_samples(found)
-        content = take(self._content(distinct), places)
+        content = take(self._contents.of(distinct), places)
         component = from_numpy(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [
@@ -73,35 +68,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Close all files."""
-        self._readers.close()
-
-    def _content(self, samples: Samples) -> pa.RecordBatch:
-        """The content of samples, which are by file: one read for all files of a source."""
-        parts = []
-        for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
-            read = format_named(self._data.sources[source].format).read
-            parts.append(_plain(read(self._readers.opened(requests)), self._columns))
-        return parts[0] if len(parts) == 1 else _joined(parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Distinct samples by file, then row; all arrays of one length."""
-
-    file: Int64s
-    row: Int64s
-    start: Int64s
-    stop: Int64s
-
-    def requests(self) -> Iterator[tuple[int, ReadRequest]]:
-        """One request per file."""
-        bounds = np.flatnonzero(np.diff(self.file)) + 1
-        for low, high in zip([0, *bounds.tolist()], [*bounds.tolist(), len(self.file)], strict=True):
-            part = slice(low, high)
-            if self.start[low] < 0:
-                yield int(self.file[low]), ReadRequest(self.row[part])
-            else:
-                yield int(self.file[low]), ReadRequest(self.row[part], self.start[part], self.stop[part])
+        self._contents.close()
 
 
 def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
@@ -123,47 +90,3 @@ def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
 def joined_pointers(parts: Sequence[Pointers]) -> Pointers:
     """Pointers one after the other."""
     return Pointers(*(np.concatenate([getattr(part, field) for part in parts]) for field in POINTER_FIELDS))
-
-
-def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, ...]:
-    """The content columns to read, checked; all of the plan's if None.
-
-    Raises:
-        PlanError: The plan has no such column.
-    """
-    known = [name for name, _ in data.sources[0].content]
-    unknown = [name for name in columns or () if name not in known]
-    if unknown:
-        raise PlanError(f"plan {data.name!r} has no content column {unknown[0]!r}; it has {', '.join(known)}")
-    return tuple(known if columns is None else columns)
-
-
-def _plain(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-    """The columns asked, strings and bytes in their plain Arrow types, so that formats agree."""
-    arrays = [batch.column(name) for name in columns]
-    return pa.RecordBatch.from_arrays([_plain_array(array) for array in arrays], names=columns)
-
-
-def _plain_array(array: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(array.type):
-        return _plain_array(array.dictionary_decode())
-    if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
-        return array.cast(pa.string())
-    if pa.types.is_large_binary(array.type) or pa.types.is_binary_view(array.type):
-        return array.cast(pa.binary())
-    return array
-
-
-def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
-    schema = parts[0].schema
-    for part in parts:
-        if not part.schema.equals(schema):
-            raise SampleError(
-                f"files of this plan hold their content in different types: {_described(schema)} and "
-                f"{_described(part.schema)}; make the sources deliver the same type"
-            )
-    return pa.concat_batches(parts)
-
-
-def _described(schema: pa.Schema) -> str:
-    return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -20,6 +20,9 @@ AHEAD: Final = 2
 FIRST_SAMPLES: Final = 256
 """Samples of the very first piece, about: small, so that the first batch comes soon."""
 
+FIRST_ROWS: Final = 32
+"""The same for rows of tokens, which take a hundred times as long to make."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -50,7 +53,13 @@ class Cutting:
     samples_per_granule: float
 
 
-def cutting(consumer: Consumer, order: OrderParameters, budget_samples: float, fetch_samples: float) -> Cutting:
+def cutting(
+    consumer: Consumer,
+    order: OrderParameters,
+    budget_samples: float,
+    fetch_samples: float,
+    first_samples: int = FIRST_SAMPLES,
+) -> Cutting:
     """Choose lengths so that all open pieces and what is read ahead stay within a budget.
 
     Args:
@@ -58,6 +67,7 @@ def cutting(consumer: Consumer, order: OrderParameters, budget_samples: float, f
         order: The plan's order.
         budget_samples: Samples that may be fetched and not yet delivered.
         fetch_samples: Samples of one fetch.
+        first_samples: Samples of the very first piece.
     """
     lanes = consumer.lanes(order)
     readers = consumer.world_size * consumer.workers
@@ -65,7 +75,7 @@ def cutting(consumer: Consumer, order: OrderParameters, budget_samples: float, f
     fetch = max(1, int(min(fetch_samples, budget_samples / (2 * AHEAD)) / own))
     share = (budget_samples - AHEAD * fetch * own) / max(1, len(lanes))
     granules = max(1, min(int(share / own), fetch, order.chunk_size // order.granule))
-    first = max(1, min(int(FIRST_SAMPLES / own), granules))
+    first = max(1, min(int(first_samples / own), granules))
     return Cutting(tuple(lanes.tolist()), granules, first, fetch, own)
 
 

@@ -6,15 +6,19 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ContentColumn, ReadRequest, SampleReader
-from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
+from mixtera.contracts.storage import FileInfo, Storage, StorageOptions
 from mixtera.errors import StorageError
+from mixtera.formats.spool import SpoolFullError
+from mixtera.formats.temporary import spool_bytes
 from mixtera.registry import format_named, storage_of, storage_of_file
 
 OPEN_FILES: Final = 64
-SPOOL_BYTES: Final = 16 << 30
-"""Bytes of temporary disk for decompressed copies."""
 
 
 class Readers:
@@ -24,6 +28,8 @@ class Readers:
         self._data = data
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
+        self._spool_bytes = spool_bytes()
+        self._options = storage_options(data)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
 
     def get(self, file: int) -> SampleReader:
@@ -34,7 +40,12 @@ class Readers:
         """
         reader = self._open.get(file)
         if reader is None:
-            reader = self._open[file] = self._opened(file)
+            try:
+                reader = self._opened(file)
+            except SpoolFullError:
+                self.close()  # what of it is in use here makes room, where that is enough
+                reader = self._opened(file)
+            self._open[file] = reader
         self._open.move_to_end(file)
         return reader
 
@@ -42,14 +53,14 @@ class Readers:
         """Requests with the readers of their files; a reader may be closed once the next one is taken."""
         for file, request in requests:
             yield self.get(file), request
-            self._trim()
+            self.trim()
 
-    def _trim(self) -> None:
+    def trim(self) -> None:
         """Close the longest unused files until what is left is within bounds; the last used one stays."""
         held = sum(reader.held_bytes for reader in self._open.values())
         spooled = sum(reader.spooled_bytes for reader in self._open.values())
         while len(self._open) > 1 and (
-            len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > SPOOL_BYTES
+            len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > self._spool_bytes
         ):
             _, reader = self._open.popitem(last=False)
             held, spooled = held - reader.held_bytes, spooled - reader.spooled_bytes
@@ -63,11 +74,31 @@ class Readers:
     def _opened(self, file: int) -> SampleReader:
         source = self._data.sources[self._data.files.column("source")[file].as_py()]
         info = file_info(self._data, file)
-        storage = storage_of_file(info)
-        if storage is storage_of(info.url):  # not pinned: what every read checks need not be asked before
+        storage = storage_of_file(info, self._options)
+        if storage is storage_of(
+            info.url, self._options
+        ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
-        return format_named(source.format).reader(storage, info, content, self._cache_bytes)
+        plugin, frames = format_named(source.format), frames_of(self._data, file)
+        if len(frames) and isinstance(plugin, Framed):
+            return plugin.framed_reader(storage, info, content, self._cache_bytes, frames)
+        return plugin.reader(storage, info, content, self._cache_bytes)
+
+
+def frames_of(data: PlanData, file: int) -> npt.NDArray[np.int64]:
+    """[n, 2] where a compressed file of a plan can be entered: byte in the file, byte of its content."""
+    if not len(data.frames):
+        return np.empty((0, 2), np.int64)
+    first, stop = np.searchsorted(to_numpy(data.frames.column("file")), [file, file + 1]).tolist()
+    part = data.frames.slice(first, stop - first)
+    return np.stack([to_numpy(part.column(name)) for name in ("packed", "plain")], axis=1).astype(np.int64)
+
+
+def storage_options(data: PlanData) -> StorageOptions:
+    """What the spec of a plan says of storages."""
+    known = data.facts.get("storage", {})
+    return tuple((name, tuple(options.items())) for name, options in known.items())
 
 
 def file_info(data: PlanData, file: int) -> FileInfo:
@@ -95,6 +126,8 @@ def check_unchanged(storage: Storage, indexed: FileInfo, source: str) -> None:
         changes.append(f"{found.size} bytes, were {indexed.size}")
     if indexed.modified_ns and found.modified_ns and found.modified_ns != indexed.modified_ns:
         changes.append("modified since")
+    if indexed.etag and found.etag and found.etag != indexed.etag and not changes:
+        changes.append("its etag is another one")
     if changes:
         raise StorageError(
             f"source {source!r}: {indexed.url} changed since it was indexed ({', '.join(changes)}); "

@@ -15,7 +15,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.errors import StateError
 from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.fetch import chosen_columns
+from mixtera.stream.contents import chosen_columns
 from mixtera.stream.state import PlanIdentity
 
 BUDGET_BYTES: Final = 16 << 20

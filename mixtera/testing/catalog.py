@@ -27,6 +27,7 @@ _FILES = pa.schema(
         ("etag", pa.string()),
         ("group_rows", pa.list_(pa.int64())),
         ("content_bytes", pa.int64()),
+        ("frames", pa.list_(pa.int64())),
     ]
 )
 

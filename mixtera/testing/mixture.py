@@ -151,7 +151,7 @@ def assert_follows(plan: Plan, mixture: Mixture, sizes: Sizes, stop: int) -> flo
         The largest distance, in samples.
     """
     names = [component.name for component in plan.data.components]
-    chosen = plan.pointers.range(0, stop).component
+    chosen = plan.pointers.components(0, stop)
     phases = plan.data.timeline.phases
     first = {phase.first: phase for phase in phases}
     left, worst = set(names), 0.0

@@ -33,7 +33,7 @@ def assert_shares_hold(plan: Plan, start: int, stop: int) -> None:
     worst = np.unravel_index(int(error.argmax()), error.shape)
     name = plan.data.components[worst[1]].name
     assert error[worst] <= SHARE_BOUND, f"{name} is {error[worst]:.2f} samples off its share at {start + worst[0]}"
-    delivered = plan.pointers.range(start, stop).component
+    delivered = plan.pointers.components(start, stop)
     counts = np.bincount(delivered, minlength=len(weights))
     assert (counts == filled[-1] - filled[0]).all(), "the positions do not hold the seats that the timeline gives them"
 

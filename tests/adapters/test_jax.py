@@ -7,11 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+CASES = ("tests/adapters/jax_cases.py", "tests/adapters/jax_token_cases.py")
+
 
 def test_jax_in_its_own_process() -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/adapters/jax_cases.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "tests/adapters/jax_cases.py",
+            "tests/adapters/jax_token_cases.py",
+        ],
         cwd=root,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,

@@ -29,6 +29,7 @@ PUBLIC = [
     "StateError",
     "StorageError",
     "Stream",
+    "TokenizerError",
     "compile",
     "explain",
     "load",

@@ -13,7 +13,7 @@ import pytest
 
 from mixtera.catalog import Catalog
 from mixtera.contracts.properties import PropertyType
-from mixtera.errors import SpecError
+from mixtera.errors import CatalogError, SpecError
 from mixtera.spec.model import BadSamples, ContentField, Property, Source
 from tests.catalog.contents import rows
 from tests.catalog.corpus import HERE, spec, spoil
@@ -151,13 +151,17 @@ def test_a_shell_list_is_no_capture_and_names_with_braces_are_files(catalog: Cat
     assert catalog.index(spec(web)).samples == 2
 
 
-def test_a_capture_that_is_renamed_or_moved_is_indexed_again(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_capture_that_is_renamed_or_moved_is_made_anew_without_a_read(catalog: Catalog, tmp_path: Path) -> None:
     write(tmp_path / "data" / "en" / "x" / "1.jsonl", 1)
     first = captured(tmp_path / "data" / "{language}" / "{topic}" / "*.jsonl", language="string", topic="string")
     other = captured(tmp_path / "data" / "{topic}" / "{language}" / "*.jsonl", language="string", topic="string")
     assert catalog.index(spec(first)).indexed_files == 1
     assert catalog.index(spec(first)).indexed_files == 0
-    assert catalog.index(spec(other)).indexed_files == 1
+    with pytest.raises(CatalogError, match="paths"):
+        catalog.source(other)
+    spoil(tmp_path / "data" / "en" / "x" / "1.jsonl")
+    (report,) = catalog.index(spec(other)).sources
+    assert (report.new, report.changed, report.columns) == (0, 0, ("language", "topic"))
     (row,) = rows(catalog, other)
     assert (row["language"], row["topic"]) == ("x", "en")
 

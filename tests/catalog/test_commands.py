@@ -141,3 +141,67 @@ def test_drop(mixtera, spec: str) -> None:
 def test_options_before_the_action_count(mixtera, tmp_path: Path, spec: str) -> None:
     mixtera("index", spec)
     assert main(["catalog", "--catalog", str(tmp_path / "catalog"), "ls"]) == 0
+
+
+DERIVED = """\
+version: 1
+name: test
+sources:
+  web:
+    path: data/*.jsonl
+    content: text
+    properties:
+      year: meta.year
+      size: {compute: "sizes:size", columns: [text, year], type: int64, options: {least: 3}, version: 2}
+    sidecars:
+      - {path: scores.csv, on: [file, row], properties: {quality: score}}
+filter: size > 8 and quality is not None
+mixture: {by: [year], weights: natural}
+"""
+SIZES = """\
+import pyarrow.compute as pc
+
+def size(batch, *, least):
+    return pc.max_element_wise(pc.utf8_length(batch.column("text")), least)
+"""
+
+
+def test_derived_properties_from_spec_to_plan_and_lock(mixtera, spec: str, tmp_path: Path) -> None:
+    assert mixtera("index", spec)[0] == 0
+    path = tmp_path / "derived.yaml"
+    path.write_text(DERIVED)
+    (tmp_path / "sizes.py").write_text(SIZES)
+    scores = "".join(f"part-1.jsonl,{row},{row / 10}\n" for row in range(40))
+    (tmp_path / "scores.csv").write_text(f"file,row,score\n{scores}")
+    code, out, err = mixtera("index", str(path))
+    assert code == 0, err
+    assert "web: quality, size added for 4 files that were there\n" in out
+    assert f"web: 95 of 126 samples are not in the sidecar {tmp_path}/scores.csv\n" in out
+    assert "0 files read" in out
+    code, out, _ = mixtera("catalog", "show", "web")
+    assert 'property    size: computed by sizes:size (version 2) from text, year with {"least":3} (int64)\n' in out
+    assert f"property    quality: from the column 'score' of {tmp_path}/scores.csv on file, row (float64)\n" in out
+    shown = json.loads(mixtera("catalog", "show", "web", "--json")[1])
+    assert shown["computed"][0]["options"] == '{"least":3}'
+    assert json.loads(mixtera("catalog", "stats", "web", "--property", "quality", "--json")[1])[0]["missing"] == 95
+    assert json.loads(mixtera("catalog", "ls", "--json")[1])[0]["properties"] == 3
+    assert "31 of 126 samples match" in mixtera("catalog", "query", "web", "quality is not None and size == 10")[1]
+    assert mixtera("compile", str(path), "-o", str(tmp_path / "plan"))[0] == 0
+    assert mixtera("lock", str(path))[0] == 0
+    path.write_text(DERIVED.replace("size > 8", "size > 8 and quality > 1"))
+    code, out, err = mixtera("diff", str(tmp_path / "plan"), str(path), "--json")
+    assert code == 0, err
+    assert json.loads(out)
+    path.write_text(DERIVED.replace("version: 2", "version: 3"))
+    code, _, err = mixtera("compile", str(path), "-o", str(tmp_path / "other"))
+    assert code == 1
+    assert "property 'size' computed by sizes:size (version 2) from text, year" in err
+    assert mixtera("index", spec)[1].count("language, tags added") == 1
+    assert mixtera("catalog", "show", "web")[1].count("property ") == 3
+
+
+def test_a_sidecar_that_is_not_there_ends_with_code_3(mixtera, spec: str, tmp_path: Path) -> None:
+    (tmp_path / "derived.yaml").write_text(DERIVED)
+    code, out, err = mixtera("index", str(tmp_path / "derived.yaml"))
+    assert (code, out) == (3, "")
+    assert "scores.csv" in err

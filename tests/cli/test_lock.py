@@ -203,10 +203,11 @@ def test_the_lock_of_a_spec_that_is_given_by_url(run: Run, fresh: Path) -> None:
     assert run("compile", url, "-o", "plan")[0] == 1
     Path("mixed.yaml.lock").unlink()
     assert run("compile", url, "-o", "plan")[0] == 0
-    code, _, err = run("lock", url)
-    assert code == 1
-    assert "name a file of this machine" in err
-    assert run("lock", url, "--file", "mixed.yaml.lock")[0] == 0
+    assert run("lock", url)[0] == 0
+    assert run("lock", "--check", url)[0] == 0
+    code, _, err = run("lock", url, "--file", "zip://a.lock::file:///nowhere/a.zip")
+    assert code == 3
+    assert "zip://a.lock::file:///nowhere/a.zip" in err
 
 
 def test_json(run: Run) -> None:

@@ -27,7 +27,7 @@ def test_the_page_is_that_of_make_docs(generate: ModuleType) -> None:
     assert (DOCS / "reference" / "formats.md").read_text(encoding="utf-8") == generate.formats()
 
 
-@pytest.mark.parametrize("name", ["arrow", "csv", "jsonl", "parquet", "text"])
+@pytest.mark.parametrize("name", ["arrow", "csv", "jsonl", "megatron", "parquet", "text", "tokens", "webdataset"])
 def test_the_page_has_every_suffix_and_says_what_a_bad_sample_is(name: str, generate: ModuleType) -> None:
     page = generate.formats()
     section = page[page.index(f"\n## {name}\n") :].split("\n## ")[1]

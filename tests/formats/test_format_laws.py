@@ -90,6 +90,34 @@ class TestGzipOfManyMembers(FormatLaws):
         path.write_bytes(b"".join(gzip.compress(data[i : i + 50_000]) for i in range(0, len(data), 50_000)))
 
 
+class TestBzip2OfManyStreams(FormatLaws):
+    format = Jsonl()
+    suffix = ".jsonl.bz2"
+
+    def write(self, path, records):
+        data = lines(records)
+        path.write_bytes(b"".join(bz2.compress(data[i : i + 700_000]) for i in range(0, len(data), 700_000)))
+
+
+class TestXzOfManyStreams(FormatLaws):
+    format = Jsonl()
+    suffix = ".jsonl.xz"
+
+    def write(self, path, records):
+        data = lines(records)
+        pieces = (data[i : i + 700_000] for i in range(0, len(data), 700_000))
+        path.write_bytes(b"".join(lzma.compress(piece, preset=0) for piece in pieces))
+
+
+class TestLz4Jsonl(FormatLaws):
+    format = Jsonl()
+    suffix = ".jsonl.lz4"
+
+    def write(self, path, records):
+        with pa.CompressedOutputStream(str(path), "lz4") as out:
+            out.write(lines(records))
+
+
 class TestZstdJsonl(FormatLaws):
     format = Jsonl()
     suffix = ".jsonl.zst"
@@ -200,6 +228,15 @@ class TestZstdTabs(CsvLaws):
 
     def write(self, path, records):
         path.write_bytes(zstandard.ZstdCompressor().compress(delimited(records, "\t")))
+
+
+class TestZstdCsvOfManyFrames(CsvLaws):
+    suffix = ".csv.zst"
+
+    def write(self, path, records):
+        data = delimited(records)
+        pack = zstandard.ZstdCompressor().compress
+        path.write_bytes(b"".join(pack(data[i : i + 90_000]) for i in range(0, len(data), 90_000)))
 
 
 class TextLaws(FormatLaws):

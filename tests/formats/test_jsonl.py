@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -250,7 +251,8 @@ def test_cut_compressed_files_are_named(tmp_path, pack, cut):
 def test_the_decompressed_copy_is_counted_and_freed(tmp_path, monkeypatch):
     spool = tmp_path / "spool"
     spool.mkdir()
-    monkeypatch.setenv(SPOOL_VARIABLE, str(spool))
+    monkeypatch.delenv(SPOOL_VARIABLE, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(spool))
     lines = b'{"text": "a"}\n' * 1000
     path = written(tmp_path, gzip.compress(lines), "a.jsonl.gz")
     table = scan_file(jsonl, path, ())[0]

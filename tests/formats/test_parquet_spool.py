@@ -16,7 +16,8 @@ import pytest
 
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.errors import SampleError
-from mixtera.formats.parquet import Parquet, spool
+from mixtera.formats import kept
+from mixtera.formats.parquet import Parquet
 from mixtera.formats.parquet import read as reading
 from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import storage_of
@@ -152,8 +153,8 @@ def test_content_that_is_no_text_is_not_copied(tmp_path, decoded):
 @pytest.mark.usefixtures("directory")
 def test_the_oldest_row_groups_make_room(path, monkeypatch):
     group_bytes = sum(map(len, TEXTS[:GROUP_ROWS]))
-    monkeypatch.setattr(spool, "VOLUME_BYTES", 2 * group_bytes)
-    monkeypatch.setattr(spool, "VOLUMES", 2)
+    monkeypatch.setattr(kept, "VOLUME_BYTES", 2 * group_bytes)
+    monkeypatch.setattr(kept, "VOLUMES", 2)
     before = open_descriptors()
     opened = reader(path)
     for first in range(20):
@@ -166,7 +167,7 @@ def test_no_directory_and_no_room_are_no_errors(path, tmp_path, monkeypatch):
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path / "nowhere"))
     drift(reader(path))
     monkeypatch.setenv(SPOOL_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(spool, "FREE_SHARE", 1 << 40)
+    monkeypatch.setattr(kept, "FREE_SHARE", 1 << 40)
     drift(reader(path))
 
 

@@ -68,7 +68,7 @@ def imported(read_it: Callable[[], Imported]) -> Imported | None:
 def loads(result: Imported, folder: Path) -> bool:
     """Whether a spec is right, its formats once installed."""
     text = result.spec_text
-    for missing in ("webdataset", "megatron", "npy", "csv", "text", "arrow"):
+    for missing in ("webdataset", "megatron", "tokens", "csv", "text", "arrow"):
         text = text.replace(f"format: {missing}  #", "format: jsonl  #")
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
     return bool(load(folder / "spec.yaml").sources)

@@ -164,7 +164,10 @@ def test_blends(tmp_path: Path, text: str, message: str) -> None:
         ),
         ("sources:\n  - {source_name: a, target_ratio: 1, paths: []}\n", "x.yaml:2:39: paths: the list is empty"),
         ("sources:\n  - {source_name: a}\n", "x.yaml:2:5: a source needs the key 'target_ratio'"),
-        ("sources:\n  - {source_name: a, target_ratio: 1, paths: [a.npy, b.jsonl]}\n", "several formats (npy, jsonl)"),
+        (
+            "sources:\n  - {source_name: a, target_ratio: 1, paths: [a.npy, b.jsonl]}\n",
+            "several formats (tokens, jsonl)",
+        ),
         ("sources:\n  - {source_name: , target_ratio: 1, paths: [a.npy]}\n", "x.yaml:2:6: 'source_name' has no value"),
         ("sources: []\n", "x.yaml:1:1: the list of sources is empty"),
         ("sources:\n  - web\n", "x.yaml:2:5: expected a source with source_name and paths, found the text 'web'"),

@@ -82,7 +82,7 @@ def test_the_spec_is_right_once_its_formats_are_installed(
 ) -> None:
     """Formats that are not installed are all that `mixtera check` finds: with `jsonl` instead, it finds nothing."""
     text = imported(case, monkeypatch).spec_text
-    for name in ("webdataset", "megatron", "npy", "csv"):
+    for name in ("webdataset", "megatron", "tokens", "csv"):
         text = text.replace(f"format: {name}", "format: jsonl")
     file = tmp_path / "spec.yaml"
     file.write_text(text, encoding="utf-8")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from mixtera.cli.main import main
 from mixtera.plan import Plan
+from tests.formats.token_files import as_documents, write_megatron
 
 ENERGON = """
 __module__: megatron.energon
@@ -183,3 +186,43 @@ def test_the_words_of_a_megatron_blend_of_text(here: Path, capfd: pytest.Capture
     assert main(["import", "3", "a.jsonl", "1", "b.jsonl", "-o", "spec.yaml", "--content", "text"]) == 0
     seen = whole_way(capfd, "spec.yaml", 400)
     assert sum(n for text, n in seen.items() if text.startswith("a")) in range(296, 305)
+
+
+def test_a_megatron_blend_of_token_datasets(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name, first in (("web_text_document", 100), ("books_text_document", 200)):
+        documents = [[first, number] for number in range(40)]
+        write_megatron(here / f"{name}.bin", documents, as_documents(documents))
+    assert main(["import", "3", "web_text_document", "1", "books_text_document", "-o", "spec.yaml"]) == 0
+    assert "not installed" not in (here / "spec.yaml").read_text()
+    assert main(["index", "spec.yaml", "--quiet"]) == 0
+    capfd.readouterr()
+    assert main(["stream", "spec.yaml", "--format", "jsonl", "--limit", "160"]) == 0
+    tokens = [json.loads(line)["tokens"] for line in capfd.readouterr().out.splitlines()]
+    assert [first for first, _ in tokens].count(100) == 120
+
+
+def test_an_olmo_core_mixture_of_raw_tokens(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        np.arange(40, dtype="<u4").tofile(here / f"{name}.npy")
+        lines = "".join(f"{i},{i + 2},id,src,{i}\n" for i in range(0, 40, 2))
+        (here / f"{name}.csv.gz").write_bytes(gzip.compress(lines.encode()))
+    (here / "mix.yaml").write_text(
+        "dtype: uint32\nsources:\n- {source_name: a, target_ratio: 0.75, paths: [a.npy], max_repetition_ratio: 3}\n"
+        "- {source_name: b, target_ratio: 0.25, paths: [b.npy]}\n"
+    )
+    assert main(["import", "mix.yaml", "-o", "spec.yaml"]) == 0
+    assert "format: {name: tokens, dtype: uint32, boundaries: csv}" in (here / "spec.yaml").read_text()
+    assert main(["index", "spec.yaml", "--quiet"]) == 0
+    capfd.readouterr()
+    assert main(["stream", "spec.yaml", "--format", "jsonl", "--limit", "4"]) == 0
+    tokens = [json.loads(line)["tokens"] for line in capfd.readouterr().out.splitlines()]
+    assert all(second == first + 1 for first, second in tokens)
+
+
+def test_names_in_braces_are_names_and_no_captures(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    jsonl(here / "in/{lang}/{part}.jsonl", "odd", 20)
+    blend = "blend: [{weight: 1, path: './in/{lang}/{part}.jsonl'}]"
+    (here / "metadataset.yaml").write_text(ENERGON.format(blend=blend))
+    assert main(["import", "metadataset.yaml", "-o", "spec.yaml"]) == 0
+    assert "in/[{]lang}/[{]part}.jsonl" in Path("spec.yaml").read_text()
+    assert set(whole_way(capfd, "spec.yaml", 20)) == {f"odd {n}" for n in range(20)}

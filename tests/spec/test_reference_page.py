@@ -10,7 +10,7 @@ from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE, SCHEDULE, HOLDOUT, EXCLUDE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
@@ -46,6 +46,12 @@ def test_the_split_and_the_exclusions_are_right(tmp_path: Path) -> None:
     assert spec.holdout is not None
     assert (spec.holdout.fraction, spec.holdout.by, spec.holdout.part) == (0.01, "document_id", "train")
     assert [exclusion.columns for exclusion in spec.exclude] == [(), (("author", "name"),)]
+
+
+def test_the_options_of_storages_are_right(tmp_path: Path) -> None:
+    storage = load(write(tmp_path, WHOLE + STORAGE)).sources[0].storage
+    assert [name for name, _ in storage] == ["s3", "s3://public-corpus/", "lustre"]
+    assert dict(storage)["lustre"] == (("stripe_bytes", 4 << 20),)
 
 
 @pytest.mark.parametrize("text", EXAMPLES)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mixtera
-from mixtera.errors import CatalogError, PlanError
+from mixtera.errors import CatalogError, PlanError, StorageError
 from mixtera.stream import Stream
 from tests.storage.corpus import write_both
 from tests.storage.faulty import FaultyProxy
@@ -144,12 +144,108 @@ def test_a_server_that_nobody_runs_ends_with_advice(place, tmp_path):
     assert "AWS_ENDPOINT_URL" in error
 
 
-def test_plans_and_catalogs_are_directories(place):
-    error = place.run("compile", "remote.yaml", "--catalog", "remote-catalog", "-o", "s3://mix/plan", code=1).stderr
-    assert "a plan lies in a directory of this machine, not at s3://mix/plan" in error
-    assert not (place.path / "s3:").exists()
-    with pytest.raises(PlanError, match="not at s3://mix/plan"):
-        mixtera.Plan.open("s3://mix/plan")
+def test_a_plan_lies_on_s3(place, objects, tmp_path):
+    """Ranks of two processes and the command line read it; the machine copies it once."""
+    plan, cache = f"{new_root()}/plans/web", tmp_path / "cache"
+    words = ("compile", "remote.yaml", "--catalog", "remote-catalog", "-o", plan)
+    digest = place.run(*words).stdout.strip()
+    lines = place.run("stream", plan, "--format", "jsonl", MIXTERA_CACHE=str(cache)).stdout.splitlines()
+    assert [json.loads(line) for line in lines] == place.stream("local")
+    for method in ("fork", "spawn"):
+        done = place.run(sys.executable, "-c", TRAINING, plan, method, MIXTERA_CACHE=str(cache))
+        assert "the same" in done.stdout
+    assert digest in place.run("explain", f"{plan}/plan.json", MIXTERA_CACHE=str(cache)).stdout
+    (copy,) = [path for path in (cache / "plans").iterdir() if path.is_dir()]
+    names = sorted(path.name for path in copy.iterdir())
+    files = sorted(name.rpartition("/")[2] for name in objects.files.find(plan))
+    assert files == names
+    assert sorted(objects.files.ls(plan, refresh=True)) == sorted(
+        f"{plan.removeprefix('s3://')}/{name}" for name in (copy.name, "plan.json")
+    )
+
+
+def test_a_plan_on_s3_is_replaced_in_one_step(place, s3, objects, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
+    plan, made = f"{new_root()}/plan", mixtera.Plan.open(str(place.path / "local"))
+    made.save(plan)
+    before = objects.files.cat(f"{plan}/plan.json")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StorageError, match=r"access denied|refuses the credentials"):
+        made.save(plan)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.environment["AWS_SECRET_ACCESS_KEY"])
+    assert objects.files.cat(f"{plan}/plan.json") == before
+    mixtera.Plan.open(str(place.path / "remote")).save(plan)
+    opened = mixtera.Plan.open(plan + "/")
+    assert opened.digest == mixtera.Plan.open(str(place.path / "remote")).digest
+    key = mixtera.Plan.open(plan).path.name
+    objects.delete(f"{plan}/{key}/files.arrow")
+    assert len(mixtera.Plan.open(plan)) == len(opened)  # the copy is whole
+    monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "another"))
+    with pytest.raises(PlanError, match=rf"the plan {plan} is damaged: files\.arrow is missing"):
+        mixtera.Plan.open(plan)
+    assert [path.suffix for path in (tmp_path / "another" / "plans").iterdir()] == [".lock"]
+
+
+def test_a_copy_of_a_plan_directory_is_a_plan(place, s3, objects, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
+    plan = f"{new_root()}/copied"
+    for file in (place.path / "local").iterdir():
+        objects.put(f"{plan}/{file.name}", file.read_bytes())
+    assert mixtera.Plan.open(plan).digest == mixtera.Plan.open(str(place.path / "local")).digest
+    (copy,) = [path for path in (tmp_path / "cache" / "plans").iterdir() if path.is_dir()]
+    (copy / "rows.u16").write_bytes(b"")
+    with pytest.raises(PlanError, match=rf"the plan {plan} \(its copy is .*\) is damaged: rows\.u16"):
+        mixtera.Plan.open(plan)
+
+
+def test_what_is_no_plan_is_refused_and_not_overwritten(place, s3, objects, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
+    root, plan = new_root(), mixtera.Plan.open(str(place.path / "local"))
+    with pytest.raises(PlanError, match=rf"{root}/nothing does not exist; `mixtera compile SPEC -o {root}/nothing`"):
+        mixtera.Plan.open(f"{root}/nothing")
+    objects.put(f"{root}/other/plan.json", b'{"name": "a plan of another kind"}')
+    with pytest.raises(PlanError, match=r"is not a plan: its plan\.json is another one"):
+        mixtera.Plan.open(f"{root}/other")
+    with pytest.raises(PlanError, match="is not that of a plan"):
+        plan.save(f"{root}/other")
+    with pytest.raises(StorageError, match="has no such bucket"):
+        plan.save("s3://no-such-bucket-here/plan")
+    monkeypatch.setenv("MIXTERA_CACHE", "/proc/nowhere")
+    plan.save(f"{root}/good")
+    with pytest.raises(StorageError, match=r"cannot be copied to /proc/nowhere/plans: .*MIXTERA_CACHE"):
+        mixtera.Plan.open(f"{root}/good")
+
+
+def test_a_spec_and_its_lock_lie_on_s3(place, objects):
+    root = new_root()
+    spec = (place.path / "remote.yaml").read_bytes()
+    objects.put(f"{root}/mixture.yaml", spec)
+    words = (f"{root}/mixture.yaml", "--catalog", "remote-catalog")
+    place.run("lock", *words)
+    assert objects.files.exists(f"{root}/mixture.yaml.lock")
+    place.run("lock", "--check", *words)
+    place.run("lock", *words)
+    objects.put(f"{root}/mixture.yaml", spec.replace(b"weight: 50", b"weight: 51"))
+    error = place.run("compile", *words, "-o", "moved", code=1).stderr
+    assert f"does not compile to what {root}/mixture.yaml.lock says" in error
+    objects.put(f"{root}/other.lock", b"something else")
+    error = place.run("lock", *words, "--file", f"{root}/other.lock", code=1).stderr
+    assert "holds something that is not a lock" in error
+
+
+def test_a_large_object_is_written_in_parts(s3, objects, tmp_path, monkeypatch):
+    from mixtera_backends.storage.s3 import S3Storage, upload
+
+    data = os.urandom(12 << 20)
+    (tmp_path / "large.bin").write_bytes(data)
+    monkeypatch.setattr(upload, "PART_BYTES", 5 << 20)
+    url = f"{new_root()}/large.bin"
+    S3Storage().write(url, tmp_path / "large.bin")
+    assert objects.files.cat(url) == data
+    assert objects.files.info(url)["ETag"].strip('"').endswith("-3")
+
+
+def test_a_catalog_is_a_directory():
     with pytest.raises(CatalogError, match="a catalog lies in a directory, not at s3://mix/catalog"):
         mixtera.Catalog.open("s3://mix/catalog")
 

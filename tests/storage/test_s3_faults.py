@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+import mixtera
 from mixtera.errors import StorageError
 from mixtera_backends.storage.s3 import Patience, S3Storage
 from tests.storage.objects import new_root
@@ -145,3 +146,56 @@ def test_a_server_that_dies_and_comes_back(client, objects_of, tmp_path, s3, mon
         again.join()
     finally:
         server.kill()
+
+
+def _indexed(directory, root):
+    spec = directory / "spec.yaml"
+    spec.write_text(
+        f"version: 1\nsources: {{a: {{path: '{root}/*.jsonl', content: text}}}}\nmixture: {{by: dataset}}\n"
+    )
+    catalog = mixtera.Catalog.open(str(directory / "catalog"))
+    return catalog, mixtera.load(str(spec))
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+def test_an_object_that_changes_after_the_listing_ends_the_index_and_commits_nothing(objects, proxy, tmp_path, change):
+    root = new_root()
+    for number in range(3):
+        objects.put(f"{root}/{number}.jsonl", b'{"text": "a"}\n' * (100 + number))
+    left = [1]
+
+    def choose(request):
+        """The first request after the listing finds one object changed."""
+        if request.method == "GET" and "list-type" not in request.path and left and left.pop():
+            if change == "deleted":
+                objects.delete(f"{root}/2.jsonl")
+            else:
+                objects.put(f"{root}/2.jsonl", b'{"text": "b"}\n' * 102)
+        return
+
+    catalog, spec = _indexed(tmp_path, root)
+    proxy.choose = choose
+    said = "it is gone|no object" if change == "deleted" else "changed since it was indexed|changed"
+    with pytest.raises(StorageError, match=rf"{root}/2\.jsonl.*({said})"):
+        catalog.index(spec, workers=1)
+    assert not left
+    assert catalog.sources() == ()
+    report = catalog.index(spec, workers=1)
+    assert report.files == (2 if change == "deleted" else 3)
+
+
+def test_a_listing_that_changes_is_followed(objects, proxy, tmp_path):
+    """Objects that come, go and change between two runs: only what is new is read."""
+    root = new_root()
+    for number in range(4):
+        objects.put(f"{root}/{number}.jsonl", b'{"text": "a"}\n' * (10 + number))
+    catalog, spec = _indexed(tmp_path, root)
+    catalog.index(spec, workers=1)
+    objects.delete(f"{root}/0.jsonl")
+    objects.put(f"{root}/1.jsonl", b'{"text": "c"}\n' * 11)
+    objects.put(f"{root}/new.jsonl", b'{"text": "d"}\n' * 5)
+    proxy.requests.clear()
+    (source,) = catalog.index(spec, workers=1).sources
+    assert (source.new, source.changed, source.gone, source.unchanged) == (1, 1, 1, 2)
+    read = {request.path.rpartition("/")[2] for request in proxy.requests if "list-type" not in request.path}
+    assert read == {"1.jsonl", "new.jsonl"}

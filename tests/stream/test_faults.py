@@ -17,6 +17,7 @@ from mixtera.artifact import digest, layout
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import SampleError, StateError, StorageError
+from mixtera.stream.fetch import _plain_array
 from tests.stream.big import big_plan
 from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
 
@@ -190,3 +191,12 @@ def test_the_first_batch_does_not_wait_for_all_functions_of_arrow(tmp_path: Path
     command = [sys.executable, "-c", LOADED, str(tmp_path / "plan")]
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (run.returncode, run.stdout.strip()) == (0, "False"), run.stderr
+
+
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.large_string()])
+def test_samples_of_more_than_two_gib_say_which_key_to_change(kind: pa.DataType) -> None:
+    """Memory that is never touched costs nothing: the offsets alone decide."""
+    edges = pa.py_buffer(np.array([0, 1 << 30, (1 << 31) + 5]))
+    values = pa.Array.from_buffers(kind, 2, [None, edges, pa.py_buffer(np.zeros((1 << 31) + 5, np.uint8))])
+    with pytest.raises(SampleError, match=r"2 samples that are read together hold 2.0 GiB.*smaller `granule`"):
+        _plain_array(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import glob
 import os
 import stat as modes
@@ -14,26 +15,34 @@ from urllib.parse import unquote
 from mixtera.contracts.storage import AccessProfile, FileInfo
 from mixtera.errors import MissingError, StorageError
 from mixtera.formats.ranges import GAP_BYTES, RangedFile
-from mixtera_backends.storage.walk import expanded
+from mixtera_backends.storage.walk import Entry, Walk
 
 _PREFIX: Final = "file://"
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What the system says of something that is not there any more, is no directory, or is a link in a circle."""
 
 
 class LocalStorage:
     """Paths and `file://` URLs. A URL it returns is an absolute path."""
 
     name = "local"
-    schemes = ("file",)
+    schemes: tuple[str, ...] = ("file",)
 
     def profile(self) -> AccessProfile:
         """Ranges are read through the page cache: small ones are fine, one at a time."""
         return AccessProfile(request_bytes=1 << 20, gap_bytes=GAP_BYTES, concurrency=1, stat_is_cheap=True)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
-        """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
+        """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth.
+
+        Each directory is listed once, and each file that matches is described once. As `glob.glob(…, recursive=True)`
+        finds them, with one difference: that passes over a directory it cannot list, and data would be missing without
+        a word.
+        """
+        walk = Walk(list_directory, look_up)
         found: dict[str, FileInfo] = {}
         for pattern in patterns:
-            for file in _matching(pattern):
+            for file in _matching(walk, pattern):
                 found.setdefault(file.url, file)
         return sorted(found.values(), key=lambda file: (file.name, file.url))
 
@@ -46,13 +55,13 @@ class LocalStorage:
         """Open a file, unbuffered: callers read in large pieces. No metadata is asked for unless it fails."""
         path = local_path(url)
         try:
-            file = open(path, "rb", buffering=0, opener=_at_once)  # noqa: SIM115 - pathlib's has no opener
+            file = open(path, "rb", buffering=0, opener=at_once)  # noqa: SIM115 - pathlib's has no opener
         except OSError as error:
             self.stat(url)
-            _refuse(path, error)
+            refuse(path, error)
         if not modes.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
-            raise _irregular(path)
+            raise irregular(path)
         return file
 
     def describe(self, descriptor: int, url: str) -> FileInfo:
@@ -76,27 +85,57 @@ def local_path(url: str) -> str:
     return os.path.abspath(Path(path).expanduser()) if path.startswith("~") else os.path.abspath(path)  # noqa: PTH100
 
 
-def _matching(pattern: str) -> list[FileInfo]:
+def _matching(walk: Walk[os.stat_result | None], pattern: str) -> list[FileInfo]:
     path = local_path(pattern)
     if not glob.has_magic(path) or Path(path).is_file():
         return [_info(path, path.rsplit("/", 1)[-1])]
-    base = _fixed_part(path)
-    matches = sorted(expanded(base, path.removeprefix(base)))
-    facts = [(match, _facts(match)) for match in matches]
-    files = [_described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
+    base = fixed_part(path)
+    matches = dict(walk.matching(base, path[len(base) :].split("/")))
+    known = {name: entry.facts or _facts(base + name) for name, entry in matches.items() if not entry.is_directory}
+    files = [_described(base + name, name, facts) for name, facts in known.items() if _is_file(facts)]
     if not files:
-        _refuse_empty(pattern, base, matches)
+        _refuse_empty(pattern, base, [base + name for name in sorted(matches)])
     return files
 
 
-def _fixed_part(path: str) -> str:
+def list_directory(directory: str) -> list[Entry[os.stat_result | None]]:
+    """What lies in a directory; the kinds of its entries come with their names, but for links."""
+    try:
+        with os.scandir(directory) as entries:
+            return [Entry(entry.name, _is_directory(entry), None) for entry in entries]
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise StorageError(f"{directory.rstrip('/') or '/'} cannot be listed: {error.strerror}") from error
+        return []
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def look_up(directory: str, name: str) -> Entry[os.stat_result | None] | None:
+    """One name in a directory, which perhaps may not be listed; a broken link is there."""
+    path = directory + name
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - called once per file of a large pattern
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            refuse(path, error)
+        return Entry(name, False, None) if os.path.lexists(path) else None
+    return Entry(name, modes.S_ISDIR(facts.st_mode), facts)
+
+
+def fixed_part(path: str) -> str:
     """The directory before the first wildcard, with its slash at the end."""
     parts = path.split("/")
     wild = next(i for i, part in enumerate(parts) if glob.has_magic(part))
     return "/".join(parts[:wild]) + "/"
 
 
-def _at_once(path: str, flags: int) -> int:
+def at_once(path: str, flags: int) -> int:
     """Open a file without waiting: a pipe has perhaps nobody at its other end."""
     return os.open(path, flags | os.O_NONBLOCK)
 
@@ -110,27 +149,30 @@ def _facts(path: str) -> os.stat_result:
     try:
         return os.stat(path)  # noqa: PTH116 - called once per file of a large glob
     except OSError as error:
-        _refuse(path, error)
+        refuse(path, error)
 
 
-def _irregular(path: str) -> StorageError:
+def irregular(path: str) -> StorageError:
+    """The error for something that is no file."""
+    if Path(path).is_dir():
+        return StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
     return StorageError(f"{path} is not a regular file")
 
 
 def _info(path: str, name: str) -> FileInfo:
     facts = _facts(path)
-    if modes.S_ISDIR(facts.st_mode):
-        raise StorageError(f"{path} is a directory: name its files, for example {path}/*.jsonl or {path}/**/*.parquet")
     if not _is_file(facts):
-        raise _irregular(path)
+        raise irregular(path)
     return _described(path, name, facts)
 
 
 def _described(path: str, name: str, facts: os.stat_result) -> FileInfo:
+    """A file as the system describes it."""
     return FileInfo(url=path, name=name, size=facts.st_size, modified_ns=facts.st_mtime_ns)
 
 
-def _refuse(path: str, error: OSError) -> NoReturn:
+def refuse(path: str, error: OSError) -> NoReturn:
+    """Raise the error for a file that the system refuses."""
     if not isinstance(error, FileNotFoundError):
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if Path(path).is_symlink():
@@ -147,6 +189,7 @@ def _advice(path: str) -> str:
 
 
 def _refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
+    """Raise the error for a pattern that matches no file, but perhaps directories."""
     if matches:
         raise MissingError(
             f"{pattern} matches only directories, such as {matches[0]}: name their files, for example "

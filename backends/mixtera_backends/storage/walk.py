@@ -1,94 +1,83 @@
-"""Files that a pattern matches, each directory listed once.
-
-As `glob.glob(…, recursive=True)` finds them, with one difference: that passes over a directory it cannot list, and data
-would be missing without a word.
-"""
+"""Files that match a pattern, where directories are listed one by one: each once, and only those that can matter."""
 
 from __future__ import annotations
 
-import errno
-import fnmatch
 import glob
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Generic, TypeVar
 
-from mixtera.errors import StorageError
+from mixtera_backends.storage.patterns import matcher
 
-_GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-"""What a directory answers that is none any more, or is a link in a circle."""
+Facts = TypeVar("Facts")
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry(Generic[Facts]):
+    """What a directory holds: a name, whether it is a directory, and what the listing says beside that."""
+
     name: str
     is_directory: bool
+    facts: Facts
 
 
-def expanded(base: str, pattern: str) -> set[str]:
-    """The paths that match a pattern below a directory; directories may be among them.
+class Walk(Generic[Facts]):
+    """Lists directories, each at most once."""
 
-    Args:
-        base: The directory, with a slash at its end.
-        pattern: Parts with wildcards; `**` stands for any depth, and no wildcard for a leading dot.
+    def __init__(
+        self,
+        listed: Callable[[str], Sequence[Entry[Facts]]],
+        looked_up: Callable[[str, str], Entry[Facts] | None] | None = None,
+    ) -> None:
+        """Use functions that ask for directories, whose paths end with a slash.
 
-    Raises:
-        StorageError: A directory cannot be listed.
-    """
-    return set(_matching(base, [part for part in pattern.split("/") if part], {}))
+        Args:
+            listed: Lists one; what is not there holds nothing.
+            looked_up: Looks up one name in one that need not be listed, where that takes less; None where it is not
+                there.
+        """
+        self._listed, self._looked_up = listed, looked_up
+        self._known: dict[str, Sequence[Entry[Facts]]] = {}
 
+    def entries(self, directory: str) -> Sequence[Entry[Facts]]:
+        """What a directory holds."""
+        if directory not in self._known:
+            self._known[directory] = self._listed(directory)
+        return self._known[directory]
 
-def _matching(base: str, parts: Sequence[str], known: dict[str, list[_Entry]]) -> Iterator[str]:
-    part, rest = parts[0], parts[1:]
-    if part == "**":
-        yield from _at_any_depth(base, rest, known)
-    elif not glob.has_magic(part):
-        path = base + part
+    def matching(self, directory: str, parts: Sequence[str], below: str = "") -> Iterator[tuple[str, Entry[Facts]]]:
+        """What matches the parts of a pattern below a directory, with its path below that; also other directories.
+
+        It may come twice where `**` stands twice.
+        """
+        part, *rest = parts
+        if part != "**" and not glob.has_magic(part) and (rest or self._looked_up is not None):
+            yield from self._at(directory, part, rest, below)
+            return
+        if part == "**" and rest:
+            yield from self.matching(directory, rest, below)
+        for entry in self.entries(directory):
+            deeper = f"{directory}{entry.name}/", f"{below}{entry.name}/"
+            if not _fits(part, entry.name):
+                continue
+            if not rest:
+                yield below + entry.name, entry
+            if entry.is_directory and part == "**":
+                yield from self.matching(deeper[0], parts, deeper[1])
+            elif entry.is_directory and rest:
+                yield from self.matching(deeper[0], rest, deeper[1])
+
+    def _at(self, directory: str, name: str, rest: Sequence[str], below: str) -> Iterator[tuple[str, Entry[Facts]]]:
+        """What matches where the next part is a name."""
         if rest:
-            yield from _matching(f"{path}/", rest, known)
-        elif os.path.lexists(path):
-            yield path
-    else:
-        for entry in _listed(base, known):
-            if _fits(entry.name, part):
-                if not rest:
-                    yield base + entry.name
-                elif entry.is_directory:
-                    yield from _matching(f"{base}{entry.name}/", rest, known)
+            yield from self.matching(f"{directory}{name}/", rest, f"{below}{name}/")
+        elif self._looked_up is not None and (entry := self._looked_up(directory, name)) is not None:
+            yield below + name, entry
 
 
-def _at_any_depth(base: str, rest: Sequence[str], known: dict[str, list[_Entry]]) -> Iterator[str]:
-    if rest:
-        yield from _matching(base, rest, known)
-    for entry in _listed(base, known):
-        if entry.name.startswith("."):
-            continue
-        if not rest:
-            yield base + entry.name
-        if entry.is_directory:
-            yield from _at_any_depth(f"{base}{entry.name}/", rest, known)
+def _fits(part: str, name: str) -> bool:
+    return _matcher("*" if part == "**" else part)(name) is not None
 
 
-def _fits(name: str, part: str) -> bool:
-    return (part.startswith(".") or not name.startswith(".")) and fnmatch.fnmatchcase(name, part)
-
-
-def _listed(directory: str, known: dict[str, list[_Entry]]) -> list[_Entry]:
-    """What lies in a directory; nothing where there is none."""
-    if directory not in known:
-        try:
-            with os.scandir(directory) as entries:
-                known[directory] = [_Entry(entry.name, _is_directory(entry)) for entry in entries]
-        except OSError as error:
-            if error.errno not in _GONE:
-                raise StorageError(f"{directory.rstrip('/')} cannot be listed: {error.strerror}") from error
-            known[directory] = []
-    return known[directory]
-
-
-def _is_directory(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link in a circle
-        return False
+_matcher = lru_cache(64)(matcher)

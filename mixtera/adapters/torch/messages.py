@@ -17,7 +17,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from mixtera.adapters.handle import PlanHandle
 from mixtera.errors import MixteraError
 from mixtera.stream import Stream
-from mixtera.stream.batches import mean_sample_bytes
+from mixtera.stream.batches import mean_position_bytes
 
 MESSAGE_BYTES: Final = 512 << 10
 MESSAGE_BATCHES: Final = 64
@@ -80,7 +80,7 @@ class MessageDataset(IterableDataset[Message | Failure]):
 
     def batches_per_message(self) -> int:
         """Batches that make up about `MESSAGE_BYTES`."""
-        batch_bytes = self.batch_size * mean_sample_bytes(self.handle.plan.data)
+        batch_bytes = self.batch_size * mean_position_bytes(self.handle.plan.data)
         return max(1, min(MESSAGE_BATCHES, int(MESSAGE_BYTES / batch_bytes)))
 
 

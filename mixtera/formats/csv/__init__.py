@@ -1,4 +1,4 @@
-"""Records of delimited text with a header row (CSV, TSV), plain or compressed (gzip, zstd, bz2, xz).
+"""Records of delimited text with a header row (CSV, TSV), plain or compressed (gzip, zstd, bz2, xz, lz4).
 
 - The first record names the fields; a name may stand in quotes. Names must differ; a field without a name cannot be
   asked for. A file without a single byte has no records.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, cast
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
@@ -15,7 +17,7 @@ from mixtera.formats.csv.read import CsvReader, read
 from mixtera.formats.csv.scan import CsvScan
 
 _PLAIN = (".csv", ".tsv")
-_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN for packed in (".gz", ".zst", ".bz2", ".xz"))
+_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN for packed in (".gz", ".zst", ".bz2", ".xz", ".lz4"))
 
 
 class Csv:
@@ -42,8 +44,19 @@ class Csv:
         return CsvScan(storage, file, properties, content)
 
     def reader(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> CsvReader:
-        """Open a file for reading chosen samples; a compressed one is decompressed once, into a temporary file."""
+        """Open a file for reading chosen samples; a compressed one through a decompressed copy."""
         return CsvReader(storage, file, content)
+
+    def framed_reader(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        content: Sequence[ContentColumn],
+        cache_bytes: int,
+        frames: npt.NDArray[np.int64],
+    ) -> CsvReader:
+        """Open a compressed file of many frames; see `Framed.framed_reader`."""
+        return CsvReader(storage, file, content, cache_bytes, frames)
 
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """Samples of several files, decoded together; see `Format.read`."""

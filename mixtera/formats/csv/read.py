@@ -46,21 +46,29 @@ class _Shape:
 
 
 class CsvReader:
-    """Reads chosen records of one file. A compressed file is read through a decompressed copy."""
+    """Reads chosen records of one file. A compressed file is read by its frames, or through a decompressed copy."""
 
-    def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        content: Sequence[ContentColumn],
+        cache_bytes: int = 0,
+        frames: Positions | None = None,
+    ) -> None:
         self._file = file
         self.content = tuple(content)
-        self._records = OpenRecords(storage, file)
-        header = _header(self._records.access, file)
+        self._records = OpenRecords(storage, file, frames, cache_bytes)
+        with self._records.naming("record"):
+            header = _header(self._records.access, file)
         self.shape: _Shape | None = None
         if header is not None:
             self.shape = _Shape(len(header.names), header.delimiter, tuple(header.content(file, content)))
 
     @property
     def held_bytes(self) -> int:
-        """No memory is kept between requests."""
-        return 0
+        """Bytes of decompressed frames that are kept; 0 where there are none."""
+        return self._records.held_bytes
 
     @property
     def spooled_bytes(self) -> int:
@@ -84,7 +92,8 @@ class CsvReader:
         cuts = [0, *np.unique(np.minimum(edges + 1, len(stops))).tolist()]
         for first, last in pairwise(cuts):
             chosen = slice(first, last)
-            values = access.gather(request.starts[chosen], stops[chosen])
+            with self._records.naming("record", request):
+                values = access.gather(request.starts[chosen], stops[chosen])
             yield _Part(values, request.rows[chosen], self._file.url)
 
     def close(self) -> None:

@@ -13,11 +13,12 @@ from mixtera.arrow import from_numpy
 from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError
-from mixtera.formats.compression import Compression, plain_stream
+from mixtera.formats.compression import Compression
 from mixtera.formats.csv.decode import decode, joined
 from mixtera.formats.csv.header import Header, parse_header
 from mixtera.formats.csv.records import Positions, Records, field_counts, record_blocks
 from mixtera.formats.csv.values import property_values
+from mixtera.formats.framed import FrameStream, frame_stream
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
 
@@ -53,22 +54,27 @@ class CsvScan:
         self._rows = 0
         self._content_bytes = 0
         self._compression: Compression | None = None
+        self._frames: FrameStream | None = None
 
     def __iter__(self) -> Iterator[ScanBatch]:
         """Pieces of the index, about 4 MiB of records each."""
         self._rows = self._content_bytes = 0
         with (
             open_unchanged(self._storage, self._file) as source,
-            plain_stream(source, self._file) as (stream, self._compression),
+            frame_stream(source, self._file) as (stream, self._compression),
         ):
             yield from self._batches(source, stream)
 
     def facts(self) -> FileFacts:
         """What the scan found; valid after the last piece."""
+        groups, frames = self._frames.pieces() if self._frames is not None else ((), ())
+        if frames:
+            return FileFacts(self._rows, groups, self._content_bytes, frames)
         whole = self._compression is not None and self._content_bytes > WHOLE_BYTES
         return FileFacts(self._rows, (self._rows,) if whole else (), self._content_bytes)
 
     def _batches(self, source: BinaryIO, stream: BinaryIO) -> Iterator[ScanBatch]:
+        self._frames = stream if isinstance(stream, FrameStream) else None
         header, head = read_header(stream, self._file)
         told = 0
         if header is not None:
@@ -86,6 +92,8 @@ class CsvScan:
     def _piece(
         self, data: bytes, records: Records, fields: _Fields, offset: int
     ) -> tuple[pa.RecordBatch, tuple[BadSample, ...]]:
+        if self._frames is not None:
+            self._frames.count(records.starts + offset)
         good, columns = _decoded(data, records, fields, self._file)
         reasons = dict(records.broken)
         numbers = np.flatnonzero(good)

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, plain or compressed (gzip, zstd, bz2, xz)."""
+"""JSON lines: one object a line, plain or compressed (gzip, zstd, bz2, xz, lz4)."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str])
     for file in spread(files):
         for row, record in _head(storage, file, decoder):
             for guess, first, rest, inside in wanted:
-                value = _value(getattr(record, first), rest)
+                value = value_at(getattr(record, first), rest)
                 if inside:
-                    value = _elements(value, inside)
+                    value = elements_at(value, inside)
                 kind = type(value)
                 if kind is last.get(guess) or value is None:
                     continue  # it says nothing new
-                _look(guess, value, f"{file.url}, line {row + 1}")
+                look(guess, value, f"{file.url}, line {row + 1}")
                 if kind in _SCALARS:
                     last[guess] = kind
     return {name: guess.result() for name, guess in guesses.items()}
@@ -71,7 +71,8 @@ def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int
     return records
 
 
-def _value(record: object, keys: tuple[str, ...]) -> object:
+def value_at(record: object, keys: tuple[str, ...]) -> object:
+    """The value at a path of a record; None where there is none."""
     for key in keys:
         if not isinstance(record, dict):
             return None
@@ -79,18 +80,23 @@ def _value(record: object, keys: tuple[str, ...]) -> object:
     return record
 
 
-def _elements(value: object, inside: Sequence[tuple[str, ...]]) -> object:
+def elements_at(value: object, inside: Sequence[tuple[str, ...]]) -> object:
     """What is inside the elements of a list, as one list; anything else is the scan's to report."""
     if not isinstance(value, list):
         return None
-    found = [_value(element, inside[0]) for element in value]
+    found = [value_at(element, inside[0]) for element in value]
     if not inside[1:]:
         return found
-    parts = [_elements(part, inside[1:]) for part in found]
+    parts = [elements_at(part, inside[1:]) for part in found]
     return [element for part in parts if isinstance(part, list) for element in part]
 
 
-def _look(guess: Guess, value: object, place: str) -> None:
+def look(guess: Guess, value: object, place: str) -> None:
+    """Take a value of a record into a guess.
+
+    Raises:
+        SampleError: It cannot be a property, or does not go together with what was seen before.
+    """
     if isinstance(value, list):
         _look_at_list(guess, value, place)
     elif type(value) in _SCALARS:

@@ -11,27 +11,38 @@ import pyarrow as pa
 
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
+from mixtera.formats.framed import FramedFile
 from mixtera.formats.jsonl.lines import Positions
 from mixtera.formats.jsonl.pages import PAGE_BYTES, Pages
 from mixtera.formats.ranges import RangedFile, back_to_back, spans
 from mixtera.formats.records import OpenRecords
+
+LOCAL: Final = (RangedFile, FramedFile)
+"""What is read into memory that is there already."""
 
 PART_BYTES: Final = PAGE_BYTES // 4
 """Bytes of one file that are read at once, about."""
 
 
 class JsonlReader:
-    """Reads chosen records of one file. A compressed file is read through a decompressed copy."""
+    """Reads chosen records of one file. A compressed file is read by its frames, or through a decompressed copy."""
 
-    def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        file: FileInfo,
+        content: Sequence[ContentColumn],
+        cache_bytes: int = 0,
+        frames: Positions | None = None,
+    ) -> None:
         self._file = file
         self.content = tuple(content)
-        self._records = OpenRecords(storage, file)
+        self._records = OpenRecords(storage, file, frames, cache_bytes)
 
     @property
     def held_bytes(self) -> int:
-        """No memory is kept between requests."""
-        return 0
+        """Bytes of decompressed frames that are kept; 0 where there are none."""
+        return self._records.held_bytes
 
     @property
     def spooled_bytes(self) -> int:
@@ -46,19 +57,20 @@ class JsonlReader:
         """Put the records of a request into pages."""
         access = self._records.access
         if len(request.rows):
-            self._load(access, request, pages)
+            with self._records.naming("line", request):
+                self._load(access, request, pages)
 
     def _load(self, access: RandomAccess, request: ReadRequest, pages: Pages) -> None:
-        """Read along what lies between the records of a local file; other storages leave it out."""
+        """Read along what lies between the records of a local file or a frame; other storages leave it out."""
         starts, stops = request.starts, _within(request.stops, access.size)
-        wanted = spans(starts, stops) if isinstance(access, RangedFile) else back_to_back(starts, stops)
+        wanted = spans(starts, stops) if isinstance(access, LOCAL) else back_to_back(starts, stops)
         bounds = np.flatnonzero(np.diff(wanted.places // PART_BYTES)) + 1 if wanted.size > PART_BYTES else ()
         if len(bounds):
             for part in map(slice, [0, *bounds], [*bounds, len(starts)]):
                 self._load(access, ReadRequest(request.rows[part], starts[part], request.stops[part]), pages)
             return
         room = pages.room(wanted.size)
-        if isinstance(access, RangedFile):
+        if isinstance(access, LOCAL):
             access.read_into(room, wanted)
         else:
             room[:] = _bytes(access.gather(starts, stops))

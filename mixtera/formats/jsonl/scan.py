@@ -16,7 +16,8 @@ from mixtera.arrow import from_numpy
 from mixtera.contracts.format import BadSample, ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.arrays import property_array
-from mixtera.formats.compression import Compression, plain_stream
+from mixtera.formats.compression import Compression
+from mixtera.formats.framed import FrameStream, frame_stream
 from mixtera.formats.jsonl.layout import Layout, columns, layout, taken
 from mixtera.formats.jsonl.lines import (
     BYTE_ORDER_MARK,
@@ -75,22 +76,27 @@ class JsonlScan:
         self._rows = 0
         self._content_bytes = 0
         self._compression: Compression | None = None
+        self._frames: FrameStream | None = None
 
     def __iter__(self) -> Iterator[ScanBatch]:
         """Pieces of the index, about 8 MiB of records each."""
         self._rows = self._content_bytes = 0
         with (
             open_unchanged(self._storage, self._file) as source,
-            plain_stream(source, self._file) as (stream, self._compression),
+            frame_stream(source, self._file) as (stream, self._compression),
         ):
             yield from self._batches(source, stream)
 
     def facts(self) -> FileFacts:
         """What the scan found; valid after the last piece."""
+        groups, frames = self._frames.pieces() if self._frames is not None else ((), ())
+        if frames:
+            return FileFacts(self._rows, groups, self._content_bytes, frames)
         whole = self._compression is not None and self._content_bytes > WHOLE_BYTES
         return FileFacts(self._rows, (self._rows,) if whole else (), self._content_bytes)
 
     def _batches(self, source: BinaryIO, stream: BinaryIO) -> Iterator[ScanBatch]:
+        self._frames = stream if isinstance(stream, FrameStream) else None
         told = 0
         for pieces in self._pieces(stream):
             bad = tuple(sample for piece in pieces for sample in piece.bad)
@@ -117,6 +123,8 @@ class JsonlScan:
         if offset == 0 and bytes(data[:3]) == BYTE_ORDER_MARK:
             starts[0] = len(BYTE_ORDER_MARK)
         ends = without_line_ends(text, starts, stops)
+        if self._frames is not None:
+            self._frames.count(starts + offset)
         first_row = self._rows
         self._rows += len(starts)
         records, kept, bad = self._records(data, text, (starts, ends), first_row, offset)

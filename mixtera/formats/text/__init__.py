@@ -1,4 +1,4 @@
-"""Plain text, a document a file, plain or compressed (gzip, zstd, bz2, xz).
+"""Plain text, a document a file, plain or compressed (gzip, zstd, bz2, xz, lz4).
 
 - A file is one sample, row 0: all of it as it stands, but for a UTF-8 byte order mark. Its content is named `text`.
 - A file without a single byte is an empty text.

@@ -14,7 +14,7 @@ from mixtera.formats.text.read import TextReader, read
 from mixtera.formats.text.scan import TextScan, refuse_properties
 
 _PLAIN = (".txt", ".text")
-_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN for packed in (".gz", ".zst", ".bz2", ".xz"))
+_COMPRESSED = tuple(f"{plain}{packed}" for plain in _PLAIN for packed in (".gz", ".zst", ".bz2", ".xz", ".lz4"))
 
 
 class Text:

@@ -11,13 +11,16 @@ from functools import cached_property
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from mixtera.contracts.storage import Options
 from mixtera.errors import MixteraError, StorageError
 from mixtera_backends.storage.s3.address import Address
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Blocks, kept_bytes
-from mixtera_backends.storage.s3.connection import CONCURRENCY, Connection, environment
+from mixtera_backends.storage.s3.budget import Budget
+from mixtera_backends.storage.s3.connection import Connection, environment
 from mixtera_backends.storage.s3.failures import Failure, changed, failure_of, refused
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.process import INHERITED, PROCESS
+from mixtera_backends.storage.s3.settings import Settings
 
 if TYPE_CHECKING:
     from obstore import Bytes
@@ -42,11 +45,13 @@ class Refused(Exception):  # noqa: N818 - never leaves this package
 class Clients:
     """Belongs to one process and one environment: `ClientsHere` finds the right one."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, options: Options) -> None:
         self.process = os.getpid()
+        self.settings = Settings.of(options)
+        self.budget = Budget(self.settings)
         self.environment = environment()
         self._patience = patience
-        self._connection = Connection(patience)
+        self._connection = Connection(patience, self.settings)
         kept = kept_bytes()
         self.blocks = Blocks(kept) if kept >= BLOCK_BYTES else None
         self._stores: dict[str, S3Store] = {}
@@ -65,6 +70,7 @@ class Clients:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
+        self.budget.take()
         started = time.monotonic()
         try:
             return dict(getattr(self._connection.client, operation)(**arguments))
@@ -94,6 +100,8 @@ class Clients:
 
         def one(range_: tuple[int, int]) -> Buffer:
             start, stop = range_
+            if store is not None:
+                self.budget.take(stop - start)
             try:
                 data = (
                     self._patiently(address, start, stop, etag)
@@ -114,7 +122,7 @@ class Clients:
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="mixtera-s3")
+        return ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="mixtera-s3")
 
     def _store(self, address: Address) -> S3Store | None:
         """Obstore's client; None where it cannot be used: after a fork, or for keys that it cannot name."""
@@ -136,6 +144,7 @@ class Clients:
             retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.failure.is_temporary),
             wait=wait_random_exponential(patience.first_pause_seconds, patience.longest_pause_seconds),
             stop=stop_after_delay(patience.budget_seconds),
+            before_sleep=lambda _: self.budget.retried(),
             reraise=True,
         )
         try:
@@ -146,6 +155,7 @@ class Clients:
     def _once(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
         from botocore.exceptions import BotoCoreError
 
+        self.budget.take(stop - start, requests=0)
         answer = self.ask(
             "get_object", Bucket=address.bucket, Key=address.key, Range=f"bytes={start}-{stop - 1}", IfMatch=etag
         )
@@ -175,8 +185,8 @@ def _is_plain(key: str) -> bool:
 class ClientsHere:
     """The clients for this process and its environment now. Holds none before the first call."""
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, patience: Patience, options: Options) -> None:
+        self._patience, self._options = patience, dict(options)
         self._clients: Clients | None = None
 
     def get(self) -> Clients:
@@ -186,5 +196,5 @@ class ClientsHere:
             INHERITED.append(clients)
             clients = None
         if clients is None or clients.environment != environment():
-            clients = self._clients = Clients(self._patience)
+            clients = self._clients = Clients(self._patience, self._options)
         return clients

@@ -14,13 +14,11 @@ from urllib.request import getproxies
 from mixtera.errors import PluginError, StorageError
 from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
 from mixtera_backends.storage.s3.patience import Patience
+from mixtera_backends.storage.s3.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Credential, S3Store
 
-CONCURRENCY: Final = 16
-ANONYMOUS: Final = "AWS_SKIP_SIGNATURE"
-"""Environment variable (obstore's own): `true` for buckets that anybody may read."""
 _NAME_ATTEMPTS: Final = 4
 _INSTALL: Final = "S3 needs {}: pip install 'mixtera[s3]'"
 
@@ -28,7 +26,7 @@ _INSTALL: Final = "S3 needs {}: pip install 'mixtera[s3]'"
 class Connection:
     """Makes both clients. Belongs to one process and one environment."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, settings: Settings) -> None:
         """Read the configuration, and make botocore's client.
 
         Raises:
@@ -43,17 +41,18 @@ class Connection:
         except ImportError as error:
             raise PluginError(_INSTALL.format("botocore")) from error
         self._patience = patience
-        self.anonymous = os.environ.get(ANONYMOUS, "").lower() in ("1", "true", "yes")
+        self.anonymous = settings.anonymous
         config = Config(
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.answer_seconds,
             retries={"mode": "standard", "total_max_attempts": patience.attempts},
-            max_pool_connections=CONCURRENCY,
+            max_pool_connections=settings.concurrency,
             **({"signature_version": UNSIGNED} if self.anonymous else {}),
         )
         try:
-            self._session = botocore.session.Session()
-            self.client: Any = self._session.create_client("s3", config=config)
+            self._session = botocore.session.Session(profile=settings.profile)
+            where = {"region_name": settings.region, "endpoint_url": settings.endpoint_url}
+            self.client: Any = self._session.create_client("s3", config=config, **where)
             self._certificates = self._session.get_config_variable("ca_bundle")
         except (BotoCoreError, ValueError) as error:
             raise StorageError(f"S3 is not configured well: {error}; {CREDENTIALS_ADVICE}") from error

@@ -75,7 +75,7 @@ def changed(url: str, indexed: bool) -> StorageError:
     )
 
 
-def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0) -> StorageError:
+def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0, done: str = "read") -> StorageError:
     """The error for a request that failed for good."""
     tried = f" for {seconds:.0f} s" if seconds >= 1 else ""
     match failure:
@@ -86,9 +86,9 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0) -> St
         case Failure(code="NoSuchBucket"):
             why = f"{endpoint} has no such bucket: check its name, and AWS_ENDPOINT_URL"
         case Failure(status=401 | 403):
+            needed = "s3:GetObject, and s3:ListBucket for patterns" if done == "read" else "s3:PutObject"
             why = (
-                f"access denied ({failure.code or failure.status}): the credentials need s3:GetObject, and "
-                f"s3:ListBucket for patterns; {CREDENTIALS_ADVICE}"
+                f"access denied ({failure.code or failure.status}): the credentials need {needed}; {CREDENTIALS_ADVICE}"
             )
         case Failure(status=404):
             why = "it is gone; restore it, or run `mixtera index` and compile again"
@@ -104,4 +104,4 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0) -> St
             )
         case _:
             why = f"{endpoint} answers {failure.status} {failure.code}"
-    return StorageError(f"{url} cannot be read: {why}")
+    return StorageError(f"{url} cannot be {done}: {why}")

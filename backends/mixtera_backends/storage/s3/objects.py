@@ -1,8 +1,7 @@
-"""An object opened: read in ranges, or from its beginning."""
+"""An object opened: read in ranges."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -12,20 +11,16 @@ import pyarrow as pa
 
 from mixtera.errors import StorageError
 from mixtera.formats.ranges import gathered
+from mixtera_backends.storage.files import requests
 from mixtera_backends.storage.s3.address import Address
 from mixtera_backends.storage.s3.blocks import Blocks
 from mixtera_backends.storage.s3.clients import ClientsHere
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
     from mixtera_backends.storage.s3.clients import Buffer
 
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
-REQUEST_BYTES: Final = 4 << 20
-FIRST_AHEAD_BYTES: Final = 64 << 10
-MOST_AHEAD_BYTES: Final = 16 << 20
 
 Positions = npt.NDArray[np.int64]
 
@@ -69,7 +64,7 @@ class S3Object:
     def _read(self, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
         """The bytes of some ranges back to back, and where each begins in them."""
         self._check(stops)
-        ranges = _requests(starts.tolist(), stops.tolist())
+        ranges = requests(starts.tolist(), stops.tolist(), self._clients.get().settings.request_bytes)
         lengths = stops - starts
         return b"".join(self._fetch(ranges) if ranges else ()), np.cumsum(lengths) - lengths
 
@@ -77,7 +72,8 @@ class S3Object:
         """The same, from the blocks that are kept."""
         self._check(stops)
         wanted = self._address.bucket, self._address.key, self._etag
-        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), REQUEST_BYTES, self._fetch)
+        most = self._clients.get().settings.request_bytes
+        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), most, self._fetch)
         if parts is None:
             return self._read(starts, stops)
         lengths = stops - starts
@@ -94,73 +90,3 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {int(stops.max())} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
-
-
-def _requests(starts: Sequence[int], stops: Sequence[int]) -> list[tuple[int, int]]:
-    """Ranges cut into requests of a good size; empty ones need none."""
-    return [
-        (first, min(first + REQUEST_BYTES, stop))
-        for start, stop in zip(starts, stops, strict=True)
-        for first in range(start, stop, REQUEST_BYTES)
-    ]
-
-
-class S3File(io.RawIOBase):
-    """An object as a file. The longer it is read without a jump, the more is read ahead."""
-
-    def __init__(self, source: S3Object) -> None:
-        self._source = source
-        self._position = 0
-        self._window, self._window_start = b"", 0
-        self._ahead = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go elsewhere; nothing is read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._source.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"position {base + offset} is before the beginning")
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill a buffer as far as the object goes."""
-        target = memoryview(buffer).cast("B")
-        wanted = max(0, min(len(target), self._source.size - self._position))
-        done = 0
-        while done < wanted:
-            begin = self._position - self._window_start
-            if not 0 <= begin < len(self._window):
-                self._load(wanted - done)
-                continue
-            part = self._window[begin : begin + wanted - done]
-            target[done : done + len(part)] = part
-            done += len(part)
-            self._position += len(part)
-        return done
-
-    def close(self) -> None:
-        """Release the object."""
-        if not self.closed:
-            self._window = b""
-            self._source.close()
-        super().close()
-
-    def _load(self, wanted: int) -> None:
-        """Read what is wanted, and ahead of it where the last window was read to its end."""
-        goes_on = self._position == self._window_start + len(self._window)
-        self._ahead = min(max(2 * self._ahead, FIRST_AHEAD_BYTES), MOST_AHEAD_BYTES) if goes_on else 0
-        stop = min(self._source.size, self._position + max(wanted, self._ahead))
-        self._window = self._source.between(self._position, stop)
-        self._window_start = self._position

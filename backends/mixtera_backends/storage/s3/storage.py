@@ -6,16 +6,21 @@ import difflib
 import glob
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
-from mixtera.contracts.storage import AccessProfile, FileInfo, Storage
-from mixtera.errors import MissingError
-from mixtera_backends.storage.s3.address import SCHEME, Address, Pattern, address_of, matcher
+from mixtera.contracts.storage import AccessProfile, FileInfo, Option, Options, Storage
+from mixtera.errors import MissingError, StorageError
+from mixtera_backends.storage.files import RangesFile
+from mixtera_backends.storage.patterns import Pattern, matcher
+from mixtera_backends.storage.s3.address import SCHEME, Address, address_of
+from mixtera_backends.storage.s3.budget import Traffic
 from mixtera_backends.storage.s3.clients import ClientsHere, Refused
-from mixtera_backends.storage.s3.connection import CONCURRENCY
 from mixtera_backends.storage.s3.failures import missing, refused
-from mixtera_backends.storage.s3.objects import GAP_BYTES, REQUEST_BYTES, S3File, S3Object
+from mixtera_backends.storage.s3.objects import GAP_BYTES, S3Object
 from mixtera_backends.storage.s3.patience import Patience
+from mixtera_backends.storage.s3.settings import OPTIONS, Settings
+from mixtera_backends.storage.s3.upload import upload
 
 _NOT_FOUND: Final = 404
 
@@ -26,16 +31,29 @@ class S3Storage:
     name = "s3"
     schemes: tuple[str, ...] = (SCHEME,)
 
-    def __init__(self, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
-        self._clients = ClientsHere(self._patience)
+    options: tuple[Option, ...] = OPTIONS
+    any_option = False
 
-    def __reduce__(self) -> tuple[type[S3Storage], tuple[Patience]]:
-        return S3Storage, (self._patience,)
+    def __init__(self, patience: Patience | None = None, options: Options | None = None) -> None:
+        self._patience, self._given = patience or Patience(), dict(options or {})
+        self._clients = ClientsHere(self._patience, self._given)
+
+    def __reduce__(self) -> tuple[type[S3Storage], tuple[Patience, Options]]:
+        return S3Storage, (self._patience, self._given)
+
+    def configured(self, options: Options) -> Storage:
+        """This storage with options; the environment has the last word."""
+        return S3Storage(self._patience, options)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What this process has asked for."""
+        return self._clients.get().budget.traffic
 
     def profile(self) -> AccessProfile:
         """A request costs as much as the bytes of a gap; many at a time."""
-        return AccessProfile(REQUEST_BYTES, GAP_BYTES, CONCURRENCY, stat_is_cheap=False)
+        settings = Settings.of(self._given)
+        return AccessProfile(settings.request_bytes, GAP_BYTES, settings.concurrency, stat_is_cheap=False)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
         """List the objects of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
@@ -74,6 +92,19 @@ class S3Storage:
     def pinned(self, file: FileInfo) -> Storage:
         """This storage, in which the file's URL is the object of that etag and nothing else."""
         return PinnedObject(self, file) if file.etag else self
+
+    def write(self, url: str, content: bytes | Path) -> None:
+        """Write an object, or replace it: readers see the old one or the new one."""
+        address = address_of(url)
+        clients = self._clients.get()
+        try:
+            upload(clients, address, content)
+        except Refused as error:
+            raise refused(url, error.failure, clients.endpoint, error.seconds, "written") from error
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            raise StorageError(f"{content!s} cannot be written to {url}: {error.strerror or error}") from error
 
     def _object(self, file: FileInfo, fast: bool, indexed: bool) -> S3Object:
         return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast)
@@ -169,7 +200,7 @@ class PinnedObject:
 
 
 def _file(source: S3Object) -> BinaryIO:
-    return cast(BinaryIO, S3File(source))
+    return cast(BinaryIO, RangesFile(source))
 
 
 def _listed_info(address: Address, name: str, entry: dict[str, Any]) -> FileInfo:

@@ -1,14 +1,4 @@
-"""JAX: a loader whose numbers are global `jax.Array`s and whose text stays on the host.
-
-::
-
-    from mixtera.adapters.jax import MixteraLoader
-
-    batches = iter(MixteraLoader("plans/web", batch_size=32, sharding=sharding))
-    for batch in batches:
-        batch["text"], batch["component"], batch["component_id"], batch["sample"]
-    batches.get_state()
-"""
+"""The loader of the JAX adapter."""
 
 from __future__ import annotations
 
@@ -152,8 +142,8 @@ def jax_batch(columns: HostColumns, sharding: jax.sharding.Sharding | None) -> B
         sharding: How the global batch lies on the devices of all processes; None for the default device.
 
     Returns:
-        Numbers as `jax.Array` ([n] or [n, size], global where there is a sharding); strings, component names and
-        sample ids as numpy arrays.
+        Numbers as `jax.Array` ([n] or [n, size], global where there is a sharding); strings, bytes, component
+        names and sample ids as numpy arrays.
 
     Raises:
         SampleError: A number needs 64 bits and JAX keeps 32.

@@ -1,0 +1,191 @@
+"""Plans on a storage, such as S3: uploaded document last, downloaded once per machine.
+
+The files of a plan lie below its URL in a folder that is named by what `plan.json` says, and `plan.json` itself beside
+that folder. So a plan is replaced by one write, and who has read the old document still finds the old files. A copy of
+a plan directory, all files side by side, is a plan too.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Final
+from urllib.parse import unquote
+
+from mixtera.artifact import layout
+from mixtera.artifact.layout import OpenedPlan
+from mixtera.artifact.model import PlanData
+from mixtera.contracts.storage import Storage, Writing
+from mixtera.errors import PlanError, StorageError
+from mixtera.registry import storage_of
+
+CACHE_VARIABLE: Final = "MIXTERA_CACHE"
+"""Environment variable: the directory in which plans of other places are kept."""
+_PIECE_BYTES: Final = 8 << 20
+_TRANSFERS: Final = 4
+_NO_LOCKS: Final = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)
+
+
+def is_remote(path: str) -> bool:
+    """Whether a path is a URL of a storage."""
+    return "://" in path and not path.startswith("file://")
+
+
+def plain_path(path: str) -> str:
+    """The path of a `file://` URL; any other as it is."""
+    return unquote(path.removeprefix("file://").removeprefix("localhost")) if path.startswith("file://") else path
+
+
+def write(url: str, data: PlanData, digest: str) -> int:
+    """Write a plan: its document last, so that nobody ever finds half of it.
+
+    Returns:
+        Bytes written.
+
+    Raises:
+        PlanError: Something that is not a plan lies there.
+        StorageError: It cannot be written, or the storage cannot write.
+    """
+    storage = storage_of(url)
+    if not isinstance(storage, Writing):
+        raise StorageError(f"a plan cannot be written to {url}: the storage {storage.name} only reads")
+    if (before := _document(storage, url)) is not None and not layout.is_document(before):
+        raise PlanError(f"{_at(url, layout.DOCUMENT)} is not that of a plan: save to another place")
+    with TemporaryDirectory(prefix="mixtera-plan-") as directory:
+        here = Path(directory) / "plan"
+        layout.write(str(here), data, digest, durable=False)
+        document = (here / layout.DOCUMENT).read_bytes()
+        files = [here / name for name in layout.names_of(here)]
+        with ThreadPoolExecutor(_TRANSFERS) as threads:
+            list(threads.map(lambda file: storage.write(_at(url, _key(document), file.name), file), files))
+        size = len(document) + sum(file.stat().st_size for file in files)
+    storage.write(_at(url, layout.DOCUMENT), document)
+    return size
+
+
+def open(url: str, remap: Mapping[str, str] | None = None) -> tuple[OpenedPlan, Path]:
+    """Open a plan of another place, and the local directory that it was copied to.
+
+    All processes of a machine share one copy, which the first of them makes.
+
+    Raises:
+        PlanError: It is not a plan, is damaged, or is of a newer version.
+        StorageError: It cannot be read, or there is no room for the copy.
+    """
+    storage = storage_of(url)
+    document = _document(storage, url)
+    if document is None or not layout.is_document(document):
+        what = "does not exist" if document is None else f"is not a plan: its {layout.DOCUMENT} is another one"
+        raise PlanError(f"{url} {what}; `mixtera compile SPEC -o {url}` makes one")
+    directory = _copied(storage, url, document)
+    try:
+        return layout.open(str(directory), remap), directory
+    except PlanError as error:
+        raise PlanError(str(error).replace(str(directory), f"{url} (its copy is {directory})")) from error
+
+
+def _at(url: str, *names: str) -> str:
+    """The URL of something below a folder; of a chain of URLs, in its first link that has a path."""
+    links = url.split("::")
+    first = next(number for number, link in enumerate(links) if "://" in link)
+    links[first] = "/".join([links[first].rstrip("/"), *names])
+    return "::".join(links)
+
+
+def _document(storage: Storage, url: str) -> bytes | None:
+    """The document of a plan; None where there is none."""
+    try:
+        with storage.open(_at(url, layout.DOCUMENT)) as file:
+            return file.read()
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
+
+
+def _key(document: bytes) -> str:
+    """What names the folder and the copy of a plan: its document holds checksums of all its files."""
+    return hashlib.sha256(document).hexdigest()[:32]
+
+
+def _copied(storage: Storage, url: str, document: bytes) -> Path:
+    """The copy of a plan on this machine, made if there is none."""
+    target = cache_directory() / "plans" / _key(document)
+    if (target / layout.DOCUMENT).exists():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(target.with_suffix(".lock")):
+            if not (target / layout.DOCUMENT).exists():
+                _copy(storage, url, document, target)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"the plan {url} cannot be copied to {target.parent}: {error.strerror or error}; make room there, or set "
+            f"{CACHE_VARIABLE} to another directory"
+        ) from error
+    return target
+
+
+def _copy(storage: Storage, url: str, document: bytes, target: Path) -> None:
+    fresh = Path(mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
+    try:
+        (fresh / layout.DOCUMENT).write_bytes(document)
+        names = layout.names_of(fresh)
+        with ThreadPoolExecutor(_TRANSFERS) as threads:
+            list(threads.map(lambda name: _download(storage, url, target.name, fresh / name), names))
+        with suppress(FileExistsError):  # where locks do nothing, another process may have been as fast
+            fresh.rename(target)
+    except PlanError as error:
+        raise PlanError(str(error).replace(str(fresh), url)) from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _download(storage: Storage, url: str, key: str, target: Path) -> None:
+    try:
+        source = storage.open(_at(url, key, target.name))
+    except StorageError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        try:
+            source = storage.open(_at(url, target.name))
+        except StorageError as other:
+            if not isinstance(other.__cause__, FileNotFoundError):
+                raise
+            raise PlanError(f"the plan {url} is damaged: {target.name} is missing; compile the spec again") from other
+    with source, target.open("wb") as copy:
+        while piece := source.read(_PIECE_BYTES):
+            copy.write(piece)
+
+
+def cache_directory() -> Path:
+    """Where copies are kept: they may be deleted at any time when nobody reads them."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixtera"
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Hold a lock that ends with its process; where the file system has none, copies are made side by side."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(handle)

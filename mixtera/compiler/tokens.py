@@ -1,0 +1,133 @@
+"""Token counts: what the catalog knows of every sample, and the layout of a plan of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from mixtera.arrow import to_numpy
+from mixtera.artifact.model import PlanData, TokenLayout, TokenParameters
+from mixtera.catalog.model import IndexedSource
+from mixtera.compiler.dense import dense_of
+from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.packed import Packed
+from mixtera.compiler.rows import Rows
+from mixtera.compiler.scratch import scratch
+from mixtera.errors import CatalogError
+from mixtera.spec.model import Spec
+from mixtera.tokens.columns import count_column, is_tokenized
+from mixtera.tokens.parameters import token_parameters
+
+_BLOCK: Final = 1 << 20
+_MOST: Final = np.iinfo(np.uint32).max
+
+
+class TokenCounts:
+    """The tokens of all rows, as a plan delivers them: with what stands around a document, and cut where it is long.
+
+    Of a spec without `tokens`, and of one that makes each document a row, nothing is counted.
+    """
+
+    def __init__(
+        self, parameters: TokenParameters | None, columns: Sequence[str], around: Sequence[bool], rows: int
+    ) -> None:
+        """Prepare.
+
+        Args:
+            parameters: How samples become rows of tokens; None where they do not.
+            columns: Per source, the column of the catalog that has the counts; empty where nothing is counted.
+            around: Per source, whether bos and eos are put around its documents; not where they come as tokens.
+            rows: Rows of all sources.
+        """
+        self._parameters, self._columns = parameters, columns
+        self._counted = len(columns) > 0
+        self._rows: npt.NDArray[np.uint32] = scratch(rows if self._counted else 0, np.uint32)
+        if parameters is not None:
+            more = (parameters.bos is not None) + (parameters.eos is not None)
+            self._more = [more if put else 0 for put in around]
+            self._longest = parameters.max_document_tokens or _MOST
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that have to leave the engine with the labels, each once."""
+        return tuple(dict.fromkeys(self._columns))
+
+    def see(self, source: int, rows: Rows) -> None:
+        """Take in the rows of a source; a document without tokens stays without any."""
+        if not self._counted:
+            return
+        column = rows.groups.column(self._columns[source])
+        count = to_numpy(column.fill_null(0) if column.null_count else column).astype(np.int64)
+        self._rows[rows.number] = np.where(count > 0, np.minimum(count + self._more[source], self._longest), 0)
+
+    def packed(
+        self, codes: npt.NDArray[np.unsignedinteger], number: int, excluded: npt.NDArray[np.bool_]
+    ) -> Packed | None:
+        """How tokens become positions; None where samples are positions.
+
+        Args:
+            codes: [rows] code of each row.
+            number: How many codes there are; rows of a higher one are not selected.
+            excluded: [rows] whether each row is excluded: it has no tokens then. Empty where no list is given.
+        """
+        if self._parameters is None or not self._counted:
+            return None
+        found = np.zeros(number, np.int64)
+        for first in range(0, len(self._rows), _BLOCK):
+            tokens = self._rows[first : first + _BLOCK]
+            if len(excluded):
+                tokens[excluded[first : first + _BLOCK]] = 0
+            part = codes[first : first + len(tokens)]
+            kept = part < number
+            # sums of doubles are exact here: a block has fewer than 2^53 tokens
+            found += np.bincount(part[kept], tokens[kept], number).astype(np.int64)
+        return Packed(self._parameters.stride, self._parameters.overlap, found.tolist())
+
+    def laid_out(self, data: PlanData, index: FileIndex) -> PlanData:
+        """A plan whose samples are chosen, with its layout."""
+        if self._parameters is None:
+            return data
+        layout = TokenLayout(self._parameters, np.empty(0, np.uint32), np.empty(0, np.int64))
+        return replace(data, tokens=self._of_samples(layout, data, index) if self._counted else layout)
+
+    def _of_samples(self, layout: TokenLayout, data: PlanData, index: FileIndex) -> TokenLayout:
+        dense, total = dense_of(data, index), len(data.rows)
+        counts: npt.NDArray[np.uint32] = scratch(total, np.uint32)
+        for first in range(0, total, _BLOCK):
+            last = min(first + _BLOCK, total)
+            counts[first:last] = self._rows[dense.rows(first, last)]
+        sizes = to_numpy(data.entries.column("count")).astype(np.int64)
+        heads: Int64s = np.cumsum(sizes) - sizes  # an entry has at least one sample, so these ascend strictly
+        sums = np.add.reduceat(counts, heads, dtype=np.int64) if total else np.empty(0, np.int64)
+        return replace(layout, counts=counts, entry_counts=sums)
+
+
+def token_counts(spec: Spec, indexed: Sequence[IndexedSource], rows: int) -> TokenCounts:
+    """What a spec counts, before any row is seen.
+
+    Args:
+        spec: The spec.
+        indexed: The snapshots of its sources, in its order.
+        rows: Rows of all of them.
+
+    Raises:
+        SpecError: The tokenizer cannot be opened, or lacks a token that is asked for.
+        CatalogError: The catalog has no counts by it.
+    """
+    if spec.tokens is None:
+        return TokenCounts(None, (), (), 0)
+    parameters = token_parameters(spec.tokens)
+    if not spec.tokens.packs:
+        return TokenCounts(parameters, (), (), 0)
+    columns = [count_column(source, parameters) for source in spec.sources]
+    lacking = [one.name for one, column in zip(indexed, columns, strict=True) if column not in one.types]
+    if lacking:
+        raise CatalogError(
+            f"the catalog has no token counts of {', '.join(lacking)} by the tokenizer {spec.tokens.tokenizer}: "
+            f"`mixtera index {spec.file}` counts them"
+        )
+    return TokenCounts(parameters, columns, [not is_tokenized(source.format) for source in spec.sources], rows)

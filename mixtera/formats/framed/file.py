@@ -1,0 +1,236 @@
+"""Random access to the decompressed bytes of a file of many frames: what is needed is fetched, and kept for a while."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.arrow import large_binary
+from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
+from mixtera.errors import StorageError
+from mixtera.formats.framed.codec import CodecError, unpack
+from mixtera.formats.kept import Kept, Volume
+from mixtera.formats.opening import changed
+from mixtera.formats.ranges import RangedFile, Spans, back_to_back, cut
+
+FETCH_BYTES: Final = 4 << 20
+"""Compressed bytes that are fetched in one go, about."""
+
+Positions = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+
+class BrokenFrameError(Exception):
+    """A piece of a file that cannot be decompressed.
+
+    Attributes:
+        start: Its first decompressed byte.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, start: int, reason: str) -> None:
+        super().__init__(reason)
+        self.start, self.reason = start, reason
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A decompressed piece on temporary disk; it can be read as long as this is held."""
+
+    ranges: RangedFile
+    offset: int
+
+
+Frames: TypeAlias = Kept[Bytes, Copy]
+
+_kept: Final[weakref.WeakValueDictionary[int, Frames]] = weakref.WeakValueDictionary()
+
+
+def process_frames() -> Frames:
+    """The pieces of this process; they go with the last reader. A forked child has some of its own."""
+    frames = _kept.get(os.getpid())
+    if frames is None:
+        frames = _kept[os.getpid()] = Kept()
+    return frames
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is wanted of one piece: byte ranges in it, and where they go in the target, back to back."""
+
+    piece: int
+    starts: Positions
+    stops: Positions
+    target: slice
+
+
+class FramedFile:
+    """A `RandomAccess` to what a compressed file holds, which reads and decompresses only the pieces needed.
+
+    Args:
+        storage: Where the file lies.
+        file: The file.
+        frames: [n + 1, 2] where pieces begin: byte in the file, byte of the content; the last are both ends.
+        cache_bytes: Bytes of pieces that are kept in memory, by all readers of a process together.
+
+    Raises:
+        StorageError: It cannot be read, or changed.
+    """
+
+    def __init__(self, storage: Storage, file: FileInfo, frames: Positions, cache_bytes: int) -> None:
+        self._file, self._cache_bytes = file, cache_bytes
+        self._packed, self._plain = np.ascontiguousarray(frames[:, 0]), np.ascontiguousarray(frames[:, 1])
+        self._access: RandomAccess | None = storage.random_access(file.url)
+        if self._access.size != file.size:
+            size = self._access.size
+            self._access.close()
+            raise changed(file, size)
+        self._frames = process_frames()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the content."""
+        return int(self._plain[-1])
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes in memory of its pieces."""
+        return self._frames.kept_bytes(self._file)
+
+    def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
+        """Read many ranges in one go; see `RandomAccess.gather`.
+
+        Raises:
+            BrokenFrameError: A piece cannot be decompressed.
+            StorageError: The file cannot be read, or changed.
+        """
+        if not len(starts):
+            self._opened()
+            return large_binary()
+        wanted = back_to_back(starts, stops)
+        data = np.empty(wanted.size, np.uint8)
+        self.read_into(data, wanted)
+        return cut(data, wanted.places, wanted.places + (stops - starts))
+
+    def read_into(self, target: Bytes, wanted: Spans) -> None:
+        """Read spans into memory that has their size, back to back.
+
+        Raises:
+            BrokenFrameError: A piece cannot be decompressed.
+            StorageError: The file cannot be read, or changed.
+        """
+        self._opened()
+        if len(wanted.stops) and int(wanted.stops.max()) > self.size:
+            raise StorageError(
+                f"{self._file.url} changed since it was indexed: byte {int(wanted.stops.max())} of its content is "
+                f"asked for and it has {self.size}; index it again, or restore the file"
+            )
+        for batch, missing in self._batches(self._parts(wanted)):
+            packed = self._fetched(missing)
+            for part, held in batch:
+                found = self._unpacked(part.piece, packed[part.piece]) if held is None else held
+                _fill(target[part.target], found, part)
+
+    def close(self) -> None:
+        """Release the file, and what is kept of it in memory. It may be called twice."""
+        if self._access is not None:
+            self._access.close()
+            self._access = None
+            self._frames.forget(self._file)
+            self._frames = Kept()  # lets go of those that the process shares
+
+    def _opened(self) -> RandomAccess:
+        if self._access is None:
+            raise StorageError(f"{self._file.url} is closed")
+        return self._access
+
+    def _parts(self, wanted: Spans) -> list[_Part]:
+        """Spans cut where pieces end, and put together by piece."""
+        first = np.searchsorted(self._plain, wanted.starts, side="right") - 1
+        last = np.maximum(np.searchsorted(self._plain, wanted.stops, side="left") - 1, first)
+        counts = last - first + 1
+        span = np.repeat(np.arange(len(counts)), counts)
+        piece = first[span] + np.arange(len(span)) - (np.cumsum(counts) - counts)[span]
+        piece = np.minimum(piece, len(self._plain) - 2)
+        starts = np.maximum(wanted.starts[span], self._plain[piece])
+        stops = np.minimum(wanted.stops[span], self._plain[piece + 1])
+        edges = np.concatenate([[0], np.cumsum(stops - starts)])
+        bounds = [0, *(np.flatnonzero(np.diff(piece)) + 1).tolist(), len(piece)]
+        return [
+            _Part(
+                number := int(piece[low]),
+                starts[low:high] - self._plain[number],
+                stops[low:high] - self._plain[number],
+                slice(int(edges[low]), int(edges[high])),
+            )
+            for low, high in pairwise(bounds)
+            if low < high
+        ]
+
+    def _batches(self, parts: Sequence[_Part]) -> Iterator[tuple[list[tuple[_Part, Bytes | Copy | None]], list[int]]]:
+        """Parts with what is kept of their pieces, and the pieces that have to be fetched for them, some at a time."""
+        batch: list[tuple[_Part, Bytes | Copy | None]] = []
+        missing: dict[int, None] = {}
+        size = 0
+        for part in parts:
+            key = (self._file, part.piece)
+            held: Bytes | Copy | None = self._frames.find(key)
+            held = self._frames.kept(key) if held is None else held
+            batch.append((part, held))
+            if held is None and part.piece not in missing:
+                missing[part.piece] = None
+                size += int(self._packed[part.piece + 1] - self._packed[part.piece])
+            if size >= FETCH_BYTES:
+                yield batch, list(missing)
+                batch, missing, size = [], {}, 0
+        yield batch, list(missing)
+
+    def _fetched(self, pieces: Sequence[int]) -> dict[int, memoryview]:
+        """The compressed bytes of some pieces."""
+        if not pieces:
+            return {}
+        numbers = np.array(sorted(pieces), np.int64)
+        values = self._opened().gather(self._packed[numbers], self._packed[numbers + 1])
+        return {number: memoryview(value.as_buffer()) for number, value in zip(numbers.tolist(), values, strict=True)}
+
+    def _unpacked(self, piece: int, packed: memoryview) -> Bytes:
+        """A piece, decompressed, and kept as far as there is room."""
+        key = (self._file, piece)
+        self._frames.decoding(key)
+        data = np.empty(int(self._plain[piece + 1] - self._plain[piece]), np.uint8)
+        try:
+            unpack(packed, data)
+        except CodecError as error:
+            raise BrokenFrameError(int(self._plain[piece]), str(error)) from error
+        if self._frames.wanted and self._frames.copy(key, lambda volume: _copied(volume, data)):
+            return data
+        if data.nbytes > self._cache_bytes:
+            self._frames.passed(key)
+        else:
+            self._frames.keep(key, data, self._cache_bytes)
+        return data
+
+
+def _copied(volume: Volume, data: Bytes) -> Copy:
+    return Copy(volume.ranges, volume.append(data.data))
+
+
+def _fill(target: Bytes, held: Bytes | Copy, part: _Part) -> None:
+    """Put ranges of a piece into the target, back to back."""
+    if isinstance(held, Copy):
+        starts, stops = part.starts + held.offset, part.stops + held.offset
+        held.ranges.read_into(target, back_to_back(starts, stops))
+        return
+    source, room, place = held.data, target.data, 0
+    for start, stop in zip(part.starts.tolist(), part.stops.tolist(), strict=True):
+        following = place + stop - start
+        room[place:following] = source[start:stop]
+        place = following

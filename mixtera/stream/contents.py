@@ -1,0 +1,160 @@
+"""Contents: samples of a plan, wherever they lie → their content columns, in the plain types of Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mixtera.arrow import to_numpy
+from mixtera.artifact.model import PlanData
+from mixtera.contracts.format import ReadRequest, TokenReader
+from mixtera.errors import PlanError, SampleError
+from mixtera.order.permute import ranked
+from mixtera.registry import format_named
+from mixtera.stream.readers import Readers
+
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Distinct samples by file, then row; all arrays of one length."""
+
+    file: Int64s
+    row: Int64s
+    start: Int64s
+    stop: Int64s
+
+    def requests(self) -> Iterator[tuple[int, ReadRequest]]:
+        """One request per file."""
+        bounds = np.flatnonzero(np.diff(self.file)) + 1
+        for low, high in zip([0, *bounds.tolist()], [*bounds.tolist(), len(self.file)], strict=True):
+            part = slice(low, high)
+            if self.start[low] < 0:
+                yield int(self.file[low]), ReadRequest(self.row[part])
+            else:
+                yield int(self.file[low]), ReadRequest(self.row[part], self.start[part], self.stop[part])
+
+
+class Contents:
+    """Reads content. Lives in one process; one thread at a time calls it."""
+
+    def __init__(self, data: PlanData, columns: Sequence[str], cache_bytes: int) -> None:
+        self._data, self._columns = data, list(columns)
+        self._sources = to_numpy(data.files.column("source"))
+        self._readers = Readers(data, columns, cache_bytes)
+
+    def of(self, samples: Samples) -> pa.RecordBatch:
+        """The content of samples, which are by file: one read for all files of a source.
+
+        Raises:
+            SampleError: A record cannot be read as indexed.
+            StorageError: A file is gone, changed or unreadable.
+        """
+        parts = []
+        for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
+            read = format_named(self._data.sources[source].format).read
+            parts.append(_plain(read(self._readers.opened(requests)), self._columns))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
+        """Parts of documents of files of tokens: for each file the parts, one after the other.
+
+        Args:
+            file: [n] index of the file of each part, ascending.
+            document: [n] first byte of the part's document.
+            first: [n] tokens of the document before the part.
+            last: [n] tokens of the document up to the part's end.
+
+        Raises:
+            SampleError: A token has no place in 32 bits.
+            StorageError: A file is gone, changed or unreadable.
+        """
+        bounds = [0, *(np.flatnonzero(np.diff(file)) + 1).tolist(), len(file)]
+        parts: list[Int32s] = []
+        for low, high in pairwise(bounds if len(file) else ()):
+            reader = self._readers.get(int(file[low]))
+            assert isinstance(reader, TokenReader)
+            size, part = reader.token_bytes, slice(low, high)
+            parts.append(reader.tokens(document[part] + first[part] * size, document[part] + last[part] * size))
+            self._readers.trim()
+        return parts
+
+    def sizes_in_tokens(self, file: Int64s, bytes_: Int64s) -> Int64s:
+        """[n] tokens of documents of files of tokens; arguments are the index of the file and the document's bytes."""
+        distinct, which = ranked(file)
+        sizes = []
+        for one in distinct.tolist():
+            reader = self._readers.get(one)
+            assert isinstance(reader, TokenReader)
+            sizes.append(reader.token_bytes)
+        return bytes_ // np.array(sizes, np.int64)[which]
+
+    def close(self) -> None:
+        """Close all files."""
+        self._readers.close()
+
+
+def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, ...]:
+    """The content columns to read, checked; all of the plan's if None.
+
+    Raises:
+        PlanError: The plan has no such column.
+    """
+    known = [name for name, _ in data.sources[0].content]
+    unknown = [name for name in columns or () if name not in known]
+    if unknown:
+        raise PlanError(f"plan {data.name!r} has no content column {unknown[0]!r}; it has {', '.join(known)}")
+    return tuple(known if columns is None else columns)
+
+
+def _plain(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """The columns asked, strings and bytes in their plain Arrow types, so that formats agree."""
+    arrays = [batch.column(name) for name in columns]
+    return pa.RecordBatch.from_arrays([_plain_array(array) for array in arrays], names=columns)
+
+
+def _plain_array(array: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(array.type):
+        return _plain_array(array.dictionary_decode())
+    if pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type):
+        return _narrowed(array, pa.string())
+    if pa.types.is_large_binary(array.type) or pa.types.is_binary_view(array.type):
+        return _narrowed(array, pa.binary())
+    return array
+
+
+def _narrowed(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """Strings or bytes with 32-bit offsets.
+
+    Raises:
+        SampleError: They are more than these reach.
+    """
+    try:
+        return array.cast(wanted)
+    except pa.ArrowInvalid as error:
+        raise SampleError(
+            f"{len(array):,} samples that are read together hold {array.nbytes / 2**30:.1f} GiB, and 2 GiB are the "
+            "most: write a smaller `granule` into the spec's `order`, and compile again"
+        ) from error
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    schema = parts[0].schema
+    for part in parts:
+        if not part.schema.equals(schema):
+            raise SampleError(
+                f"files of this plan hold their content in different types: {_described(schema)} and "
+                f"{_described(part.schema)}; make the sources deliver the same type"
+            )
+    return pa.concat_batches(parts)
+
+
+def _described(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} {field.type}" for field in schema)

@@ -1,0 +1,1 @@
+"""Tokens: tokenizers, content as text, and how many tokens a sample has."""

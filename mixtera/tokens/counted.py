@@ -1,0 +1,47 @@
+"""What a spec asks the catalog to count: the tokens of every sample, as a property that no spec names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mixtera.artifact.model import TokenParameters
+from mixtera.spec.model import ComputedProperty, Property, Source, Spec
+from mixtera.tokens.columns import count_column, is_tokenized
+from mixtera.tokens.parameters import directory_of, token_parameters
+
+FUNCTION = "mixtera.tokens.counting:count"
+IN_FILE = "tokens"
+"""Path of the number of tokens in formats of tokens."""
+
+
+def counted(spec: Spec) -> Spec:
+    """A spec whose sources have counts beside their properties; as it is, where it packs no tokens.
+
+    Raises:
+        SpecError: The tokenizer cannot be opened, or has no token that is asked for.
+    """
+    if spec.tokens is None or not spec.tokens.packs:
+        return spec
+    parameters = token_parameters(spec.tokens)
+    return replace(spec, sources=tuple(_counted(source, parameters) for source in spec.sources))
+
+
+def _counted(source: Source, parameters: TokenParameters) -> Source:
+    name = count_column(source, parameters)
+    if is_tokenized(source.format):
+        own = Property(name, IN_FILE, "int64", source.place)
+        return replace(source, properties=(*source.properties, own))
+    wanted = ComputedProperty(
+        name=name,
+        function=FUNCTION,
+        columns=tuple(field.name for field in source.content),
+        type="int64",
+        options={
+            "tokenizer": parameters.tokenizer,
+            "directory": str(directory_of(parameters.base)),
+            "template": parameters.template,
+            "fingerprint": parameters.fingerprint,
+        },
+        version=parameters.fingerprint,
+    )
+    return replace(source, computed=(*source.computed, wanted))
