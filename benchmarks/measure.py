@@ -22,7 +22,7 @@ def main() -> None:
     if kind == "references":
         result = _reference(function, arguments)
     else:
-        result = getattr(importlib.import_module("benchmarks.figures"), function)(**arguments)
+        result = getattr(importlib.import_module(f"benchmarks.{kind}"), function)(**arguments)
     print(json.dumps(result), flush=True)
 
 

@@ -21,7 +21,8 @@ from benchmarks.images import SAMPLES as IMAGES
 from benchmarks.images import generate_images
 from benchmarks.processes import Task, run, run_watched, wall_seconds
 from benchmarks.specs import write_images_spec, write_jsonl_spec, write_small_spec, write_specs, write_trees
-from benchmarks.table import Row
+from benchmarks.table import Row, rate_text, size_text
+from benchmarks.token_rows import measure_tokens
 
 HERE = Path(__file__).parent
 SYNTHETIC_ROWS = 10_000_000
@@ -87,22 +88,12 @@ class Bench:
         ratio = rate / bare_rate
         wanted = "" if asked is None else f"≥ {asked:.2f} ×"
         met = None if asked is None else ratio >= asked
-        self.rows.append(Row(figure, _rate(rate), f"{_rate(bare_rate)} {named}", ratio, wanted, met))
+        self.rows.append(Row(figure, rate_text(rate), f"{rate_text(bare_rate)} {named}", ratio, wanted, met))
         return best
 
     def absolute(self, figure: str, value: float, shown: str, limit: float, asked: str, reference: str = "") -> None:
         """Add the row of a figure that must stay below a limit."""
         self.rows.append(Row(figure, shown, reference, None, asked, value <= limit))
-
-
-def _rate(samples_per_second: float) -> str:
-    if samples_per_second >= MEGABYTE:
-        return f"{samples_per_second / MEGABYTE:.2f} M/s"
-    return f"{samples_per_second / 1000:.0f} k/s"
-
-
-def _megabytes(size: float) -> str:
-    return f"{size / MEGABYTE:.0f} MB"
 
 
 def _reference(name: str, files: Sequence[Path], **arguments: object) -> Task:
@@ -130,9 +121,9 @@ def _measure_index(bench: Bench, directory: Path, times: int) -> None:
     rows = bench.corpus.rows * times
     rate, bare_rate = rows / seconds, rows / bare
     figure = f"index {rows:,} rows of JSONL, 3 properties, 2 processes"
-    named = f"{_rate(bare_rate)} bare loop, 2 processes"
+    named = f"{rate_text(bare_rate)} bare loop, 2 processes"
     ratio = rate / bare_rate
-    bench.rows.append(Row(figure, _rate(rate), named, ratio, "≥ 0.80 ×", ratio >= 0.8))
+    bench.rows.append(Row(figure, rate_text(rate), named, ratio, "≥ 0.80 ×", ratio >= 0.8))
 
 
 def measure_small_files(bench: Bench) -> None:
@@ -163,9 +154,9 @@ def measure_compile(bench: Bench) -> None:
     seconds = min(result["seconds"] for result in results)
     peak = min(result["peak_bytes"] for result in results)
     bench.absolute("compile 10 M rows, 8 components, 22 domains", seconds, f"{seconds:.2f} s", 3.0, "≤ 3 s")
-    bench.absolute("… its peak memory", peak, _megabytes(peak), 1000 * MEGABYTE, "≤ 1 GB")
+    bench.absolute("… its peak memory", peak, size_text(peak), 1000 * MEGABYTE, "≤ 1 GB")
     size = figures.plan_bytes(bench.plan("synthetic"))
-    bench.rows.append(Row("… the plan on disk", _megabytes(size), "", None, "", None))
+    bench.rows.append(Row("… the plan on disk", size_text(size), "", None, "", None))
 
 
 def measure_pointers(bench: Bench) -> None:
@@ -173,7 +164,7 @@ def measure_pointers(bench: Bench) -> None:
     plan = bench.plan("synthetic")
     (best,) = bench.take_turns(Task("figures.plan_only", {"plan": plan, "samples": POINTERS}))
     rate = best["samples"] / best["seconds"]
-    bench.rows.append(Row("plan only: positions to pointers", _rate(rate), "", None, "≥ 2 M/s", rate >= 2_000_000))
+    bench.rows.append(Row("plan only: positions to pointers", rate_text(rate), "", None, "≥ 2 M/s", rate >= 2_000_000))
     positions = [int(SYNTHETIC_ROWS * share) for share in (0.0, 0.5, 0.9)]
     firsts = bench.take_turns(*(Task("figures.first_pointer", {"plan": plan, "position": p}) for p in positions))
     worst = max(first["seconds"] for first in firsts)
@@ -239,7 +230,7 @@ def measure_streams(bench: Bench) -> None:
         best = bench.compare(f"stream JSONL, {label}", ours, _reference("orjson_loop", files), "bare loop", 0.6)
         peak = best["peak_bytes"]
         if name == "interleaved":
-            bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
+            bench.absolute("… its peak memory", peak, size_text(peak), 150 * MEGABYTE, "≤ 150 MB")
     packed = (
         ("zst", bench.corpus.zst, "frames of 1 MiB", 0.5),
         ("zst-natural", bench.corpus.zst, "the same, 22 components of natural weight", 0.5),
@@ -251,7 +242,7 @@ def measure_streams(bench: Bench) -> None:
         best = bench.compare(f"stream JSONL.zst, {label}", ours, reference, "zstd -d + bare loop", asked)
         if name != "zst-natural":
             peak = best["peak_bytes"]
-            bench.absolute("… its peak memory", peak, _megabytes(peak), 150 * MEGABYTE, "≤ 150 MB")
+            bench.absolute("… its peak memory", peak, size_text(peak), 150 * MEGABYTE, "≤ 150 MB")
     groups = (
         ("parquet", bench.corpus.parquet, "row groups of 1,000"),
         ("parquet-natural", bench.corpus.parquet, "the same, 22 components of natural weight"),
@@ -277,7 +268,7 @@ def measure_images(bench: Bench) -> None:
     figure = "stream WebDataset, images of 30 to 100 kB with captions"
     bench.rows.append(Row(figure, shown, reference, ratio, "≥ 0.80 ×", ratio >= 0.8))
     peak = best["peak_bytes"]
-    bench.absolute("… its peak memory", peak, _megabytes(peak), 216 * MEGABYTE, "≤ 16 MB budget + 200 MB")
+    bench.absolute("… its peak memory", peak, size_text(peak), 216 * MEGABYTE, "≤ 16 MB budget + 200 MB")
 
 
 def measure_torch(bench: Bench) -> None:
@@ -287,7 +278,7 @@ def measure_torch(bench: Bench) -> None:
         ours = Task("figures.torch_loader", {"plan": plan, "samples": bench.corpus.rows, "workers": workers})
         bench.compare(f"PyTorch loader, batch 32, {workers} workers", ours, bare, "bare loop", asked)
     peak = run_watched(ours)["peak_bytes"]
-    bench.absolute("… peak memory with 2 workers", peak, _megabytes(peak), 350 * MEGABYTE, "≤ 350 MB")
+    bench.absolute("… peak memory with 2 workers", peak, size_text(peak), 350 * MEGABYTE, "≤ 350 MB")
 
 
 def measure_start(bench: Bench) -> None:
@@ -335,8 +326,8 @@ def measure_disk(bench: Bench) -> None:
     bench.rows.append(Row("(raw sequential read)", shown, reference, bare["seconds"] / best["seconds"], "", None))
 
 
-def measure(work: Path, rows: int, rounds: int) -> list[Row]:
-    """All figures."""
+def measure(work: Path, rows: int, rounds: int, only: str = "") -> list[Row]:
+    """All figures, or those of the parts whose name has some letters in it."""
     corpus = generate(HERE / "data", rows)
     synthetic = generate_synthetic(HERE / "data", SYNTHETIC_ROWS)
     bench = Bench(work, corpus, synthetic, rounds)
@@ -351,11 +342,14 @@ def measure(work: Path, rows: int, rounds: int) -> list[Row]:
         measure_ledger,
         measure_streams,
         measure_images,
+        measure_tokens,
         measure_torch,
         measure_start,
         measure_resume,
         measure_disk,
     ):
+        if only not in part.__name__:
+            continue
         begin = time.perf_counter()
         part(bench)
         print(f"{part.__name__}: {time.perf_counter() - begin:.0f} s", file=sys.stderr)
@@ -367,15 +361,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__.partition("\n")[0])
     parser.add_argument("--full", action="store_true", help="1 M records instead of 200,000")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of every measurement (default 3)")
+    parser.add_argument("--only", default="", metavar="PART", help="parts with this in their name; writes no page")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md", help="where the page is written")
     arguments = parser.parse_args()
     rows = 1_000_000 if arguments.full else 200_000
     with tempfile.TemporaryDirectory(prefix="mixtera-bench-") as work:
-        found = measure(Path(work), rows, arguments.rounds)
+        found = measure(Path(work), rows, arguments.rounds, arguments.only)
     facts = {**machine.describe(), "corpus": f"{rows:,} records of about 850 bytes, 22 domains"}
     command = f"python -m benchmarks.run --rounds {arguments.rounds}{' --full' if arguments.full else ''}"
-    arguments.output.write_text(table.markdown(found, facts, command, NOTES), encoding="utf-8")
+    if not arguments.only:
+        arguments.output.write_text(table.markdown(found, facts, command, NOTES), encoding="utf-8")
     if arguments.json:
         print(json.dumps(table.as_json(found, facts), indent=2))
     else:

@@ -58,3 +58,15 @@ def markdown(rows: Sequence[Row], facts: dict[str, str], command: str, notes: st
 def as_json(rows: Sequence[Row], facts: dict[str, str]) -> dict[str, object]:
     """The same for programs."""
     return {**facts, "figures": [asdict(row) for row in rows]}
+
+
+def rate_text(samples_per_second: float) -> str:
+    """A rate for people."""
+    if samples_per_second >= 1_000_000:
+        return f"{samples_per_second / 1_000_000:.2f} M/s"
+    return f"{samples_per_second / 1000:.0f} k/s"
+
+
+def size_text(size: float) -> str:
+    """A size for people."""
+    return f"{size / 1_000_000:.0f} MB"

@@ -20,6 +20,7 @@ SEQUENCE = 2048
 BATCH = 8
 VOCABULARY = 8192
 DOCUMENT_TOKENS = 700
+READY_TOKENS = 20_000_000
 SEPARATOR = 0
 ENCODED_TEXTS = 1000
 """Texts that the tokenizer gets at once: as many as keep all its threads busy."""
@@ -30,7 +31,10 @@ def train_tokenizer(files: list[str], path: str, texts: int = 5000) -> dict[str,
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+        vocab_size=VOCABULARY,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,  # it would print to stdout
     )
     tokenizer.train_from_iterator(_texts(files)[:texts], trainer)
     tokenizer.save(path)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from mixtera.arrow import from_numpy, strings, to_numpy
 from mixtera.artifact import digest, layout, remote
-from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.model import ROW_BITS, PlanData, TokenParameters
 from mixtera.artifact.pointers import PointerMap
 from mixtera.artifact.remote import plain_path
 from mixtera.artifact.sequences import SequenceMap
@@ -81,6 +81,16 @@ class Plan:
     def name(self) -> str:
         """Name of the spec."""
         return self.data.name
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the components: those of `component_id`, by its numbers."""
+        return tuple(component.name for component in self.data.components)
+
+    @property
+    def tokens(self) -> TokenParameters | None:
+        """How samples become rows of tokens: `vocab_size`, `sequence_length`, …; None: they stay samples."""
+        return None if self.data.tokens is None else self.data.tokens.parameters
 
     def __len__(self) -> int:
         if self.data.timeline.total is None:

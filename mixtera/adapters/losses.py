@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,12 @@ class LossReport:
     def mean(self) -> dict[str, float]:
         """Component → loss per token; only of components that came."""
         return {name: self.loss_sum[name] / count for name, count in self.loss_count.items() if count}
+
+    @property
+    def loss(self) -> float:
+        """Loss per token, of all components together; NaN where no token counts."""
+        count = sum(self.loss_count.values())
+        return sum(self.loss_sum.values()) / count if count else math.nan
 
     def __add__(self, other: LossReport) -> LossReport:
         """Both together: of several micro-batches, or steps."""

@@ -126,6 +126,9 @@ def _tokens(out: _Canonical, tokens: TokenLayout) -> None:
     out.integers([p.sequence_length, p.label_shift, p.overlap, p.vocab_size])
     out.integers(number for value in (p.bos, p.eos, p.max_document_tokens) for number in _optional(value))
     out.array(tokens.counts, "<u4")
+    if tokens.windows is not None:
+        out.array(tokens.windows.documents, "<u4")
+        out.array(tokens.windows.rows, "<u4")
 
 
 def digest(data: PlanData) -> str:

@@ -35,6 +35,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
+from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
 DOCUMENT: Final = "plan.json"
@@ -44,6 +45,7 @@ _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
 _VARIED_VERSION: Final = 2
+_WINDOWS: Final = ("window_documents.u32", "window_rows.u32")
 _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
 _BEGINNING: Final = b'{"mixtera_plan":'
@@ -139,6 +141,9 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
             if data.tokens is not None:
                 _write_array(directory / _TOKENS, data.tokens.counts.astype("<u4", copy=False))
                 _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts.astype("<i8", copy=False))
+                if data.tokens.windows is not None:
+                    _write_array(directory / _WINDOWS[0], data.tokens.windows.documents.astype("<u4", copy=False))
+                    _write_array(directory / _WINDOWS[1], data.tokens.windows.rows.astype("<u4", copy=False))
             summary = variation.write(directory, data.variation)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
@@ -187,7 +192,8 @@ def _tokens(directory: Path, parameters: TokenParameters | msgspec.UnsetType) ->
     if isinstance(parameters, msgspec.UnsetType):
         return None
     counts, sums = _map_array(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
-    return TokenLayout(parameters, counts, sums)
+    windows = Windows(*(_map_array(directory / name, "<u4") for name in _WINDOWS)) if parameters.fits else None
+    return TokenLayout(parameters, counts, sums, windows)
 
 
 def _starts_name(wide: bool) -> str:

@@ -17,6 +17,7 @@ The files of a plan directory::
     segment_keys.i64, group_keys.i64    see `mixtera.order.permute.Variation`
     tokens.u32      per selected sample its tokens, in the order of `rows`, 0 for what an exclusion leaves out; with
     entry_tokens.i64, their sums over entries; only where samples are packed into sequences
+    window_documents.u32, window_rows.u32    see `mixtera.order.fitting.Windows`; only with `packing: best_fit`
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
 
@@ -32,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.order.fitting import Windows
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
@@ -164,6 +166,11 @@ class TokenParameters:
         """Tokens from one row to the next, where documents are concatenated."""
         return self.row_tokens - self.overlap
 
+    @property
+    def fits(self) -> bool:
+        """Whether whole documents are fitted into rows."""
+        return self.packing == "best_fit"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenLayout:
@@ -174,11 +181,13 @@ class TokenLayout:
         counts: [selected samples] uint32, tokens of each, with what stands around it; 0 for what an exclusion leaves
             out. Empty where a row is a document.
         entry_counts: [E] int64, their sums over entries; empty likewise.
+        windows: The windows in which whole documents are fitted into rows; None where they are not.
     """
 
     parameters: TokenParameters
     counts: npt.NDArray[np.uint32]
     entry_counts: npt.NDArray[np.int64]
+    windows: Windows | None = None
 
     @property
     def packs(self) -> bool:

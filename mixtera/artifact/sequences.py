@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Final, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData, TokenLayout
 from mixtera.artifact.pointers import PointerMap, Pointers
+from mixtera.order.bestfit import BestFit
 from mixtera.order.concat import Concatenation, Pieces
 from mixtera.order.lanes import Chunk
 from mixtera.order.permute import Permutation
@@ -50,13 +52,16 @@ class Packer(Protocol):
     def find(self, component: Int64s, place: Int64s) -> Pieces:
         """The pieces that some places are made of."""
 
-    def places_of(self, epoch: int, component: int, entry: int, rank: int) -> range:
+    def places_of(self, epoch: int, component: int, entry: int, rank: int) -> Sequence[int]:
         """Places that a document has a part in, in one of its epochs."""
 
 
 def packer_of(tokens: TokenLayout, permutation: Permutation) -> Packer:
     """What finds the documents of a plan's sequences."""
     parameters = tokens.parameters
+    if tokens.windows is not None:
+        shift = int(parameters.label_shift)
+        return BestFit(permutation, tokens.counts, tokens.windows, parameters.row_tokens, shift)
     return Concatenation(permutation, tokens.counts, tokens.entry_counts, parameters.row_tokens, parameters.overlap)
 
 

@@ -91,7 +91,7 @@ def members(
     )
     parts, whole = tree(spec.mixture, leaves, labels.groups, sizes_, issues)
     if packed is not None and spec.mixture.unit == "samples":
-        whole = in_sequences(whole, [_mean(packed.totals[part.code], totals[part.code]) for part in parts])
+        whole = in_sequences(whole, [packed.of_a_sample(part.code, totals[part.code]) for part in parts])
     numbers, mixture = chosen(whole, [totals[part.code] for part in parts])
     weights = dict(zip(numbers, shares(mixture, 0, [True] * len(numbers)), strict=True))
     found = [
@@ -107,21 +107,28 @@ def members(
     return found, mixture
 
 
-def _mean(tokens: int, samples: int) -> float:
-    return tokens / samples if samples else 0.0
-
-
 def _report_short(found: Sequence[Member], packed: Packed, issues: Issues) -> None:
     """Report components whose tokens do not fill one sequence."""
     row = packed.stride + packed.overlap
     for member in found:
-        if member.chosen and member.places == 0:
-            held = packed.totals[member.code]
+        held = packed.totals[member.code]
+        if member.chosen and packed.rows is not None:
+            _report_rows(member, packed.rows[member.code], issues)
+        elif member.chosen and member.places == 0:
             issues.add(
                 member.leaf.place,
                 f"component {member.name!r}: its {member.samples:,} samples have {held:,} tokens, and a sequence takes "
                 f"{row:,}; give it weight 0, more data, a higher `max_epochs`, or lower `sequence_length`",
             )
+
+
+def _report_rows(member: Member, rows: int, issues: Issues) -> None:
+    """Report a component of whole documents that gives no row."""
+    if rows and member.places != 0:
+        return
+    few = "have no tokens" if not rows else f"fill {rows:,} rows, and `max_epochs` allows less than one"
+    what = "give it weight 0 or more data" if not rows else f"at least {1 / rows:g} is needed"
+    issues.add(member.leaf.place, f"component {member.name!r}: its {member.samples:,} samples {few}; {what}")
 
 
 def _size(leaf: Leaf, groups: Mapping[int, Mapping[Key, int]], totals: Sequence[int]) -> int:

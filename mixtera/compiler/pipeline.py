@@ -121,7 +121,7 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
         data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
-        data = tokens.laid_out(data, index)
+        data = tokens.laid_out(data, index, [member.code for member in chosen])
         taken = None if stop is None else take_over(stop, data, index)
         data = data if taken is None else taken.data
         components = tuple(replace(component, places=_left(component)) for component in data.components)

@@ -14,10 +14,12 @@ from mixtera.artifact.model import PlanData, TokenLayout, TokenParameters
 from mixtera.catalog.model import IndexedSource
 from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.fitted import check_no_curricula, fitted
 from mixtera.compiler.packed import Packed
 from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
 from mixtera.errors import CatalogError
+from mixtera.order.fitting import Windows
 from mixtera.spec.model import Spec
 from mixtera.tokens.columns import count_column, is_tokenized
 from mixtera.tokens.parameters import token_parameters
@@ -45,6 +47,7 @@ class TokenCounts:
         """
         self._parameters, self._columns = parameters, columns
         self._counted = len(columns) > 0
+        self._fitted: list[Windows] = []
         self._rows: npt.NDArray[np.uint32] = scratch(rows if self._counted else 0, np.uint32)
         if parameters is not None:
             more = (parameters.bos is not None) + (parameters.eos is not None)
@@ -85,14 +88,28 @@ class TokenCounts:
             kept = part < number
             # sums of doubles are exact here: a block has fewer than 2^53 tokens
             found += np.bincount(part[kept], tokens[kept], number).astype(np.int64)
-        return Packed(self._parameters.stride, self._parameters.overlap, found.tolist())
+        p = self._parameters
+        if p.fits:
+            self._fitted = fitted(self._rows, codes, number, p)
+        rows = [int(windows.rows.sum()) for windows in self._fitted] if p.fits else None
+        return Packed(p.stride, p.overlap, found.tolist(), rows)
 
-    def laid_out(self, data: PlanData, index: FileIndex) -> PlanData:
-        """A plan whose samples are chosen, with its layout."""
+    def laid_out(self, data: PlanData, index: FileIndex, codes: Sequence[int]) -> PlanData:
+        """A plan whose samples are chosen, with its layout.
+
+        Args:
+            data: The plan.
+            index: Its files.
+            codes: Code of each of its components.
+        """
         if self._parameters is None:
             return data
         layout = TokenLayout(self._parameters, np.empty(0, np.uint32), np.empty(0, np.int64))
-        return replace(data, tokens=self._of_samples(layout, data, index) if self._counted else layout)
+        if not self._counted:
+            return replace(data, tokens=layout)
+        if self._parameters.fits:
+            layout = replace(layout, windows=Windows.joined([self._fitted[code] for code in codes]))
+        return replace(data, tokens=self._of_samples(layout, data, index))
 
     def _of_samples(self, layout: TokenLayout, data: PlanData, index: FileIndex) -> TokenLayout:
         dense, total = dense_of(data, index), len(data.rows)
@@ -115,11 +132,13 @@ def token_counts(spec: Spec, indexed: Sequence[IndexedSource], rows: int) -> Tok
         rows: Rows of all of them.
 
     Raises:
-        SpecError: The tokenizer cannot be opened, or lacks a token that is asked for.
+        SpecError: The tokenizer cannot be opened, or lacks a token that is asked for; or a curriculum is asked for
+            where whole documents are fitted into rows.
         CatalogError: The catalog has no counts by it.
     """
     if spec.tokens is None:
         return TokenCounts(None, (), (), 0)
+    check_no_curricula(spec)
     parameters = token_parameters(spec.tokens)
     if not spec.tokens.packs:
         return TokenCounts(parameters, (), (), 0)

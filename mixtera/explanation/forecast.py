@@ -152,12 +152,14 @@ class TokenPart:
         documents: Its samples.
         tokens: Their tokens, with what stands around a document.
         sequences: Whole sequences that an epoch of them fills.
+        padding: Part of these sequences that is padding; None where they are never padded.
     """
 
     name: str
     documents: int
     tokens: int
     sequences: int
+    padding: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

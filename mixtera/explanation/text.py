@@ -118,7 +118,8 @@ def _tokens(report: Report) -> Iterator[str]:
     yield f"{_INDENT}tokenizer {clipped(found.tokenizer, _INSIDE - 60)}: {count(found.vocab_size)} ids"
     yield from wrapped(phrases.rows_of_tokens(found), _INDENT, _INDENT)
     if found.parts:
-        head = ("component", "samples", "tokens", "of a sample", "sequences of an epoch")
+        head: tuple[str, ...] = ("component", "samples", "tokens", "of a sample", "sequences of an epoch")
+        head = head if found.parts[0].padding is None else (*head, "padding")
         rows = [_token_row(part) for part in found.parts[:_PARTS]]
         yield from _indented(table([head, *rows], width=_INSIDE))
         if len(found.parts) > _PARTS:
@@ -128,7 +129,8 @@ def _tokens(report: Report) -> Iterator[str]:
 def _token_row(part: TokenPart) -> tuple[str, ...]:
     mean = f"{part.tokens / max(1, part.documents):,.1f}"
     name = clipped(part.name, _NAME_WIDTH)
-    return name, count(part.documents), count(part.tokens), mean, count(part.sequences)
+    padding = () if part.padding is None else (percent(part.padding),)
+    return name, count(part.documents), count(part.tokens), mean, count(part.sequences), *padding
 
 
 def _mixture(report: Report) -> Iterator[str]:

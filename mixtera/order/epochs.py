@@ -19,7 +19,7 @@ from mixtera.order.seats import Int64s
 
 Integers = npt.NDArray[np.signedinteger]
 
-_GROUPS, _SEGMENTS, _WINDOWS = 1, 2, 3
+_GROUPS, _SEGMENTS, _WINDOWS, _ROWS, _DOCUMENTS = 1, 2, 3, 4, 5
 """What a key is for: keeps the permutations independent of each other."""
 
 CELLS_PER_ENTRY: Final = 8
@@ -82,6 +82,26 @@ class Keys:
     def of_windows(self, epoch: int, component: int | slice) -> UInt64s:
         """What the keys of the windows of some components are made of, beside the number of the window."""
         return keys(key_of(self.seed, _WINDOWS, epoch), np.atleast_1d(self.component[component]))
+
+    def of_rows(self, epoch: int, component: int, window: int) -> RowKeys:
+        """What the keys of the rows of a window are made of, and those of its documents."""
+        number = np.array([window])
+        own = self.component[component : component + 1]
+        rows, documents = (keys(keys(key_of(self.seed, what, epoch), own), number) for what in (_ROWS, _DOCUMENTS))
+        return RowKeys(np.uint64(rows[0]), np.uint64(documents[0]))
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """What keys are made of in a window whose documents are fitted into rows.
+
+    Attributes:
+        rows: Those of rows.
+        documents: Those of documents, among documents of the same length.
+    """
+
+    rows: np.uint64
+    documents: np.uint64
 
 
 @dataclass(frozen=True)

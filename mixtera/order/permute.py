@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mixtera.order.epochs import Entries, Epoch, Keys, epoch_of, holding, permuted, sums
+from mixtera.order.epochs import Entries, Epoch, Integers, Keys, RowKeys, epoch_of, holding, permuted, sums
 from mixtera.order.keys import keys
 from mixtera.order.leftout import Bools, LeftOut
 from mixtera.order.places import Places, Start
@@ -175,6 +175,19 @@ class Permutation:
     def sequenced(self) -> Bools:
         """[K] whether each component has a curriculum."""
         return self._sequenced
+
+    @property
+    def in_file_order(self) -> Bools:
+        """[K] whether each component is not shuffled."""
+        return self._plain
+
+    def segment_ranks(self, epoch: int) -> Integers:
+        """[S] rank of each segment in an epoch."""
+        return self._ranks(epoch)
+
+    def row_keys(self, epoch: int, component: int, window: int) -> RowKeys:
+        """What keys are made of in a window of a component, counted from its first, that is fitted into rows."""
+        return self._keys.of_rows(epoch, component, window)
 
     def _find(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
         """Entry and rank of some places of one epoch."""

@@ -164,8 +164,7 @@ class SequenceFetcher:
         width, rows = self._parameters.row_tokens, len(found.position)
         length = np.bincount(found.sequence, sizes, rows).astype(np.int64)
         padded = np.full(rows * width, self._parameters.pad, np.int32)
-        place = np.arange(len(tokens)) + np.repeat(np.arange(rows) * width - (np.cumsum(length) - length), length)
-        padded[place] = tokens
+        padded.reshape(rows, width)[np.arange(width) < length[:, None]] = tokens  # a tenth of the time of indices
         return padded, {"length": from_numpy(length.astype(np.int32))}
 
     def _documents(self, found: Sequences) -> _Documents:

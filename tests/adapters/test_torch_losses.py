@@ -43,8 +43,15 @@ def test_sums_and_counts_are_those_of_a_loop(seed: int, batch: int, tokens: int,
     assert got.mean == pytest.approx({n: expected.loss_sum[n] / c for n, c in expected.loss_count.items() if c})
     whole = by_hand(losses, ids, torch.ones_like(mask))
     assert loss_by_component(losses, ids, NAMES).loss_count == whole.loss_count
+    assert whole.loss == pytest.approx(float(losses.mean()))
     both = got + whole
     assert both.loss_count == {name: got.loss_count[name] + whole.loss_count[name] for name in NAMES}
+
+
+def test_there_is_no_mean_of_no_tokens() -> None:
+    nothing = loss_by_component(torch.ones(1, 2), torch.tensor([0]), NAMES, torch.zeros(1, 2, dtype=torch.bool))
+    assert math.isnan(nothing.loss)
+    assert nothing.mean == {}
 
 
 def test_sums_of_bfloat16_do_not_lose_tokens() -> None:

@@ -20,6 +20,7 @@ TEXTS = sorted(
         "docs/**/*.md",
         "specs/examples/**/*.*",
         "benchmarks/**/*.py",
+        "examples/*.*",
         "*.md",
     )
     for path in ROOT.glob(pattern)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,7 @@ def run(block: Block, directory: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_examples_of_a_page_run(page: Path, made_by_demo: Path, tmp_path: Path) -> None:
     (tmp_path / ".mixtera-demo").symlink_to(made_by_demo)
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for block in blocks(page):
         run(block, tmp_path)
 

@@ -1,0 +1,28 @@
+"""A plan of tokens for the examples: their own spec, over a small corpus as the demo makes it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mixtera
+from mixtera.demo.corpus import build
+from tests.miniature import installation
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="session")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The directory of the plan; the spec finds the corpus beside the folder that it lies in."""
+    root = tmp_path_factory.mktemp("examples")
+    build(root / ".mixtera-demo" / "corpus", installation(root / "installation"))
+    (root / "examples").mkdir()
+    shutil.copy(EXAMPLES / "pretraining.yaml", root / "examples")
+    spec = mixtera.load(str(root / "examples" / "pretraining.yaml"))
+    catalog = mixtera.Catalog.open(str(root / "catalog"))
+    catalog.index(spec, workers=1)
+    mixtera.compile(spec, catalog).save(str(root / "plan"))
+    return str(root / "plan")
