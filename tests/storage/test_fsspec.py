@@ -403,4 +403,4 @@ def test_captures_over_any_scheme(tmp_path):
         for batch in mixtera.compile(loaded, catalog).stream(batch_size=3)
         for name in batch["component"].to_pylist()
     }
-    assert seen == {"de/2020", "en/2020", "en/2021"}
+    assert seen == {"de,2020", "en,2020", "en,2021"}
