@@ -173,6 +173,14 @@ def repeated(files: list[Path], directory: Path, times: int) -> Path:
     return directory
 
 
+def write_small_files(directory: Path, count: int) -> None:
+    """Files of one record of about 850 bytes each."""
+    directory.mkdir()
+    for number in range(count):
+        record = {"text": "word " * 160, "meta": {"domain": f"domain-{number % 22}", "year": 2000 + number % 20}}
+        (directory / f"{number:05d}.jsonl").write_text(json.dumps(record) + "\n")
+
+
 def generate_synthetic(directory: Path, rows: int) -> Path:
     """Files that only name a number of rows: the format of `benchmarks/plugin` makes a catalog of them, no payload."""
     target = directory / f"synthetic-{rows}"

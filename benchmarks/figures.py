@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 import mixtera
+from mixtera.testing.calls import counted_calls
 
 ARROW_BATCH = 256
 TORCH_BATCH = 32
@@ -32,6 +33,24 @@ def index(spec: str, catalog: str) -> dict[str, float]:
     begin = time.perf_counter()
     report = mixtera.Catalog.open(catalog).index(loaded, workers=2)
     return {"seconds": time.perf_counter() - begin, "samples": report.samples}
+
+
+def index_small(spec: str, catalog: str) -> dict[str, float]:
+    """Index many small files into a new catalog, with one process."""
+    loaded = mixtera.load(spec)
+    begin = time.perf_counter()
+    report = mixtera.Catalog.open(catalog).index(loaded, workers=1)
+    return {"seconds": time.perf_counter() - begin, "files": report.files}
+
+
+def index_calls(spec: str, catalog: str, directory: str) -> dict[str, float]:
+    """How often each file is looked up by name, and opened, while it is indexed."""
+    loaded = mixtera.load(spec)
+    with counted_calls(Path(directory)) as calls:
+        report = mixtera.Catalog.open(catalog).index(loaded, workers=1)
+    of_files = {key: count for key, count in calls.items() if key[1].endswith(".jsonl")}
+    opened = sum(count for (call, _), count in of_files.items() if call == "open")
+    return {"asked": (sum(of_files.values()) - opened) / report.files, "opened": opened / report.files}
 
 
 def prepare(spec: str, catalog: str, plan: str) -> dict[str, float]:

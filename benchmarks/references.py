@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import multiprocessing
+import os
 import tarfile
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,21 @@ def raw_read(files: Sequence[Path]) -> float:
             with file.open("rb", buffering=0) as opened:
                 while opened.readinto(buffer):
                     pass
+
+    return seconds(work)
+
+
+def small_files(files: Sequence[Path]) -> float:
+    """List the directory of some files, and describe, open, read and parse each of them."""
+    directory = files[0].parent
+
+    def work() -> None:
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                entry.stat()
+                with Path(entry.path).open("rb", buffering=0) as opened:
+                    for line in opened.read().splitlines():
+                        orjson.loads(line)
 
     return seconds(work)
 

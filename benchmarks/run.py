@@ -16,17 +16,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import figures, machine, table
-from benchmarks.corpus import Corpus, generate, generate_synthetic, repeated
+from benchmarks.corpus import Corpus, generate, generate_synthetic, repeated, write_small_files
 from benchmarks.images import SAMPLES as IMAGES
 from benchmarks.images import generate_images
 from benchmarks.processes import Task, run, run_watched, wall_seconds
-from benchmarks.specs import write_images_spec, write_jsonl_spec, write_specs, write_trees
+from benchmarks.specs import write_images_spec, write_jsonl_spec, write_small_spec, write_specs, write_trees
 from benchmarks.table import Row, rate_text, size_text
 from benchmarks.token_rows import measure_tokens
 
 HERE = Path(__file__).parent
 SYNTHETIC_ROWS = 10_000_000
 INDEXED_ROWS = 1_000_000
+SMALL_FILES = 10_000
 POINTERS = 4_000_000
 ENOUGH_SECONDS = 40
 """A figure whose rounds have taken so long gets no more of them; the first is always run."""
@@ -123,6 +124,27 @@ def _measure_index(bench: Bench, directory: Path, times: int) -> None:
     named = f"{rate_text(bare_rate)} bare loop, 2 processes"
     ratio = rate / bare_rate
     bench.rows.append(Row(figure, rate_text(rate), named, ratio, "≥ 0.80 ×", ratio >= 0.8))
+
+
+def measure_small_files(bench: Bench) -> None:
+    """Indexing many small files: how often each is asked for and opened, and the time beside a bare loop's."""
+    directory = bench.work / "small"
+    write_small_files(directory, SMALL_FILES)
+    spec = str(write_small_spec(bench.work, directory))
+    target = bench.work / "catalog-small"
+    results = []
+    for _ in range(bench.rounds):
+        shutil.rmtree(target, ignore_errors=True)
+        ours = run(Task("figures.index_small", {"spec": spec, "catalog": str(target)}))
+        results.append((ours["seconds"], run(_reference("small_files", [directory / "00000.jsonl"]))["seconds"]))
+    seconds, bare = (min(column) for column in zip(*results, strict=True))
+    named = f"{bare:.2f} s to list, stat, open, read and parse them"
+    figure = f"index {SMALL_FILES:,} files of a record each"
+    bench.rows.append(Row(figure, f"{seconds:.2f} s", named, bare / seconds, "", None))
+    shutil.rmtree(target)
+    calls = run(Task("figures.index_calls", {"spec": spec, "catalog": str(target), "directory": str(directory)}))
+    shown = f"{calls['asked']:.2f} stat, {calls['opened']:.2f} open"
+    bench.absolute("… for each file", max(calls["asked"], calls["opened"]), shown, 1.0, "≤ 1 stat and 1 open")
 
 
 def measure_compile(bench: Bench) -> None:
@@ -313,6 +335,7 @@ def measure(work: Path, rows: int, rounds: int, only: str = "") -> list[Row]:
     bench.prepare("interleaved-natural", "parquet-natural", "zst", "zst-natural", "zst-whole")
     for part in (
         measure_index,
+        measure_small_files,
         measure_compile,
         measure_pointers,
         measure_trees,

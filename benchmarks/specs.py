@@ -106,6 +106,13 @@ def write_jsonl_spec(directory: Path, files: Path) -> Path:
     )
 
 
+def write_small_spec(directory: Path, files: Path) -> Path:
+    """Write the spec of a directory of small JSONL files; with types, so that no file is opened to find them out."""
+    typed = {"domain": {"path": "meta.domain", "type": "string"}, "year": {"path": "meta.year", "type": "int64"}}
+    source = {"path": f"{files}/*.jsonl", "content": "text", "properties": typed}
+    return _write(directory / f"{files.name}.yaml", source)
+
+
 def write_images_spec(directory: Path, files: Path) -> Path:
     """Write the spec `images` of a directory of tars: all members of a sample are content."""
     content = {"image": "jpg", "caption": "txt", "about": "json"}

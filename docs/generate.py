@@ -34,10 +34,11 @@ FORMATS_FOOT = """
 
 A record that cannot be used is a bad sample. With `on_bad_sample: fail` (the default) the first file that has some ends
 the indexing, and the message shows up to five of them: file, place, reason and the first bytes. With `skip` they are
-counted, with `quarantine` also written down (`mixtera catalog show --quarantine`). The place is `file:number`, from 1,
-for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a tar), and
-`file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number, a broken
-header) is an error under every policy.
+counted, with `quarantine` also written down: `mixtera catalog show SOURCE --quarantine` says file, row, byte offset
+where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`,
+from 1, for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a
+tar), and `file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number,
+a broken header) is an error under every policy.
 
 ## Types
 
@@ -49,7 +50,7 @@ header) is an error under every policy.
 | `bool` | true, false | bool | `true`, `false`, `1`, `0` in any case (only the words are guessed) |
 | `date` | string as in ISO 8601, declared | date; timestamp or string, declared | ISO 8601 |
 | `timestamp` | string as in RFC 3339, declared | timestamp, date; string, declared | ISO 8601, without a zone UTC |
-| `list<…>` | list | list of strings, integers or floats | none |
+| `list<…>` | list; `list[*].key` of objects | list of strings, integers or floats; `list[*].key` of structs | none |
 
 What a JSON member of WebDataset holds is read as in JSONL, a member of its own (`cls`) likewise, or as text.
 
@@ -68,7 +69,7 @@ STORAGES_MIDDLE = """
 | --- | --- | --- | --- | --- |
 | needs | – | – (`lfs` is of use) | `pip install "mixtera[s3]"` | the package of the scheme, and for http `aiohttp` |
 | patterns | `*`, `?`, `[…]`, `**` | the same | the same over keys | the same; over http where the server lists folders |
-| listing | each folder, by the system | each folder once | 1,000 keys a request, below the fixed part | each folder once |
+| listing | each folder once | each folder once | 1,000 keys a request, below the fixed part | each folder once |
 | fingerprint | size, time in nanoseconds | the same | size, time in seconds, etag | size, and time and etag where there are any |
 | a changed file is found | when it is opened | when it is opened, by its descriptor | with every read | when it is opened |
 | tried again | – | – | reads for up to 180 s, listings and descriptions 6 times | 8 times, for up to 120 s |
@@ -135,15 +136,16 @@ Tried with real servers and file systems: http, memory, zip (plain and over http
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
-- Properties and content by dotted paths into the object.
+- Properties and content by dotted paths into the object; properties also of the elements of lists (`names[*].first`).
 - Lines are read alone, by byte offset. A compressed file of many frames is read frame by frame, any other is
   decompressed once, into a temporary file or the spool that `MIXTERA_SPOOL` names: see
   [compressed data](../how-to/compressed.md).
 - Bad samples: malformed JSON, a line that is no object, content that is missing or no string, a value that is not of
-  the property's type.
+  the property's type, a line of more than 256 MiB.
 """,
     "parquet": """
-- A row is a sample. Properties and content are columns, fields of structs by dotted paths.
+- A row is a sample. Properties and content are columns, fields of structs by dotted paths; properties also of the
+  elements of lists (`names[*].first`).
 - Row groups are read as a whole and kept while there is room; only the columns that are needed.
 - Bad samples: NULL content, a value that is not of the property's type.
 """,

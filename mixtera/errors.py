@@ -11,6 +11,7 @@
     ├── TokenizerError   (ValueError)      a tokenizer cannot be opened, or cannot encode what it is given
     ├── StateError       (ValueError)      a resume state of another plan, or not a state at all
     ├── StorageError     (OSError)         a file is missing, changed, unreadable; a disk is full
+    │   └── MissingError               there is no such file, or a pattern matches none
     ├── EngineError      (RuntimeError)    the query engine failed
     └── PluginError      (LookupError)     no such format, storage, engine or tokenizer, or two of one name
 
@@ -96,6 +97,10 @@ class StorageError(MixteraError, OSError):
     """A file is missing, changed or cannot be read or written."""
 
     exit_code = 3
+
+
+class MissingError(StorageError):
+    """There is no such file, or a pattern matches none; the storage itself has answered."""
 
 
 class EngineError(MixteraError, RuntimeError):

@@ -278,4 +278,7 @@ def _remove(directory: Path, owner: int) -> None:
 
 
 def _dictionary(indices: npt.NDArray[np.generic], values: pa.Array) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(from_numpy(indices.astype(np.int32)), values)
+    """Some values by index; equal ones (files of two sources may have one name) stand in the dictionary once."""
+    distinct = values.dictionary_encode()
+    places = to_numpy(distinct.indices)[indices]
+    return pa.DictionaryArray.from_arrays(from_numpy(places.astype(np.int32)), distinct.dictionary)

@@ -14,6 +14,7 @@ from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Configurable, Format
 from mixtera.contracts.storage import (
     AnyScheme,
+    Descriptors,
     FileInfo,
     OptionValue,
     Pinning,
@@ -205,7 +206,19 @@ def _with_options(name: str, options: tuple[tuple[str, OptionValue], ...]) -> St
 def storage_of_file(file: FileInfo, options: StorageOptions = ()) -> Storage:
     """The storage of a file that was described before; one that can pin the file's content does."""
     storage = storage_of(file.url, options)
-    return storage.pinned(file) if isinstance(storage, Pinning) else storage
+    return cast(Pinning, storage).pinned(file) if can_pin(type(storage)) else storage
+
+
+@cache
+def can_pin(kind: type) -> bool:
+    """Whether a class of storages is `Pinning`: asked of each file, it would take as long as to open one."""
+    return issubclass(kind, Pinning)
+
+
+@cache
+def has_descriptors(kind: type) -> bool:
+    """Whether a class of storages is `Descriptors`."""
+    return issubclass(kind, Descriptors)
 
 
 def engine_named(name: str) -> Engine:

@@ -49,7 +49,11 @@ def _correct(source: Source) -> str:
     return f"correct them, or set on_bad_sample: skip (or quarantine) for the source {source.name!r}"
 
 
+def _excerpt(record: BadRecord) -> str:
+    return f": {record.sample.excerpt!r}" if record.sample.excerpt else ""
+
+
 def _message(source: Source, what: str, first: Sequence[BadRecord], way_out: str) -> str:
     shown = sorted(first, key=lambda record: (record.file, record.sample.row))[:SHOWN_BAD_SAMPLES]
-    lines = [f"  {record.place}: {record.sample.reason}: {record.sample.excerpt!r}" for record in shown]
+    lines = [f"  {record.place}: {record.sample.reason}{_excerpt(record)}" for record in shown]
     return "\n".join([f"source {source.name!r}: {what}; nothing of the source was committed", *lines, way_out])

@@ -35,6 +35,7 @@ class Bundle(msgspec.Struct, frozen=True, tag=True):
         format: Name of its format.
         properties: What to extract.
         content: What every sample must have.
+        paths: Paths of the source, for what they capture.
         columns: Columns of the Parquet file, with field ids.
         policy: What to do with records that cannot be used.
         files: Files to scan, by file id.
@@ -47,6 +48,7 @@ class Bundle(msgspec.Struct, frozen=True, tag=True):
     format: str
     properties: tuple[PropertyColumn, ...]
     content: tuple[ContentColumn, ...]
+    paths: tuple[str, ...]
     columns: tuple[Column, ...]
     policy: Policy
     files: tuple[NumberedFile, ...]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mixtera.catalog.state import State
     from mixtera.catalog.statistics import PropertyStatistics
     from mixtera.catalog.tables import Tables
+    from mixtera.catalog.verifying import SourceVerification
 
 
 class Catalog:
@@ -84,6 +85,37 @@ class Catalog:
             listed = [(source, list_files(source)) for source in spec.sources]
             reports = [index_source(self._tables, source, files, processes, progress) for source, files in listed]
         return _total(reports, time.perf_counter() - started)
+
+    def verify(
+        self, spec: Spec, *, workers: int | None = None, progress: bool = False
+    ) -> tuple[SourceVerification, ...]:
+        """Read every file of a spec again, whatever its fingerprint, and hold it against the catalog.
+
+        Nothing is changed, and nobody is kept from writing.
+
+        Args:
+            spec: The spec; only its sources matter.
+            workers: Processes that read, this one among them; None for what the work is worth.
+            progress: Whether to show a bar on stderr, if that is a terminal.
+
+        Returns:
+            For each source what was compared, and the files that are not as the catalog has them.
+
+        Raises:
+            CatalogError: A source is not in the catalog, or was indexed as something else.
+            SampleError: A file as a whole is not of its format.
+            StorageError: A file cannot be listed or read.
+        """
+        from mixtera.catalog.pool import Workers
+        from mixtera.catalog.verifying import verify_source
+
+        for source in spec.sources:
+            self.source(source)
+        with Workers(workers) as processes:
+            return tuple(
+                verify_source(self._tables, source, self.state(source.name), list_files(source), processes, progress)
+                for source in spec.sources
+            )
 
     def source(self, source: Source) -> IndexedSource:
         """The newest snapshot of a source, as the spec describes it.

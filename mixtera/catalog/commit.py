@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from mixtera.catalog.bundles import ScannedFile
 from mixtera.catalog.columns import BAD_COLUMNS, FILE_COLUMNS, ROW_GROUP_ROWS, Column, table_of
+from mixtera.catalog.durable import durable
 from mixtera.catalog.listing import Changes
 from mixtera.catalog.model import Definition, Policy
 from mixtera.catalog.staging import Staged
@@ -69,7 +70,8 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     files = _files(outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
-    with tables.together():
+    runs = {outcome.run, *(staged.directory for staged in (*outcome.staged, *outcome.derived))}
+    with tables.together(), durable(outcome.run.parent.parent, runs):
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)

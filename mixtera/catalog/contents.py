@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.catalog.derivation import BasedFile
-from mixtera.contracts.format import ContentColumn, ReadRequest, SampleReader
+from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
+from mixtera.contracts.storage import StorageOptions
 from mixtera.formats.columnar.schema import plain_type
 from mixtera.registry import format_named, storage_of_file
 
@@ -21,8 +22,8 @@ CACHE_BYTES: Final = 256 << 20
 class Contents:
     """Reads content columns of rows that come in file order; one file is open at a time."""
 
-    def __init__(self, format_: str, columns: Sequence[ContentColumn]) -> None:
-        self._format, self._columns = format_named(format_), tuple(columns)
+    def __init__(self, format_: str, columns: Sequence[ContentColumn], options: StorageOptions) -> None:
+        self._format, self._columns, self._options = format_named(format_), tuple(columns), options
         self._file: BasedFile | None = None
         self._reader: SampleReader | None = None
 
@@ -59,10 +60,17 @@ class Contents:
     def _opened(self, file: BasedFile) -> SampleReader:
         if self._reader is None or self._file is not file:
             self.close()
-            storage = storage_of_file(file.info)
-            self._reader = self._format.reader(storage, file.info, self._columns, CACHE_BYTES)
+            self._reader = self._reader_of(file)
             self._file = file
         return self._reader
+
+    def _reader_of(self, file: BasedFile) -> SampleReader:
+        """A compressed file is entered at its frames, where the scan has found some."""
+        storage, plugin = storage_of_file(file.info, self._options), self._format
+        if file.scanned.frames and isinstance(plugin, Framed):
+            frames = np.array(file.scanned.frames, np.int64).reshape(-1, 2)
+            return plugin.framed_reader(storage, file.info, self._columns, CACHE_BYTES, frames)
+        return plugin.reader(storage, file.info, self._columns, CACHE_BYTES)
 
 
 def _request(rows: pa.RecordBatch) -> ReadRequest:

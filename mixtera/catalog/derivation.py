@@ -12,7 +12,7 @@ from mixtera.catalog.columns import Column
 from mixtera.catalog.derived import ComputedColumn, SidecarTable
 from mixtera.catalog.model import Policy
 from mixtera.contracts.format import ContentColumn, PropertyColumn
-from mixtera.contracts.storage import FileInfo
+from mixtera.contracts.storage import FileInfo, StorageOptions
 
 
 class BasedFile(msgspec.Struct, frozen=True):
@@ -47,10 +47,11 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
         format: Name of its format.
         files: Files whose rows lie in one Parquet file of the catalog, by file id.
         keep: Columns that are copied.
-        scan: Properties that are read from the files.
+        scan: Properties that are read from the files or their paths.
         sidecars: Tables that bring properties.
         tables: Files of each sidecar.
         ambiguous: Base names of several files, by which a sidecar cannot name one.
+        paths: Paths of the source, for what they capture.
         computed: Properties that are computed, each after those it needs.
         content: What every sample has.
         columns: Columns of the new Parquet file, with field ids.
@@ -58,6 +59,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
         folders: Where the modules of functions lie, beside installed ones.
         directory: Where to write.
         name: File name to write under, without suffix.
+        storage: What the spec says of storages.
     """
 
     source: str
@@ -68,6 +70,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
     sidecars: tuple[SidecarTable, ...]
     tables: tuple[tuple[FileInfo, ...], ...]
     ambiguous: tuple[str, ...]
+    paths: tuple[str, ...]
     computed: tuple[ComputedColumn, ...]
     content: tuple[ContentColumn, ...]
     columns: tuple[Column, ...]
@@ -75,6 +78,7 @@ class Derivation(msgspec.Struct, frozen=True, tag=True):
     folders: tuple[str, ...]
     directory: str
     name: str
+    storage: StorageOptions = ()
 
     @property
     def bytes(self) -> int:

@@ -13,6 +13,7 @@ from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError
+from mixtera.spec.captures import capture_of, tail_of
 
 if TYPE_CHECKING:
     from mixtera.catalog.model import Definition
@@ -142,7 +143,11 @@ def _beside(column: str, paths: Sequence[str], on: Sequence[tuple[str, str]]) ->
 
 def identities(definition: Definition) -> dict[str, Identity]:
     """What the values of each property depend on: a column is of use to a definition that has the same."""
-    found: dict[str, Identity] = {column.name: ("record", column.path, column.type) for column in definition.properties}
+    tails = tuple(map(tail_of, definition.paths))
+    found: dict[str, Identity] = {}
+    for column in definition.properties:
+        origin = ("record",) if capture_of(column.path) is None else ("path", tails)
+        found[column.name] = (*origin, column.path, column.type)
     for table in definition.sidecars:
         key = tuple((column, found.get(name)) for name, column in table.on)
         found |= {

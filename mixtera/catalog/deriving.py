@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from mixtera.arrow import take, to_numpy
 from mixtera.catalog.bundles import Scanned
+from mixtera.catalog.captured import Captured
 from mixtera.catalog.columns import BAD_COLUMNS
 from mixtera.catalog.contents import Contents, cells, where
 from mixtera.catalog.derivation import BasedFile, Derivation
@@ -22,6 +23,8 @@ from mixtera.catalog.functions import Call, call_of
 from mixtera.catalog.joining import Joiner
 from mixtera.catalog.scan import Advance, BadRecords, check_unchanged
 from mixtera.catalog.writing import ParquetFile
+from mixtera.contracts.format import PropertyColumn
+from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
 from mixtera.formats.sniff import naming_the_content
 from mixtera.registry import format_named, storage_of_file
@@ -51,9 +54,12 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
     with ExitStack() as stack:
         out = stack.enter_context(ParquetFile(directory / f"{piece.name}.parquet", piece.columns))
         bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{piece.name}.bad.parquet", BAD_COLUMNS)))
-        contents = stack.enter_context(Contents(piece.format, piece.needed))
+        contents = stack.enter_context(Contents(piece.format, piece.needed, piece.storage))
         joiner = Joiner(piece)
-        rows = _scanned(piece, bad) if piece.scan else _stored(piece.files, piece.keep)
+        captured = Captured(piece.paths, piece.scan)
+        read = captured.of_records
+        rows = _scanned(piece, read, bad) if read else _stored(piece.files, piece.keep)
+        rows = _with_captured(captured, rows) if len(read) < len(piece.scan) else rows
         rows = joiner.joined(rows) if joiner.matched else rows
         for cell in cells(rows, MOST_ROWS, MOST_BYTES):
             values = _computed(calls, cell, contents)
@@ -61,12 +67,12 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
             for file, part in cell:
                 samples[file.file_id] += part.num_rows
             advance(sum(_bytes(part) for part in cell), sum(part.num_rows for _, part in cell))
-    if piece.scan or piece.needed:
+    if read or piece.needed:
         for file in piece.files:
-            check_unchanged(piece.source, file.info, storage_of_file(file.info).stat(file.info.url))
+            check_unchanged(piece.source, file.info, _storage(file.info, piece).stat(file.info.url))
     for number in joiner.matched:
         for side in piece.tables[number]:
-            check_unchanged(piece.source, side, storage_of_file(side).stat(side.url))
+            check_unchanged(piece.source, side, _storage(side, piece).stat(side.url))
     return _result(piece, samples, bad, joiner)
 
 
@@ -115,19 +121,31 @@ def _groups(parquet: pq.ParquetFile, lowest: int, highest: int) -> list[int]:
     return found
 
 
-def _scanned(piece: Derivation, bad: BadRecords) -> Iterator[Part]:
+def _storage(file: FileInfo, piece: Derivation) -> Storage:
+    return storage_of_file(file, piece.storage)
+
+
+def _scanned(piece: Derivation, read: Sequence[PropertyColumn], bad: BadRecords) -> Iterator[Part]:
     """Stored rows with properties that are read from their files; rows whose property has a wrong type are bad."""
     for file, stored in groupby(_stored(piece.files, piece.keep), key=lambda part: part[0]):
-        storage = storage_of_file(file.info)
+        storage = _storage(file.info, piece)
         rows = _Rows(file, (batch for _, batch in stored))
         with naming_the_content(storage, file.info, piece.format):
-            scan = format_named(piece.format).scan(storage, file.info, piece.scan, piece.content)
+            scan = format_named(piece.format).scan(storage, file.info, read, piece.content)
             for found in scan:
                 bad.add(file.info.name, found.bad, keep=piece.policy == "quarantine")
                 if found.table.num_rows:
                     have = rows.of(to_numpy(found.table.column("row")).astype(np.int64))
-                    more = {column.name: found.table.column(column.name) for column in piece.scan}
+                    more = {column.name: found.table.column(column.name) for column in read}
                     yield file, _beside(have, more)
+
+
+def _with_captured(captured: Captured, rows: Iterator[Part]) -> Iterator[Part]:
+    """Rows with what the paths of their files say."""
+    for file, parts in groupby(rows, key=lambda part: part[0]):
+        values = captured.values(file.info)
+        for _, batch in parts:
+            yield file, _beside(batch, {name: pa.repeat(value, batch.num_rows) for name, value in values.items()})
 
 
 class _Rows:

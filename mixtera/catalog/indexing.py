@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.catalog.bad import check_bad
+from mixtera.catalog.captured import check_captured
 from mixtera.catalog.columns import SAMPLE_COLUMNS, sample_columns
 from mixtera.catalog.definition import define
 from mixtera.catalog.derived import fingerprint_of
@@ -46,8 +47,10 @@ def index_source(
     changes = compare(source, files, before)
     sidecars = list_sidecars(source)
     if before is not None and _is_current(source, sidecars, before, changes):
+        _check_bad(source, before, changes, [Findings()], whole=True)  # its limit may be another now
         staging.clean(())  # what dead runs have left is of no use; runs that the state needs are settled
         return _report(changes, before, None)
+    check_captured(source, files)
     workers.start(len(changes.to_scan), sum(file.size for file in changes.to_scan))
     added = _update(tables, source, files, sidecars, before, changes, workers, progress)
     after = read_state(tables, source.name)

@@ -80,7 +80,7 @@ class Joiner:
         types |= dict(zip(names, (pa.string(), pa.int64()) if table.by_row else (kind,), strict=True))
         for file in self._piece.tables[number]:
             what = f"the sidecar {file.url}"
-            for some in _many(table_batches(file, [*names, *paths], types)):
+            for some in _many(table_batches(file, [*names, *paths], types, self._piece.storage)):
                 keys = [_whole(some.column(name)) for name in names]
                 key = (
                     self._named(keys[0], keys[1], table, what)

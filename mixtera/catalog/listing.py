@@ -13,6 +13,7 @@ from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import Issue, SpecError
 from mixtera.registry import storage_of
+from mixtera.spec.captures import as_glob
 from mixtera.spec.model import Source
 
 
@@ -44,18 +45,32 @@ def list_files(source: Source) -> list[FileInfo]:
     """The files of a source, each under a name of its own, sorted by name.
 
     Raises:
-        SpecError: Two files have the same name.
+        SpecError: Two files have the same name, or the name of one is no text.
         StorageError: A pattern matches nothing, or a directory cannot be read.
         PluginError: No storage knows the URL.
     """
     patterns: dict[str, tuple[Storage, list[str]]] = {}
     for path in source.paths:
         storage = storage_of(path, source.storage)
-        patterns.setdefault(storage.name, (storage, []))[1].append(path)
+        patterns.setdefault(storage.name, (storage, []))[1].append(as_glob(path))
     files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
+    if (odd := next((file for file in files if not _is_text(file.url)), None)) is not None:
+        raise SpecError([_no_text(source, odd)])
     if (pair := same_name(files)) is not None:
         raise SpecError([_same_name(source, *pair)])
     return sorted(files, key=lambda file: file.name)
+
+
+def _is_text(name: str) -> bool:
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _no_text(source: Source, file: FileInfo) -> Issue:
+    message = (
+        f"source {source.name!r}: the name of {file.url!a} is not valid UTF-8: rename the file, or make the path "
+        "match others only"
+    )
+    return Issue(source.place.file, source.place.line, source.place.column, message)
 
 
 def _same_name(source: Source, first: FileInfo, second: FileInfo) -> Issue:
@@ -82,7 +97,7 @@ def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> C
     kept = [
         file
         for file in files
-        if exact and (row := known.get(file.name)) and _same(row, file) and (same_bad or not _bad(row))
+        if exact and (row := known.get(file.name)) and same_fingerprint(row, file) and (same_bad or not _bad(row))
     ]
     names = {file.name for file in files}
     kept_names = {file.name for file in kept}
@@ -100,7 +115,8 @@ def _fingerprints(state: State) -> list[dict[str, Any]]:
     return list(state.files.select(columns).to_pylist())
 
 
-def _same(row: Mapping[str, Any], file: FileInfo) -> bool:
+def same_fingerprint(row: Mapping[str, Any], file: FileInfo) -> bool:
+    """Whether a file is the one that a row of the files table describes."""
     return (row["size"], row["modified_ns"], row["etag"]) == (file.size, file.modified_ns, file.etag)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from mixtera.catalog.derived import ComputedColumn, SidecarTable, is_kept, origins, wanted_origins
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.properties import PropertyType
+from mixtera.spec.captures import capture_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,10 +88,11 @@ class Definition:
 
     def same_checks(self, source: Source) -> bool:
         """Whether a scan for the source would find the same records good."""
-        mine = {(column.name, column.path) for column in self.properties}
         types = {column.name: column.type for column in self.properties}
-        theirs = {(wanted.name, wanted.path) for wanted in source.properties}
-        typed = all(wanted.type in (None, types.get(wanted.name)) for wanted in source.properties)
+        mine = {(column.name, column.path) for column in self.properties if capture_of(column.path) is None}
+        read = [wanted for wanted in source.properties if capture_of(wanted.path) is None]
+        theirs = {(wanted.name, wanted.path) for wanted in read}
+        typed = all(wanted.type in (None, types.get(wanted.name)) for wanted in read)
         return self.same_rows(source) and mine == theirs and typed
 
 

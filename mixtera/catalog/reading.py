@@ -71,4 +71,9 @@ def _differences(state: State, source: Source) -> list[str]:
     bad = (pc.sum(state.files["skipped"]).as_py() or 0) + (pc.sum(state.files["quarantined"]).as_py() or 0)
     if bad and source.on_bad_sample.policy == "fail":
         found.append(f"on_bad_sample: {state.definition.policy} ({bad} left out), now fail")
+    rule, samples = source.on_bad_sample, pc.sum(state.files["samples"]).as_py() or 0
+    if rule.max_count is not None and bad > rule.max_count:
+        found.append(f"{bad:,} records left out, now {rule.max_count:,} at most")
+    if rule.max_fraction is not None and bad / max(bad + samples, 1) > rule.max_fraction:
+        found.append(f"{bad:,} of {bad + samples:,} records left out, now a fraction of {rule.max_fraction:g} at most")
     return found

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace as with_fields
 
@@ -194,15 +194,18 @@ def _based(before: State | None, changes: Changes) -> tuple[BasedFile, ...]:
     if before is None:
         return ()
     infos = {file.name: file for file in changes.kept}
-    names = ["name", "file_id", "rows", "samples", "content_bytes", "data_file"]
+    names = ["name", "file_id", "rows", "samples", "content_bytes", "frames", "data_file"]
     return tuple(
-        BasedFile(
-            ScannedFile(infos[row["name"]], row["file_id"], row["rows"], row["samples"], 0, (), row["content_bytes"]),
-            os.fspath(before.run.parent / row["data_file"]),
-        )
+        BasedFile(_known(infos[row["name"]], row), os.fspath(before.run.parent / row["data_file"]))
         for row in before.files.select(names).to_pylist()
         if row["name"] in infos and row["data_file"]
     )
+
+
+def _known(info: FileInfo, row: Mapping[str, Any]) -> ScannedFile:
+    """A file as the files table has it."""
+    frames = tuple(row["frames"] or ())
+    return ScannedFile(info, row["file_id"], row["rows"], row["samples"], 0, (), row["content_bytes"], frames)
 
 
 def _pieces(
@@ -230,6 +233,7 @@ def _pieces(
             sidecars=part.sidecars,
             tables=tuple(sidecars),
             ambiguous=(),
+            paths=definition.paths,
             computed=part.computed,
             content=definition.content,
             columns=columns,
@@ -237,6 +241,7 @@ def _pieces(
             folders=_folders(source),
             directory=os.fspath(run),
             name="",
+            storage=source.storage,
         )
         for files in cut(todo, pieces, smallest)
     ]

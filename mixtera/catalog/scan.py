@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeAlias
@@ -12,13 +12,15 @@ import pyarrow as pa
 
 from mixtera.arrow import from_numpy
 from mixtera.catalog.bundles import SHOWN_BAD_SAMPLES, BadRecord, Bundle, NumberedFile, Scanned, ScannedFile
+from mixtera.catalog.captured import Captured
 from mixtera.catalog.columns import BAD_COLUMNS
+from mixtera.catalog.watching import Watched
 from mixtera.catalog.writing import ParquetFile
 from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.sniff import hint, naming_the_content
-from mixtera.registry import format_named, storage_of_file
+from mixtera.registry import format_named
 
 Advance: TypeAlias = Callable[[int, int], None]
 """Called with bytes and rows that were read since the last call."""
@@ -37,12 +39,13 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
         StorageError: A file cannot be read, or changed meanwhile; the Parquet file cannot be written.
     """
     directory = Path(bundle.directory)
+    captured = Captured(bundle.paths, bundle.properties)
     with ExitStack() as stack:
         samples = stack.enter_context(ParquetFile(directory / f"{bundle.name}.parquet", bundle.columns))
         bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS)))
         files: list[ScannedFile] = []
         for file in bundle.files:
-            files.append(_scan_file(bundle, file, samples, bad, advance))
+            files.append(_scan_file(bundle, file, captured, samples, bad, advance))
             if bundle.policy == "fail" and bad.count:
                 break
     return Scanned(
@@ -55,16 +58,29 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
 
 
 def _scan_file(
-    bundle: Bundle, file: NumberedFile, samples: ParquetFile, bad: BadRecords, advance: Advance
+    bundle: Bundle, file: NumberedFile, captured: Captured, samples: ParquetFile, bad: BadRecords, advance: Advance
 ) -> ScannedFile:
-    storage = storage_of_file(file.info, bundle.storage)
+    with Watched(file.info, bundle.storage) as storage:
+        return _scan_watched(bundle, file, captured, storage, samples, bad, advance)
+
+
+def _scan_watched(
+    bundle: Bundle,
+    file: NumberedFile,
+    captured: Captured,
+    storage: Watched,
+    samples: ParquetFile,
+    bad: BadRecords,
+    advance: Advance,
+) -> ScannedFile:
     names = [column.name for column in bundle.columns[1:]]
     rows, bad_before = 0, bad.count
+    of_path = captured.values(file.info)
     with naming_the_content(storage, file.info, bundle.format):
-        scan = format_named(bundle.format).scan(storage, file.info, bundle.properties, bundle.content)
+        scan = format_named(bundle.format).scan(storage, file.info, captured.of_records, bundle.content)
         for piece in scan:
             if piece.table.num_rows:
-                samples.add(_with_file_id(file.file_id, piece, names))
+                samples.add(_columns(file.file_id, piece, names, of_path))
             bad.add(file.info.name, piece.bad, keep=bundle.policy == "quarantine")
             rows += piece.table.num_rows
             advance(piece.bytes_read, piece.table.num_rows)
@@ -72,7 +88,7 @@ def _scan_file(
     if not rows and facts.rows > 1:
         _check_format(bundle, storage, file.info)
     _check_rows(bundle.source, file.info, facts)
-    check_unchanged(bundle.source, file.info, storage.stat(file.info.url))
+    check_unchanged(bundle.source, file.info, storage.now())
     return ScannedFile(
         file.info,
         file.file_id,
@@ -85,9 +101,14 @@ def _scan_file(
     )
 
 
-def _with_file_id(file_id: int, piece: ScanBatch, names: Sequence[str]) -> list[pa.Array]:
-    ids = from_numpy(np.full(piece.table.num_rows, file_id, np.int64))
-    return [ids, *(piece.table.column(name) for name in names)]
+def _columns(file_id: int, piece: ScanBatch, names: Sequence[str], of_path: Mapping[str, pa.Scalar]) -> list[pa.Array]:
+    """What the catalog has of a piece: ids, what the format has found, and what is the same for the whole file."""
+    count = piece.table.num_rows
+    ids = from_numpy(np.full(count, file_id, np.int64))
+    return [
+        ids,
+        *(pa.repeat(of_path[name], count) if name in of_path else piece.table.column(name) for name in names),
+    ]
 
 
 def _check_format(bundle: Bundle, storage: Storage, file: FileInfo) -> None:

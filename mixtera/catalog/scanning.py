@@ -112,6 +112,7 @@ def _bundles(
             definition.format,
             definition.properties,
             definition.content,
+            definition.paths,
             columns,
             definition.policy,
             tuple(bundle),

@@ -13,7 +13,7 @@ from mixtera.catalog.derived import SidecarTable, fingerprint_of
 from mixtera.catalog.model import Definition
 from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
-from mixtera.contracts.storage import FileInfo
+from mixtera.contracts.storage import FileInfo, StorageOptions
 from mixtera.errors import CatalogError, Issue, MixteraError, SpecError
 from mixtera.formats.columnar.schema import property_type
 from mixtera.registry import storage_of, storage_of_file
@@ -31,7 +31,8 @@ def list_sidecars(source: Source) -> list[tuple[FileInfo, ...]]:
         PluginError: No storage knows the URL.
     """
     return [
-        tuple(file for path in sidecar.paths for file in storage_of(path).expand([path])) for sidecar in source.sidecars
+        tuple(file for path in sidecar.paths for file in storage_of(path, source.storage).expand([path]))
+        for sidecar in source.sidecars
     ]
 
 
@@ -62,7 +63,7 @@ def sidecar_tables(
         fingerprint = fingerprint_of(files)
         stored = known.get(fingerprint)
         have = {} if stored is None else {column.path: column.type for column in stored.columns}
-        schema = None if stored is not None and _serves(have, sidecar) else _schema(sidecar, files)
+        schema = None if stored is not None and _serves(have, sidecar) else _schema(sidecar, files, source.storage)
         columns = _columns(sidecar, have, schema, files)
         found.append(SidecarTable(sidecar.paths, sidecar.on, fingerprint, columns))
     return tuple(found)
@@ -72,8 +73,8 @@ def _serves(have: Mapping[str, PropertyType], sidecar: Sidecar) -> bool:
     return all(wanted.path in have for wanted in sidecar.properties)
 
 
-def _schema(sidecar: Sidecar, files: Sequence[FileInfo]) -> pa.Schema:
-    schema = schema_of(files[0])
+def _schema(sidecar: Sidecar, files: Sequence[FileInfo], options: StorageOptions) -> pa.Schema:
+    schema = schema_of(files[0], options)
     for column in (*(column for _, column in sidecar.on), *(wanted.path for wanted in sidecar.properties)):
         if column not in schema.names:
             raise SpecError([_issue(sidecar.place, str(no_column(files[0], column, schema.names)))])
@@ -106,14 +107,14 @@ def no_column(file: FileInfo, column: str, names: Sequence[str]) -> CatalogError
     return CatalogError(f"the sidecar {file.url} has no column {column!r}; it has: {', '.join(names)}")
 
 
-def schema_of(file: FileInfo) -> pa.Schema:
+def schema_of(file: FileInfo, options: StorageOptions) -> pa.Schema:
     """Names and types of the columns of a table.
 
     Raises:
         CatalogError: It cannot be read.
         StorageError: It cannot be opened.
     """
-    with _opened(file) as opened:
+    with _opened(file, options) as opened:
         if _kind(file) == "parquet":
             with pq.ParquetFile(opened) as parquet:
                 return parquet.schema_arrow
@@ -122,24 +123,27 @@ def schema_of(file: FileInfo) -> pa.Schema:
         return _ipc(opened)[0]
 
 
-def table_batches(file: FileInfo, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+def table_batches(
+    file: FileInfo, columns: Sequence[str], types: Mapping[str, pa.DataType], options: StorageOptions
+) -> Iterator[pa.RecordBatch]:
     """Some columns of a table, in batches of bounded size.
 
     Args:
         file: The table.
         columns: Names of columns; one that is named twice comes once.
         types: What the text of a CSV file is read as, column by column.
+        options: What the spec says of storages.
 
     Raises:
         CatalogError: It cannot be read, or lacks a column.
         StorageError: It cannot be opened.
     """
     names = list(dict.fromkeys(columns))
-    schema = schema_of(file)
+    schema = schema_of(file, options)
     for name in names:
         if name not in schema.names:
             raise no_column(file, name, schema.names)
-    with _opened(file) as opened:
+    with _opened(file, options) as opened:
         if _kind(file) == "parquet":
             with pq.ParquetFile(opened) as parquet:
                 for group in range(parquet.num_row_groups):  # all at once would keep the bytes of all
@@ -157,9 +161,9 @@ def _kind(file: FileInfo) -> str:
 
 
 @contextmanager
-def _opened(file: FileInfo) -> Iterator[BinaryIO]:
+def _opened(file: FileInfo, options: StorageOptions) -> Iterator[BinaryIO]:
     try:
-        with storage_of_file(file).open(file.url) as opened:
+        with storage_of_file(file, options).open(file.url) as opened:
             yield opened
     except MixteraError:
         raise

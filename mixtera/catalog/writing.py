@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixtera.catalog.columns import ROW_GROUP_ROWS, Column, arrow_schema, parquet_options
+from mixtera.catalog.durable import flush
 from mixtera.errors import StorageError
 
 
@@ -63,12 +64,13 @@ class ParquetFile:
             self._write(final=False)
 
     def close(self) -> None:
-        """Write what is left, and the footer."""
+        """Write what is left, and the footer; then the file is on the disk."""
         if self._waiting_rows:
             self._write(final=True)
         if self._writer is not None:
             with storage_errors(self._path):
                 self._writer.close()
+                flush(self._path)
 
     def _write(self, final: bool) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)

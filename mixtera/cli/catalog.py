@@ -87,7 +87,7 @@ def _summary(catalog: Catalog, name: str) -> dict[str, object]:
 
 def _show(catalog: Catalog, arguments: argparse.Namespace) -> None:
     if arguments.quarantine:
-        _print_rows(arguments, catalog.quarantine(arguments.source).to_pylist(), "no record is in quarantine")
+        _show_quarantine(catalog, arguments)
     elif arguments.snapshots:
         catalog.state(arguments.source)
         rows = [
@@ -102,6 +102,33 @@ def _show(catalog: Catalog, arguments: argparse.Namespace) -> None:
         _print_rows(arguments, rows, "no snapshot")
     else:
         _show_definition(catalog, arguments)
+
+
+def _show_quarantine(catalog: Catalog, arguments: argparse.Namespace) -> None:
+    """Each record that was left out: where it stands, why, and how it begins."""
+    rows = catalog.quarantine(arguments.source).to_pylist()
+    for row in rows:
+        row["offset"] = None if row["offset"] < 0 else row["offset"]
+    if not arguments.json:
+        for row in rows:  # a name or an excerpt may hold line ends
+            row["file"], row["reason"] = _one_line(row["file"]), _one_line(row["reason"])
+            row["offset"], row["excerpt"] = "" if row["offset"] is None else row["offset"], repr(row["excerpt"])
+    _print_rows(arguments, rows, _nothing_in_quarantine(catalog, arguments.source))
+
+
+def _nothing_in_quarantine(catalog: Catalog, source: str) -> str:
+    state = catalog.state(source)
+    skipped = sum(state.files.column("skipped").to_pylist())
+    if not skipped:
+        return "no record is in quarantine"
+    return (
+        f"no record is in quarantine: the {skipped:,} that were left out were skipped and not written down; "
+        "`on_bad_sample: quarantine` and `mixtera index` write them down"
+    )
+
+
+def _one_line(text: str) -> str:
+    return repr(text)[1:-1] if not text.isprintable() else text
 
 
 def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:

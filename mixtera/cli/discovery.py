@@ -199,14 +199,15 @@ def _names(paths: Sequence[str]) -> dict[str, str]:
     """A name for each dotted path: its last part where that is unique and allowed."""
     names: dict[str, str] = {}
     for path in paths:
-        last, whole = _identifier(path.split(".")[-1]), _identifier(path.replace(".", "_"))
+        last, whole = identifier(path.split(".")[-1]), identifier(path.replace(".", "_"))
         taken = {name.casefold() for name in names.values()}
         numbered = (f"{whole}_{number}" for number in range(2, len(paths) + 2))
         names[path] = next(name for name in (last, whole, *numbered) if name.casefold() not in taken)
     return names
 
 
-def _identifier(text: str) -> str:
+def identifier(text: str) -> str:
+    """A name that a property can have, made of some text."""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", text).strip("_") or "field"
     if name[0].isdigit() or name.casefold() in RESERVED_NAMES or keyword.iskeyword(name):
         return f"field_{name}"

@@ -7,14 +7,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.aligned import aligned
-from mixtera.cli.output import note, write, write_json
+from mixtera.cli.output import complain, note, write, write_json
 
 if TYPE_CHECKING:
-    from mixtera.catalog import IndexReport
+    from mixtera.catalog import Catalog, IndexReport, SourceReport
+    from mixtera.spec import Spec
 
 NAME: Final = "index"
 HELP: Final = "bring the catalog up to date with the files of a spec"
 
+_DIFFERS: Final = 1
 _HEADER: Final = ("source", "new", "changed", "gone", "unchanged", "files", "samples", "skipped", "quarantined")
 
 
@@ -23,6 +25,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", help="a spec file")
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="processes that read (default: what the work is worth)"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="change nothing: read every file again, and exit 1 if one is not as it was indexed",
     )
 
 
@@ -38,14 +45,54 @@ def run(arguments: argparse.Namespace) -> int:
     from mixtera.spec import load
 
     spec = load(arguments.spec)
+    if arguments.verify:
+        return _verify(Catalog.open(arguments.catalog, create=False), spec, arguments)
     catalog = Catalog.open(arguments.catalog)
     report = catalog.index(spec, workers=arguments.workers, progress=not arguments.quiet)
     if arguments.json:
         write_json(_json(report))
         return 0
     write(_text(report))
+    for source in report.sources:
+        if source.skipped or source.quarantined:
+            note(arguments, _left_out(source))
     note(arguments, f"catalog {catalog.url}")
     return 0
+
+
+def _verify(catalog: Catalog, spec: Spec, arguments: argparse.Namespace) -> int:
+    found = catalog.verify(spec, workers=arguments.workers, progress=not arguments.quiet)
+    differing = sum(len(source.differences) for source in found)
+    if arguments.json:
+        write_json({"as_indexed": not differing, "sources": [asdict(source) for source in found]})
+        return _DIFFERS if differing else 0
+    for source in found:
+        write(f"{source.source}: {source.files:,} files read again, {source.samples:,} samples in the catalog")
+        for one in source.differences:
+            row = "" if one.row is None else f", row {one.row}"
+            write(f"  {one.file}{row}: {one.what}")
+    if not differing:
+        note(arguments, "all is as it was indexed")
+        return 0
+    complain(
+        f"{differing:,} file{' is' if differing == 1 else 's are'} not as indexed. `mixtera index {arguments.spec}` "
+        "takes in those that are new, changed or gone. One that differs under the same size and time was damaged or "
+        "written over: restore it, or touch it and index it again"
+    )
+    return _DIFFERS
+
+
+def _left_out(source: SourceReport) -> str:
+    """How many records of a source were left out, and what shows them."""
+    count = source.skipped + source.quarantined
+    what = f"{source.source}: {count:,} record{'' if count == 1 else 's'} cannot be used and {_were(count)} left out"
+    if source.quarantined:
+        return f"{what}: `mixtera catalog show {source.source} --quarantine` says which, and why"
+    return f"{what}; with `on_bad_sample: quarantine` the catalog says which, and why"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _json(report: IndexReport) -> dict[str, object]:

@@ -65,19 +65,22 @@ def _create(path: Path, text: str) -> None:
 def _drafts(data: Sequence[str], folder: Path) -> list[Draft]:
     from mixtera import registry
     from mixtera.cli.discovery import look_into
+    from mixtera.cli.partitions import with_partitions
 
     drafts: list[Draft] = []
     for (home, kind), files in _groups(data).items():
         storage = registry.storage_of(files[0].url)
         names = {draft.name for draft in drafts}
-        paths = tuple(_shown(path, folder) for path in _patterns(home, kind, files))
-        drafts.append(Draft(_source_name(home, names), paths, kind, look_into(kind, storage, files)))
+        patterns = _patterns(home, kind, files)
+        found = with_partitions(look_into(kind, storage, files), patterns, files)
+        drafts.append(Draft(_source_name(home, names), tuple(_shown(path, folder) for path in patterns), kind, found))
     return drafts
 
 
 def _groups(data: Sequence[str]) -> dict[tuple[str, str], list[FileInfo]]:
-    """(folder, format) → files."""
+    """(folder, format) → files. Folders named `key=value` of one key are one, named `key={key}`."""
     from mixtera import registry
+    from mixtera.cli.partitions import partitioned
 
     groups: dict[tuple[str, str], dict[str, FileInfo]] = {}
     for word in data:
@@ -88,7 +91,8 @@ def _groups(data: Sequence[str]) -> dict[tuple[str, str], list[FileInfo]]:
                 known = ", ".join(registry.names("formats"))
                 raise PluginError(f"{file.url}: no installed format has this suffix; formats: {known}")
             if kind is not None:
-                groups.setdefault((os.path.dirname(file.url), kind.name), {})[file.url] = file  # noqa: PTH120 - a URL too
+                home = partitioned(os.path.dirname(file.url))  # noqa: PTH120 - a URL too
+                groups.setdefault((home, kind.name), {})[file.url] = file
     if not groups:
         raise PluginError(f"no data files in {', '.join(data)}; formats: {', '.join(registry.names('formats'))}")
     return {key: list(files.values()) for key, files in groups.items()}
@@ -97,13 +101,14 @@ def _groups(data: Sequence[str]) -> dict[tuple[str, str], list[FileInfo]]:
 def _patterns(home: str, kind: str, files: Sequence[FileInfo]) -> list[str]:
     """One glob where it means exactly these files, else the files."""
     from mixtera import registry
+    from mixtera.spec.captures import as_glob, captured_names
 
     suffixes = sorted(registry.format_named(kind).suffixes, key=len, reverse=True)
     endings = {next(end for end in suffixes if file.url.lower().endswith(end)) for file in files}
     urls = {file.url for file in files}
     pattern = f"{home}/*{endings.pop()}" if len(endings) == 1 else ""
-    if len(files) > 1 and pattern and not re.search(r"[*?\[]", home):
-        matching = registry.storage_of(pattern).expand([pattern])
+    if (len(files) > 1 or captured_names(home)) and pattern and not re.search(r"[*?\[]", home):
+        matching = registry.storage_of(pattern).expand([as_glob(pattern)])
         if {file.url for file in matching} == urls:
             return [pattern]
     return sorted(urls)
@@ -116,7 +121,8 @@ def _shown(path: str, folder: Path) -> str:
 
 
 def _source_name(home: str, taken: set[str]) -> str:
-    base = re.sub(r"[^A-Za-z0-9_.-]+", "-", home.rsplit("/", 1)[-1]).strip("-.")[:80] or "data"
+    plain = [part for part in home.split("/") if "={" not in part]
+    base = re.sub(r"[^A-Za-z0-9_.-]+", "-", plain[-1]).strip("-.")[:80] or "data"
     numbered = (f"{base}-{number}" for number in range(2, len(taken) + 3))
     return next(name for name in (base, *numbered) if name not in taken)
 
@@ -177,12 +183,16 @@ def _property_lines(draft: Draft, known: dict[str, tuple[str, str]]) -> list[str
 
     A name with another type than before gets the source's name in front: a property has one type.
     """
+    from mixtera.spec.captures import capture_of
+
     prefix = re.sub(r"[^A-Za-z0-9_]", "_", f"_{draft.name}" if draft.name[0].isdigit() else draft.name)
     lines = []
     for name, (path, kind) in draft.found.properties.items():
         spelling, before = known.setdefault(name.casefold(), (name, kind))
         shown = spelling if kind == before else f"{prefix}_{name}"
-        lines.append(f"      {shown}: {{path: {_quoted(path)}, type: {kind}}}")
+        capture = capture_of(path)
+        origin = f"path: {_quoted(path)}" if capture is None else f"capture: {capture}"
+        lines.append(f"      {shown}: {{{origin}, type: {kind}}}")
     return lines
 
 

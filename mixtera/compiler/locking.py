@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from mixtera.catalog.listing import list_files
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.pipeline import compile
 from mixtera.contracts.engine import Engine
-from mixtera.errors import CatalogError
+from mixtera.contracts.storage import FileInfo
+from mixtera.errors import CatalogError, MissingError
 from mixtera.lockfile import Lock
 from mixtera.lockfile.difference import Change, SourceChange
 from mixtera.lockfile.making import locked_file
@@ -53,7 +55,7 @@ def unindexed(spec: Spec, catalog: Catalog) -> tuple[SourceChange, ...]:
 
 def _moved(source: Source, catalog: Catalog) -> Iterator[SourceChange]:
     known = {row["name"]: row for row in catalog.source(source).files.to_pylist()}
-    now = {file.name: file for file in list_files(source)}
+    now = {file.name: file for file in _files_now(source)}
     changes = []
     for name in sorted(known.keys() | now.keys()):
         row, file = known.get(name), now.get(name)
@@ -63,6 +65,16 @@ def _moved(source: Source, catalog: Catalog) -> Iterator[SourceChange]:
             changes.append(Change(name, before, listed))
     if changes:
         yield SourceChange(source.name, Change("format", source.format, source.format), tuple(changes))
+
+
+def _files_now(source: Source) -> list[FileInfo]:
+    """The files of a source; a path that matches nothing any more has none, which is a move and no failure."""
+    try:
+        return list_files(source)
+    except MissingError:
+        if len(source.paths) == 1:
+            return []
+    return [file for path in source.paths for file in _files_now(replace(source, paths=(path,)))]
 
 
 def _listed(name: str, size: int, modified_ns: int, etag: str, row: Mapping[str, Any] | None) -> LockedFile:

@@ -44,7 +44,8 @@ class BadSample:
         row: Row of the record in its file, from 0 (line number − 1 for line formats).
         offset: Byte offset, −1 where the format has none.
         reason: What is wrong, in one line.
-        excerpt: The first bytes of the record, at most 80, decoded with replacement.
+        excerpt: The first bytes of the record, at most 80, decoded with replacement; for formats of columns the
+            beginning of the values that were read of it, as JSON.
     """
 
     row: int

@@ -122,6 +122,18 @@ class Pinning(Protocol):
 
 
 @runtime_checkable
+class Descriptors(Protocol):
+    """A storage whose files have descriptors of the operating system, and can be described by them."""
+
+    def describe(self, descriptor: int, url: str) -> FileInfo:
+        """Describe a file that `open` has opened, as it is now, without looking for it by its name.
+
+        Raises:
+            StorageError: It was deleted or replaced meanwhile.
+        """
+
+
+@runtime_checkable
 class Recognising(Protocol):
     """A storage for some of the files of another one's scheme, such as paths on one kind of file system."""
 

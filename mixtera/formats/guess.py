@@ -23,7 +23,7 @@ class Guess:
 
     def __init__(self, name: str, path: str) -> None:
         self._name = name
-        self._path = path
+        self.path = path
         self._type: PropertyType | None = None
         self._place = ""
         self._empty_list = False
@@ -51,7 +51,7 @@ class Guess:
         Raises:
             SampleError: Always.
         """
-        raise SampleError(f"{place}: property {self._name!r} ({self._path}) {what}")
+        raise SampleError(f"{place}: property {self._name!r} ({self.path}) {what}")
 
     def result(self) -> PropertyType | None:
         """The type; list<string> if only empty lists were seen; None if there was no value at all."""

@@ -14,6 +14,7 @@ from mixtera.importers.model import DraftProperty, DraftSource
 from mixtera.importers.naming import Names, property_name, source_name, words_of
 from mixtera.importers.options import Options
 from mixtera.registry import split_format
+from mixtera.spec.captures import without_captures
 from mixtera.spec.document import Scalar
 from mixtera.spec.model import Place
 from mixtera.spec.paths import problem_of
@@ -67,7 +68,7 @@ class Sources:
         if problem := problem_of(given):
             self._findings.wrong(scalar.place, problem)
             return None
-        return placed(given, scalar.source.file, self._options.folder)
+        return placed(without_captures(given), scalar.source.file, self._options.folder)
 
     def finished(self) -> tuple[DraftSource, ...]:
         """All sources, after what cannot be read here is listed and they fit together."""

@@ -6,18 +6,20 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 from mixtera.contracts.properties import PROPERTY_TYPES, PropertyType
 from mixtera.spec import derived_keys as keys
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
 from mixtera.spec.fields import Fields, text_of
 from mixtera.spec.issues import Issues, suggestion
-from mixtera.spec.model import ComputedProperty, Property, Sidecar, Source
+from mixtera.spec.model import ComputedProperty, Place, Property, Sidecar, Source
 from mixtera.spec.paths import problem_of, resolve
 
 TABLE_SUFFIXES: Final = (".parquet", ".csv", ".arrow", ".feather")
 """Suffixes of sidecars; anything else is refused by name."""
+NameCheck: TypeAlias = Callable[[str, Place, Issues], None]
+"""Reports a name that no property may have."""
 BY_ROW: Final = ("file", "row")
 _IDS: Final = (None, "int64", "string")
 
@@ -79,7 +81,7 @@ def sidecar_entries(node: Node) -> tuple[Entry, ...]:
     return tuple(entry for value in named if isinstance(value, Mapping) for entry in value.entries)
 
 
-def read_sidecars(fields: Fields, check_name: Callable[[Scalar, Issues], None], issues: Issues) -> tuple[Sidecar, ...]:
+def read_sidecars(fields: Fields, check_name: NameCheck, issues: Issues) -> tuple[Sidecar, ...]:
     """The sidecars of a source; `check_name` reports names that no property may have."""
     node = fields.node("sidecars")
     if node is None:
@@ -92,7 +94,7 @@ def read_sidecars(fields: Fields, check_name: Callable[[Scalar, Issues], None], 
     return tuple(sidecar for sidecar in found_tables if sidecar is not None)
 
 
-def _sidecar(node: Node, check_name: Callable[[Scalar, Issues], None], issues: Issues) -> Sidecar | None:
+def _sidecar(node: Node, check_name: NameCheck, issues: Issues) -> Sidecar | None:
     if not isinstance(node, Mapping):
         issues.add(node.place, f"sidecars: expected a mapping with path, on and properties, found {describe(node)}")
         return None
@@ -134,9 +136,9 @@ def _on(fields: Fields, issues: Issues) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def _property(entry: Entry, check_name: Callable[[Scalar, Issues], None], issues: Issues) -> Property | None:
+def _property(entry: Entry, check_name: NameCheck, issues: Issues) -> Property | None:
     name, kind = entry.key.text, None
-    check_name(entry.key, issues)
+    check_name(entry.key.text, entry.key.place, issues)
     if isinstance(entry.value, Mapping):
         fields = Fields(entry.value, keys.SIDECAR_PROPERTY, issues, entry.key.place)
         path, kind = fields.text("path"), fields.choice("type", PROPERTY_TYPES)

@@ -42,6 +42,7 @@ FORMAT: Final[JsonSchema] = {
 }
 WEIGHT: Final[JsonSchema] = {"type": "number", "minimum": 0}
 SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
+FRACTION: Final[JsonSchema] = {"anyOf": [SHARE, {"type": "string", "pattern": PERCENT}]}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
 SPECIAL: Final[JsonSchema] = {
@@ -166,7 +167,13 @@ TOKENS: Final = Section(
 SOURCE: Final = Section(
     "a source",
     (
-        Key("path", TEXTS, "A file, a glob or a URL, or a list of them; relative to the file it is written in.", True),
+        Key(
+            "path",
+            TEXTS,
+            "A file, a glob or a URL, or a list of them; relative to the file it is written in. A name in braces, "
+            "such as {year}, makes a property of what stands there.",
+            required=True,
+        ),
         Key(
             "format",
             FORMAT,
@@ -185,7 +192,8 @@ SOURCE: Final = Section(
                 "propertyNames": {"pattern": PROPERTY_NAME},
                 "additionalProperties": {"anyOf": [TEXT, reference("property"), reference("computed")]},
             },
-            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}}, or computed ones.",
+            "Facts of a sample that predicates use: {name: dotted path}, {name: {path, type}}, from the path of the "
+            "file {name: {capture, type}}, or computed ones.",
         ),
         Key(
             "sidecars",
@@ -202,7 +210,8 @@ SOURCE: Final = Section(
 PROPERTY: Final = Section(
     "a property",
     (
-        Key("path", TEXT, "Dotted path into the record.", required=True),
+        Key("path", TEXT, "Dotted path into the record; `list[*].key` takes a value of each element of a list."),
+        Key("capture", TEXT, "Name in braces in the paths of the source; instead of `path`. Default type: string."),
         Key("type", {"enum": list(PROPERTY_TYPES)}, "Type of the property. Default: inferred from the data."),
     ),
 )
@@ -210,14 +219,18 @@ BAD_SAMPLES: Final = Section(
     "on_bad_sample",
     (
         Key("policy", {"enum": list(BAD_SAMPLE_POLICIES)}, "fail, skip or quarantine.", required=True),
-        Key("limit", reference("limit"), "How many bad samples are too many. Default: no limit."),
+        Key(
+            "limit",
+            {"anyOf": [{"type": "integer", "minimum": 0, "maximum": LARGEST}, FRACTION, reference("limit")]},
+            "Bad samples of a source at most: a number such as 100, or a share such as 1% or 0.01. Default: no limit.",
+        ),
     ),
 )
 LIMIT: Final = Section(
     "limit",
     (
         Key("count", {"type": "integer", "minimum": 0, "maximum": LARGEST}, "Bad samples of a source at most."),
-        Key("fraction", {"type": "number", "minimum": 0, "maximum": 1}, "Share of bad samples of a source at most."),
+        Key("fraction", FRACTION, "Share of bad samples of a source at most, such as 1% or 0.01."),
     ),
 )
 MIXTURE: Final = Section(

@@ -41,6 +41,7 @@ def _one_of_parts(*, needed: bool) -> dict[str, object]:
     }
 
 
+_ONE_ORIGIN: Final[JsonSchema] = {"oneOf": [{"required": ["path"]}, {"required": ["capture"]}]}
 _ONE_BUDGET: Final[JsonSchema] = {
     "oneOf": [{"required": ["samples"]}, {"required": ["tokens"]}, {"required": ["steps", "batch"]}],
     "not": {"anyOf": [{"required": [other, "batch"]} for other in ("samples", "tokens")]},
@@ -78,7 +79,7 @@ def json_schema() -> dict[str, object]:
             "predicate": _PREDICATE,
             "tokens": _section(keys.TOKENS),
             "source": _section(keys.SOURCE),
-            "property": _section(keys.PROPERTY),
+            "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
             "computed": _section(keys.COMPUTED),
             "sidecar": _section(keys.SIDECAR),
             "sidecar_property": _section(keys.SIDECAR_PROPERTY),

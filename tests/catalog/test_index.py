@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,33 +25,6 @@ def test_every_sample_is_there_with_its_properties_and_the_bytes_of_its_record(c
         assert value["text"] == f"sample {100 * int(row['file'][5]) + row['row']}"
         assert row["language"] == value["meta"]["language"]
         assert (row["year"], row["tags"], row["score"]) == (value["meta"]["year"], value["tags"], value["score"])
-
-
-def test_a_file_is_opened_once_and_asked_for_twice_and_not_at_all_when_nothing_changed(
-    catalog: Catalog, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: Counter[tuple[str, str]] = Counter()
-
-    def counted(name: str) -> Callable[..., object]:
-        call = getattr(os, name)
-
-        def counting(path: object, *rest: object, **more: object) -> object:
-            if str(path).removeprefix(f"{data}/") in names:
-                asked[name, Path(str(path)).name] += 1
-            return call(path, *rest, **more)
-
-        return counting
-
-    names = [path.name for path in data.iterdir()]
-    for name in ("stat", "open", "lstat"):
-        monkeypatch.setattr(os, name, counted(name))
-    typed = properties(language=("meta.language", "string"))
-    catalog.index(spec(source(data / "*.jsonl", typed)), workers=1)
-    expected = {("stat", name): 2 for name in names} | {("open", name): 1 for name in names}
-    assert asked == expected  # once to list it, once to see that it is still the same
-    asked.clear()
-    catalog.index(spec(source(data / "*.jsonl", typed)), workers=1)
-    assert asked == {("stat", name): 1 for name in names}
 
 
 def test_an_indexed_source_describes_its_files(catalog: Catalog, data: Path) -> None:

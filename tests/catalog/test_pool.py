@@ -45,7 +45,7 @@ def bundle(directory: Path, name: str, files: list[Path], policy: str = "fail", 
     directory.mkdir(exist_ok=True)
     found = tuple(NumberedFile(storage_of(str(file)).stat(str(file)), number) for number, file in enumerate(files))
     content = (ContentColumn("text", "text"),)
-    return Bundle("web", format_, PROPERTIES, content, COLUMNS, policy, found, str(directory), name)
+    return Bundle("web", format_, PROPERTIES, content, (), COLUMNS, policy, found, str(directory), name)
 
 
 def ignore(_bytes: int, _rows: int) -> None:
@@ -213,6 +213,7 @@ def test_a_file_id_of_32_bits_fits(tmp_path: Path, files: list[Path]) -> None:
             "jsonl",
             PROPERTIES,
             work.content,
+            (),
             COLUMNS,
             "fail",
             (NumberedFile(info, 2**32 - 1),),

@@ -120,3 +120,25 @@ def test_specs_for_other_formats_can_be_indexed(
     assert "content: text" in written
     assert ("lang: {path: lang, type: string}" in written) == (kind != "text")
     assert main(["index", "spec.yaml", "--quiet"]) == 0
+
+
+def test_directories_named_key_value_are_captured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for language, year in (("en", 2020), ("en", 2021), ("de", 2020)):
+        folder = Path("crawl") / f"language={language}" / f"year={year}"
+        folder.mkdir(parents=True)
+        record = {"text": f"{language} text of {year}, " * 9, "year": "in the record too", "n": 1}
+        (folder / "x.jsonl").write_text(json.dumps(record) + "\n")
+    assert main(["init", "crawl", "-o", "crawl.yaml"]) == 0
+    text = Path("crawl.yaml").read_text()
+    assert 'path: "crawl/language={language}/year={year}/*.jsonl"' in text
+    assert "language: {capture: language, type: string}" in text
+    assert "year: {capture: year, type: int64}" in text
+    assert "  crawl:\n" in text
+    assert main(["check", "crawl.yaml"]) == 0
+    assert main(["index", "crawl.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["catalog", "query", "crawl", "language == 'en' and year > 2020", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["matching"] == 1

@@ -264,7 +264,7 @@ def test_what_cannot_be_locked(run: Run) -> None:
     assert code == 1
     assert "natural.yaml holds something that is not a lock" in err
     Path("web/a.jsonl").unlink()
-    assert run("lock", "mixed.yaml")[0] == 3, "the pattern matches nothing"
+    assert run("lock", "mixed.yaml")[0] == 1, "all files are gone: they have moved, as when some have"
 
 
 @pytest.mark.parametrize(
@@ -277,3 +277,15 @@ def test_a_damaged_lock_is_no_lock_that_holds(run: Run, words: tuple[str, ...]) 
     assert (code, out) == (1, "")
     assert "the lock mixed.yaml.lock is damaged" in err
     assert run("lock", "mixed.yaml")[0] == 0, "it can be written anew"
+
+
+def test_files_that_are_all_gone_have_moved(run: Run) -> None:
+    run("lock", "mixed.yaml")
+    for path in Path("web").iterdir():
+        path.unlink()
+    code, out, err = run("lock", "--check", "mixed.yaml")
+    assert code == 1, err
+    assert "source web: 1 gone" in out
+    assert "  - a.jsonl" in out
+    shutil.rmtree("web")
+    assert run("lock", "--check", "mixed.yaml")[0] == 1

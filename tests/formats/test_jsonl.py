@@ -196,7 +196,7 @@ def test_inferred_types(tmp_path):
         (["x", 1], r"a\.jsonl, line 2: property 'p' \(p\) is int64 here and string in .*line 1"),
         ([True, 1], "is int64 here and bool"),
         ([{"k": 1}], r"is an object: use a dotted path to one of its keys \(k\)"),
-        ([[{"k": 1}]], "is a list of something else than strings or numbers"),
+        ([[{"k": 1}]], r"is a list of objects: take one of their keys \(p\[\*\]\.k\)"),
         ([[[1]]], "is a list of something else"),
     ],
 )

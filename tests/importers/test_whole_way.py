@@ -217,3 +217,12 @@ def test_an_olmo_core_mixture_of_raw_tokens(here: Path, capfd: pytest.CaptureFix
     assert main(["stream", "spec.yaml", "--format", "jsonl", "--limit", "4"]) == 0
     tokens = [json.loads(line)["tokens"] for line in capfd.readouterr().out.splitlines()]
     assert all(second == first + 1 for first, second in tokens)
+
+
+def test_names_in_braces_are_names_and_no_captures(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    jsonl(here / "in/{lang}/{part}.jsonl", "odd", 20)
+    blend = "blend: [{weight: 1, path: './in/{lang}/{part}.jsonl'}]"
+    (here / "metadataset.yaml").write_text(ENERGON.format(blend=blend))
+    assert main(["import", "metadataset.yaml", "-o", "spec.yaml"]) == 0
+    assert "in/[{]lang}/[{]part}.jsonl" in Path("spec.yaml").read_text()
+    assert set(whole_way(capfd, "spec.yaml", 20)) == {f"odd {n}" for n in range(20)}

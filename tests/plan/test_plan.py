@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import mixtera
@@ -64,3 +66,16 @@ def test_far_positions_of_an_endless_plan_are_reached_at_once() -> None:
     sample = table.column("sample")[0].as_py()
     assert endless.pointers.lanes.position_of(0, 0) is not None
     assert sample in endless.samples(0, 1000).column("sample").to_pylist()
+
+
+def test_files_of_one_name_in_two_sources_are_one_name_in_a_table_of_samples() -> None:
+    data = plan_data([np.arange(9, dtype=np.uint8) % 3 for _ in range(4)], [3.0, 1.0, 2.0])
+    names = pa.array(["a.jsonl", "b.jsonl", "a.jsonl", "c.jsonl"])
+    files = data.files.set_column(data.files.schema.get_field_index("name"), "name", names)
+    table = Plan.of(replace(data, files=files), Path(mkdtemp())).samples(0, 12)
+    assert set(table.column("file").combine_chunks().dictionary.to_pylist()) == {"a.jsonl", "b.jsonl", "c.jsonl"}
+    shown = table.to_pandas()
+    assert list(shown["file"]) == table.column("file").to_pylist()
+    file_ids = [sample >> 31 for sample in table.column("sample").to_pylist()]
+    known = dict(zip(data.files.column("file_id").to_pylist(), names.to_pylist(), strict=True))
+    assert list(shown["file"]) == [known[file_id] for file_id in file_ids]

@@ -10,7 +10,7 @@ from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE, SCHEDULE, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE, TOKENS, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
@@ -46,6 +46,12 @@ def test_the_split_and_the_exclusions_are_right(tmp_path: Path) -> None:
     assert spec.holdout is not None
     assert (spec.holdout.fraction, spec.holdout.by, spec.holdout.part) == (0.01, "document_id", "train")
     assert [exclusion.columns for exclusion in spec.exclude] == [(), (("author", "name"),)]
+
+
+def test_the_tokens_are_right(tmp_path: Path) -> None:
+    tokens = load(write(tmp_path, WHOLE + TOKENS)).tokens
+    assert tokens is not None
+    assert tokens.sequence_length == 2048
 
 
 def test_the_options_of_storages_are_right(tmp_path: Path) -> None:

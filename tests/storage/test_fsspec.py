@@ -384,3 +384,23 @@ def test_a_child_that_was_forked_reads_too(web, tmp_path):
         os._exit(0 if found == [b"bc"] else 1)
     if child is not None:
         assert os.waitpid(child, 0)[1] == 0
+
+
+def test_captures_over_any_scheme(tmp_path):
+    lines = b'{"text": "a"}\n' * 3
+    for name in ("en/2020/a.jsonl", "en/2021/b.jsonl", "de/2020/c.jsonl"):
+        storage.write(f"memory://{tmp_path.name}/{name}", lines)
+    path = f"memory://{tmp_path.name}/{{language}}/{{year}}/*.jsonl"
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        f"version: 1\nsources: {{a: {{path: '{path}', content: text}}}}\nmixture: {{by: [language, year]}}\n"
+    )
+    loaded = mixtera.load(str(spec))
+    catalog = mixtera.Catalog.open(str(tmp_path / "catalog"))
+    assert catalog.index(loaded, workers=1).samples == 9
+    seen = {
+        name
+        for batch in mixtera.compile(loaded, catalog).stream(batch_size=3)
+        for name in batch["component"].to_pylist()
+    }
+    assert seen == {"de,2020", "en,2020", "en,2021"}

@@ -4,11 +4,13 @@ import gzip
 import io
 import json
 import re
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import mixtera
 from tests.storage.objects import new_root
 from tests.storage.test_s3_end_to_end import Place
 
@@ -59,3 +61,17 @@ def test_content_and_sidecars_are_read_from_s3(place, objects):
     said = place.run("index", "computed.yaml").stdout
     assert "web: quality added for 3 files" in said
     assert "web: 40 of 300 samples are not in" in said
+
+
+def test_functions_and_sidecars_find_the_server_that_the_spec_names(place, s3, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    for name in ("plain", "computed"):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(path.read_text() + f"storage: {{s3: {{endpoint_url: '{s3.url}', region: us-east-1}}}}\n")
+    with closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+        for workers in (1, 2):
+            catalog.index(mixtera.load(str(tmp_path / "plain.yaml")), workers=workers)
+            (report,) = catalog.index(mixtera.load(str(tmp_path / "computed.yaml")), workers=workers).sources
+            assert (report.changed, report.columns) == (0, ("size",))
+            (found,) = catalog.verify(mixtera.load(str(tmp_path / "computed.yaml")), workers=workers)
+            assert (found.samples, found.differences) == (300, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import glob
 import os
 import stat as modes
@@ -12,10 +13,13 @@ from typing import BinaryIO, Final, NoReturn
 from urllib.parse import unquote
 
 from mixtera.contracts.storage import AccessProfile, FileInfo
-from mixtera.errors import StorageError
-from mixtera.formats.ranges import RangedFile
+from mixtera.errors import MissingError, StorageError
+from mixtera.formats.ranges import GAP_BYTES, RangedFile
+from mixtera_backends.storage.walk import Entry, Walk
 
 _PREFIX: Final = "file://"
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+"""What the system says of something that is not there any more, is no directory, or is a link in a circle."""
 
 
 class LocalStorage:
@@ -26,13 +30,19 @@ class LocalStorage:
 
     def profile(self) -> AccessProfile:
         """Ranges are read through the page cache: small ones are fine, one at a time."""
-        return AccessProfile(request_bytes=1 << 20, gap_bytes=1 << 14, concurrency=1, stat_is_cheap=True)
+        return AccessProfile(request_bytes=1 << 20, gap_bytes=GAP_BYTES, concurrency=1, stat_is_cheap=True)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
-        """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
+        """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth.
+
+        Each directory is listed once, and each file that matches is described once. As `glob.glob(…, recursive=True)`
+        finds them, with one difference: that passes over a directory it cannot list, and data would be missing without
+        a word.
+        """
+        walk = Walk(list_directory, look_up)
         found: dict[str, FileInfo] = {}
         for pattern in patterns:
-            for file in _matching(pattern):
+            for file in _matching(walk, pattern):
                 found.setdefault(file.url, file)
         return sorted(found.values(), key=lambda file: (file.name, file.url))
 
@@ -54,6 +64,14 @@ class LocalStorage:
             raise irregular(path)
         return file
 
+    def describe(self, descriptor: int, url: str) -> FileInfo:
+        """Describe an open file by its descriptor."""
+        path = local_path(url)
+        facts = os.fstat(descriptor)
+        if not facts.st_nlink:
+            raise StorageError(f"{path} was replaced or deleted while it was read; run the command again")
+        return _described(path, path.rsplit("/", 1)[-1], facts)
+
     def random_access(self, url: str) -> RangedFile:
         """Open a file for reading in ranges, through a memory map."""
         return RangedFile(self.open(url), local_path(url))
@@ -67,17 +85,47 @@ def local_path(url: str) -> str:
     return os.path.abspath(Path(path).expanduser()) if path.startswith("~") else os.path.abspath(path)  # noqa: PTH100
 
 
-def _matching(pattern: str) -> list[FileInfo]:
+def _matching(walk: Walk[os.stat_result | None], pattern: str) -> list[FileInfo]:
     path = local_path(pattern)
     if not glob.has_magic(path) or Path(path).is_file():
         return [_info(path, path.rsplit("/", 1)[-1])]
     base = fixed_part(path)
-    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - pathlib's glob follows no links below `**`
-    facts = [(match, _facts(match)) for match in matches]
-    files = [described(match, match.removeprefix(base), found) for match, found in facts if _is_file(found)]
+    matches = dict(walk.matching(base, path[len(base) :].split("/")))
+    known = {name: entry.facts or _facts(base + name) for name, entry in matches.items() if not entry.is_directory}
+    files = [_described(base + name, name, facts) for name, facts in known.items() if _is_file(facts)]
     if not files:
-        refuse_empty(pattern, base, matches)
+        _refuse_empty(pattern, base, [base + name for name in sorted(matches)])
     return files
+
+
+def list_directory(directory: str) -> list[Entry[os.stat_result | None]]:
+    """What lies in a directory; the kinds of its entries come with their names, but for links."""
+    try:
+        with os.scandir(directory) as entries:
+            return [Entry(entry.name, _is_directory(entry), None) for entry in entries]
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            raise StorageError(f"{directory.rstrip('/') or '/'} cannot be listed: {error.strerror}") from error
+        return []
+
+
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle
+        return False
+
+
+def look_up(directory: str, name: str) -> Entry[os.stat_result | None] | None:
+    """One name in a directory, which perhaps may not be listed; a broken link is there."""
+    path = directory + name
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - called once per file of a large pattern
+    except OSError as error:
+        if error.errno not in _NOT_THERE:
+            refuse(path, error)
+        return Entry(name, False, None) if os.path.lexists(path) else None
+    return Entry(name, modes.S_ISDIR(facts.st_mode), facts)
 
 
 def fixed_part(path: str) -> str:
@@ -115,10 +163,10 @@ def _info(path: str, name: str) -> FileInfo:
     facts = _facts(path)
     if not _is_file(facts):
         raise irregular(path)
-    return described(path, name, facts)
+    return _described(path, name, facts)
 
 
-def described(path: str, name: str, facts: os.stat_result) -> FileInfo:
+def _described(path: str, name: str, facts: os.stat_result) -> FileInfo:
     """A file as the system describes it."""
     return FileInfo(url=path, name=name, size=facts.st_size, modified_ns=facts.st_mtime_ns)
 
@@ -129,7 +177,7 @@ def refuse(path: str, error: OSError) -> NoReturn:
         raise StorageError(f"{path} cannot be read: {error.strerror}") from error
     if Path(path).is_symlink():
         raise StorageError(f"{path} is a broken link: it points to {Path(path).readlink()}") from error
-    raise StorageError(f"no file {path}: {_advice(path)}") from error
+    raise MissingError(f"no file {path}: {_advice(path)}") from error
 
 
 def _advice(path: str) -> str:
@@ -140,13 +188,13 @@ def _advice(path: str) -> str:
     return f"did you mean {parent / near[0]}?" if near else "check the path"
 
 
-def refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
+def _refuse_empty(pattern: str, base: str, matches: Sequence[str]) -> NoReturn:
     """Raise the error for a pattern that matches no file, but perhaps directories."""
     if matches:
-        raise StorageError(
+        raise MissingError(
             f"{pattern} matches only directories, such as {matches[0]}: name their files, for example "
             f"{pattern.rstrip('/')}/*.jsonl"
         )
     if not Path(base).is_dir():
-        raise StorageError(f"{pattern} matches no file: the directory {base} does not exist")
-    raise StorageError(f"{pattern} matches no file: {base} exists, check the part with the wildcard")
+        raise MissingError(f"{pattern} matches no file: the directory {base} does not exist")
+    raise MissingError(f"{pattern} matches no file: {base} exists, check the part with the wildcard")

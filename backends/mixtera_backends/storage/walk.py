@@ -25,9 +25,19 @@ class Entry(Generic[Facts]):
 class Walk(Generic[Facts]):
     """Lists directories, each at most once."""
 
-    def __init__(self, listed: Callable[[str], Sequence[Entry[Facts]]]) -> None:
-        """Use a function that lists a directory, whose path ends with a slash; what is not there holds nothing."""
-        self._listed = listed
+    def __init__(
+        self,
+        listed: Callable[[str], Sequence[Entry[Facts]]],
+        looked_up: Callable[[str, str], Entry[Facts] | None] | None = None,
+    ) -> None:
+        """Use functions that ask for directories, whose paths end with a slash.
+
+        Args:
+            listed: Lists one; what is not there holds nothing.
+            looked_up: Looks up one name in one that need not be listed, where that takes less; None where it is not
+                there.
+        """
+        self._listed, self._looked_up = listed, looked_up
         self._known: dict[str, Sequence[Entry[Facts]]] = {}
 
     def entries(self, directory: str) -> Sequence[Entry[Facts]]:
@@ -37,13 +47,13 @@ class Walk(Generic[Facts]):
         return self._known[directory]
 
     def matching(self, directory: str, parts: Sequence[str], below: str = "") -> Iterator[tuple[str, Entry[Facts]]]:
-        """The files below a directory that match the parts of a pattern, with their paths below the first directory.
+        """What matches the parts of a pattern below a directory, with its path below that; also other directories.
 
-        A file may come twice where `**` stands twice.
+        It may come twice where `**` stands twice.
         """
         part, *rest = parts
-        if rest and part != "**" and not glob.has_magic(part):
-            yield from self.matching(f"{directory}{part}/", rest, f"{below}{part}/")
+        if part != "**" and not glob.has_magic(part) and (rest or self._looked_up is not None):
+            yield from self._at(directory, part, rest, below)
             return
         if part == "**" and rest:
             yield from self.matching(directory, rest, below)
@@ -51,12 +61,19 @@ class Walk(Generic[Facts]):
             deeper = f"{directory}{entry.name}/", f"{below}{entry.name}/"
             if not _fits(part, entry.name):
                 continue
-            if not entry.is_directory and not rest:
+            if not rest:
                 yield below + entry.name, entry
-            elif entry.is_directory and part == "**":
+            if entry.is_directory and part == "**":
                 yield from self.matching(deeper[0], parts, deeper[1])
             elif entry.is_directory and rest:
                 yield from self.matching(deeper[0], rest, deeper[1])
+
+    def _at(self, directory: str, name: str, rest: Sequence[str], below: str) -> Iterator[tuple[str, Entry[Facts]]]:
+        """What matches where the next part is a name."""
+        if rest:
+            yield from self.matching(f"{directory}{name}/", rest, f"{below}{name}/")
+        elif self._looked_up is not None and (entry := self._looked_up(directory, name)) is not None:
+            yield below + name, entry
 
 
 def _fits(part: str, name: str) -> bool:

@@ -110,7 +110,7 @@ class ArrowScan:
         values = [None if column is None else _masked(values_of(batch, column), reasons) for column in columns]
         pairs = zip(self._properties, values, strict=True)
         arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
-        return piece(self._schema, first, count, arrays, reasons, bytes_read)
+        return piece(self._schema, first, count, arrays, reasons, bytes_read, batch)
 
 
 def _masked(values: pa.Array, reasons: Mapping[int, str]) -> pa.Array:

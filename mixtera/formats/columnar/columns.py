@@ -11,6 +11,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError
 from mixtera.formats.columnar.schema import Column, check_convertible, find_column, property_type
 from mixtera.formats.guess import Guess
+from mixtera.formats.paths import split_path
 
 
 def content_columns(schema: pa.Schema, file: FileInfo, content: Sequence[ContentColumn]) -> list[Column]:
@@ -24,6 +25,8 @@ def content_columns(schema: pa.Schema, file: FileInfo, content: Sequence[Content
 
 def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
     found = find_column(schema, path)
+    if found is not None and found.elements:
+        split_path(path)
     if found is None:
         raise SampleError(f"{file.url}: no content column {path!r}; the file's columns: {', '.join(schema.names)}")
     if pa.types.is_struct(found.type):
@@ -38,7 +41,7 @@ def property_columns(schema: pa.Schema, file: FileInfo, properties: Sequence[Pro
     Raises:
         SampleError: One cannot be converted to the property's type.
     """
-    found = [find_column(schema, prop.path) for prop in properties]
+    found = [find_column(schema, prop.path, file.url) for prop in properties]
     for prop, column in zip(properties, found, strict=True):
         if column is not None:
             check_convertible(column.type, prop.type, f"{file.url}: property {prop.name!r} ({prop.path})")
@@ -47,7 +50,7 @@ def property_columns(schema: pa.Schema, file: FileInfo, properties: Sequence[Pro
 
 def look(guess: Guess, schema: pa.Schema, path: str, place: str) -> None:
     """Let the schema of a file tell the type of a property."""
-    found = find_column(schema, path)
+    found = find_column(schema, path, place)
     if found is None or pa.types.is_null(found.type):
         return
     present = property_type(found.type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from mixtera.formats.columnar.schema import Column, values_of
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
 
 _SHOWN: Final = 60
+_EXCERPT: Final = 80
 
 
 def index_schema(properties: Sequence[PropertyColumn]) -> pa.Schema:
@@ -52,7 +54,13 @@ def property_values(prop: PropertyColumn, values: pa.Array | None, count: int, r
 
 
 def piece(
-    schema: pa.Schema, first: int, count: int, arrays: Sequence[pa.Array], reasons: Mapping[int, str], bytes_read: int
+    schema: pa.Schema,
+    first: int,
+    count: int,
+    arrays: Sequence[pa.Array],
+    reasons: Mapping[int, str],
+    bytes_read: int,
+    read: pa.RecordBatch | None = None,
 ) -> ScanBatch:
     """A piece of the index; rows with a reason are bad samples and not in its table.
 
@@ -63,6 +71,7 @@ def piece(
         arrays: Values of each property.
         reasons: Row in the piece → why it cannot be used.
         bytes_read: Bytes of the file behind it.
+        read: What was read of these rows, to show the beginning of those that cannot be used.
     """
     nothing = pa.nulls(count, pa.int64())
     rows = from_numpy(np.arange(first, first + count))
@@ -71,8 +80,28 @@ def piece(
         kept = np.ones(count, np.bool_)
         kept[list(reasons)] = False
         table = table.filter(pa.array(kept))
-    bad = tuple(BadSample(first + row, -1, reasons[row], "") for row in sorted(reasons))
+    bad = tuple(
+        BadSample(first + row, -1, reasons[row], "" if read is None else excerpt(read, row)) for row in sorted(reasons)
+    )
     return ScanBatch(table, bad, bytes_read)
+
+
+def excerpt(read: pa.RecordBatch, row: int) -> str:
+    """The beginning of what was read of a row, as JSON."""
+    values = {name: _shown(array, row) for name, array in zip(read.schema.names, read.columns, strict=True)}
+    return json.dumps(values, ensure_ascii=False, default=str)[:_EXCERPT]
+
+
+def _shown(array: pa.Array, row: int) -> object:
+    """A value, cut short where it is long; text that is not UTF-8 with replacements."""
+    try:
+        value = array[row].as_py()
+    except UnicodeDecodeError:
+        kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+        value = array.view(kinds[array.type])[row].as_py() if array.type in kinds else "not valid UTF-8"
+    if isinstance(value, bytes):
+        value = value[:_SHOWN].decode("utf-8", "replace")
+    return value[:_SHOWN] if isinstance(value, str) else value
 
 
 def refuse_nulls(file: FileInfo, batch: pa.RecordBatch, rows: npt.NDArray[np.int64]) -> None:

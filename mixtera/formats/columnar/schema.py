@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixtera.arrow import from_numpy
 from mixtera.contracts.properties import PropertyType
 from mixtera.errors import SampleError
-from mixtera.formats.paths import split_path
+from mixtera.formats.paths import Keys, split_elements
 from mixtera.formats.values import ARROW_TYPES
 
 
@@ -20,35 +24,75 @@ class Column:
     Attributes:
         name: The name to give it to Parquet's reader, with dots.
         keys: The top-level column and the struct fields to follow inside it.
-        type: Its Arrow type.
+        type: Its Arrow type; a list where elements are taken.
+        elements: The struct fields to follow inside each element of the list at `keys`, then inside each element of
+            the list at the end of those, and so on.
     """
 
     name: str
     keys: tuple[str, ...]
     type: pa.DataType
+    elements: tuple[Keys, ...] = ()
 
 
-def find_column(schema: pa.Schema, path: str) -> Column | None:
-    """The column at a dotted path, or None; a column whose name holds the dots itself goes first."""
+def find_column(schema: pa.Schema, path: str, place: str = "the file") -> Column | None:
+    """The column at a dotted path, or None; a column whose name holds the dots itself goes first.
+
+    Raises:
+        SampleError: Elements are taken of what is no list; names the `place`.
+    """
     if path in schema.names:
         return Column(path, (path,), schema.field(path).type)
-    keys = split_path(path)
+    keys, *elements = split_elements(path)
     if keys[0] not in schema.names:
         return None
-    found = schema.field(keys[0]).type
-    for key in keys[1:]:
+    found = _field_of(schema.field(keys[0]).type, keys[1:])
+    for inner in elements:
+        if found is not None and not is_list(found) and not pa.types.is_null(found):
+            raise SampleError(f"{place}: {path!r} takes the elements of {found}, which is no list: leave [*] out")
+        found = None if found is None or not is_list(found) else _field_of(found.value_type, inner)
+    if found is None:
+        return None
+    return Column(".".join(keys), keys, pa.list_(found) if elements else found, tuple(elements))
+
+
+def _field_of(found: pa.DataType, keys: Keys) -> pa.DataType | None:
+    """The type at the end of some struct fields; None where there is no such field."""
+    for key in keys:
         if not pa.types.is_struct(found) or found.get_field_index(key) < 0:
             return None
         found = found.field(key).type
-    return Column(".".join(keys), keys, found)
+    return found
 
 
 def values_of(batch: pa.RecordBatch, column: Column) -> pa.Array:
-    """The column's values; NULL where a struct on the way is NULL."""
-    array = batch.column(column.keys[0])
-    for key in column.keys[1:]:
+    """The column's values; NULL where a struct on the way is NULL, a list of values where elements are taken."""
+    array = _fields_of(batch.column(column.keys[0]), column.keys[1:])
+    return elements_of(array, column.elements) if column.elements else array
+
+
+def _fields_of(array: pa.Array, keys: Keys) -> pa.Array:
+    for key in keys:
         array = pc.struct_field(array, key)
     return array
+
+
+def elements_of(lists: pa.Array, elements: Sequence[Keys]) -> pa.ListArray:
+    """The values inside the elements of lists, and of lists inside those, as one list each; a NULL list is empty."""
+    edges = _edges(lists)
+    values = _fields_of(lists.flatten(), elements[0])
+    for inner in elements[1:]:
+        edges = _edges(values)[edges]
+        values = _fields_of(values.flatten(), inner)
+    return pa.ListArray.from_arrays(from_numpy(edges), values)
+
+
+def _edges(lists: pa.Array) -> npt.NDArray[np.int32]:
+    """Where the elements of each list begin when all are put together."""
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    edges = np.zeros(len(lists) + 1, np.int64)
+    np.cumsum(lengths, out=edges[1:])
+    return edges.astype(np.int32)
 
 
 def plain_type(found: pa.DataType) -> pa.DataType:

@@ -16,7 +16,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError
 from mixtera.formats.csv.decode import decode
 from mixtera.formats.csv.records import field_counts, find_records
-from mixtera.formats.paths import split_path
+from mixtera.formats.paths import split_elements
 
 LONGEST_HEADER: Final = 1 << 20
 """Bytes a header may have."""
@@ -43,7 +43,9 @@ class Header:
         """The place of a field, by its name as it stands in the header or by a path with that one key; or None."""
         if path in self.names:
             return self.names.index(path)
-        keys = split_path(path)
+        keys, *elements = split_elements(path)
+        if elements:
+            raise SampleError(f"{path!r} takes the elements of a list, and a field of a CSV file holds no list")
         return self.names.index(keys[0]) if len(keys) == 1 and keys[0] in self.names else None
 
     def content(self, file: FileInfo, content: Sequence[ContentColumn]) -> list[int]:

@@ -19,7 +19,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError
 from mixtera.formats.opening import read_fully
 
-LONGEST_RECORD: Final = 1 << 30
+LONGEST_RECORD: Final = 256 << 20
 """Bytes a record may have: a quote that is never closed must not fill the memory."""
 
 _QUOTE: Final = ord('"')
@@ -106,7 +106,7 @@ def record_blocks(
         wanted = max(block_bytes, len(rest))
         if len(rest) > LONGEST_RECORD:
             raise SampleError(
-                f"{file.url}: a record does not end within {LONGEST_RECORD >> 30} GiB; it begins "
+                f"{file.url}: a record does not end within {LONGEST_RECORD >> 20} MiB; it begins "
                 f"{rest[:60].decode('utf-8', 'replace')!r}: is a quote never closed?"
             )
 

@@ -11,10 +11,10 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.guess import Guess, spread
-from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK
+from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
 from mixtera.formats.opening import open_unchanged, read_fully
-from mixtera.formats.paths import split_path
+from mixtera.formats.paths import split_elements
 
 _HEAD_BYTES: Final = 1 << 20
 _HEAD_RECORDS: Final = 1000
@@ -28,15 +28,17 @@ _LISTS: Final[dict[type, PropertyType]] = {str: "list<string>", int: "list<int64
 def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]) -> dict[str, PropertyType | None]:
     """Guess from up to 1,000 records of the first MiB of up to eight files, spread over the list."""
     guesses = {name: Guess(name, path) for name, path in paths.items()}
-    keys = {name: split_path(path) for name, path in paths.items()}
-    firsts = {path[0]: f"f{i}" for i, path in enumerate(keys.values())}
-    wanted = [(guess, firsts[keys[name][0]], keys[name][1:]) for name, guess in guesses.items()]
+    keys = {name: split_elements(path) for name, path in paths.items()}
+    firsts = {pieces[0][0]: f"f{i}" for i, pieces in enumerate(keys.values())}
+    wanted = [(guess, firsts[keys[name][0][0]], keys[name][0][1:], keys[name][1:]) for name, guess in guesses.items()]
     last: dict[Guess, type] = {}
     decoder = _decoder(firsts)
     for file in spread(files):
         for row, record in _head(storage, file, decoder):
-            for guess, first, rest in wanted:
+            for guess, first, rest, inside in wanted:
                 value = value_at(getattr(record, first), rest)
+                if inside:
+                    value = elements_at(value, inside)
                 kind = type(value)
                 if kind is last.get(guess) or value is None:
                     continue  # it says nothing new
@@ -56,7 +58,7 @@ def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int
     """The first records with their rows; lines that are no JSON are the scan's to report."""
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
         head = read_fully(stream, _HEAD_BYTES)
-        while b"\n" not in head and (more := read_fully(stream, _HEAD_BYTES)):
+        while b"\n" not in head and len(head) < LONGEST_LINE and (more := read_fully(stream, len(head))):
             head += more
     whole = len(head) < _HEAD_BYTES or head.rfind(b"\n") < 0
     lines = head.removeprefix(BYTE_ORDER_MARK).split(b"\n")
@@ -76,6 +78,17 @@ def value_at(record: object, keys: tuple[str, ...]) -> object:
             return None
         record = record.get(key)
     return record
+
+
+def elements_at(value: object, inside: Sequence[tuple[str, ...]]) -> object:
+    """What is inside the elements of a list, as one list; anything else is the scan's to report."""
+    if not isinstance(value, list):
+        return None
+    found = [value_at(element, inside[0]) for element in value]
+    if not inside[1:]:
+        return found
+    parts = [elements_at(part, inside[1:]) for part in found]
+    return [element for part in parts if isinstance(part, list) for element in part]
 
 
 def look(guess: Guess, value: object, place: str) -> None:
@@ -98,5 +111,12 @@ def _look_at_list(guess: Guess, values: list[object], place: str) -> None:
         if value is None:
             continue
         if type(value) not in _LISTS:
-            guess.refuse("is a list of something else than strings or numbers, which cannot be a property", place)
+            guess.refuse(_no_list(value, guess.path), place)
         guess.see(_LISTS[type(value)], place)
+
+
+def _no_list(element: object, path: str) -> str:
+    if isinstance(element, dict):
+        keys = ", ".join(f"{path}[*].{key}" for key in list(element)[:5])
+        return f"is a list of objects: take one of their keys ({keys})"
+    return "is a list of something else than strings or numbers, which cannot be a property"

@@ -14,16 +14,23 @@ Bytes = npt.NDArray[np.uint8]
 
 BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
 
+LONGEST_LINE: Final = 256 << 20
+"""Bytes that a line may have: one without an end must not fill the memory."""
+
 _NEWLINE: Final = 10
 _RETURN: Final = 13
 _OPEN: Final = 123
 _CLOSE: Final = 125
 
 
-def line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[int, memoryview]]:
-    """Blocks of whole lines, with the offset of each block; a line longer than a block makes it larger.
+def line_blocks(
+    stream: BinaryIO, block_bytes: int, longest: int = LONGEST_LINE
+) -> Iterator[tuple[int, memoryview, bool]]:
+    """Blocks of whole lines; a line longer than a block makes it larger, and one that is too long is passed over.
 
-    The view is valid until the next block is asked for.
+    Yields:
+        Offset and bytes of a block, and whether they are whole lines: if not, they are the beginning of one line that
+        is longer than `longest`. The view is valid until the next block is asked for.
     """
     buffer = bytearray(block_bytes)
     offset = filled = 0
@@ -33,9 +40,21 @@ def line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[int, memor
         ended = end < len(buffer)
         cut = end if ended else buffer.rfind(b"\n", filled, end) + 1
         if cut:
-            yield offset, view[:cut]
+            yield offset, view[:cut], True
         if ended:
             return
+        if not cut and len(buffer) >= longest:
+            yield offset, view[:block_bytes], False
+            offset += end
+            del view  # a buffer of that size is not kept
+            buffer = bytearray(block_bytes)
+            passed, rest = _pass_over(stream, buffer)
+            if rest is None:
+                return
+            offset += passed
+            filled = len(rest)
+            buffer[:filled] = rest
+            continue
         offset += cut
         filled = end - cut
         rest = bytes(view[cut:end])
@@ -43,6 +62,18 @@ def line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[tuple[int, memor
             buffer = bytearray(2 * len(buffer))
             view = memoryview(buffer)
         view[:filled] = rest
+
+
+def _pass_over(stream: BinaryIO, buffer: bytearray) -> tuple[int, bytes | None]:
+    """Read to the end of the line: how many bytes that were, and what was read of the next ones; None at the end."""
+    passed = 0
+    view = memoryview(buffer)
+    while count := _fill(stream, view, 0):
+        newline = buffer.find(b"\n", 0, count)
+        if newline >= 0:
+            return passed + newline + 1, bytes(view[newline + 1 : count])
+        passed += count
+    return passed, None
 
 
 def _fill(stream: BinaryIO, view: memoryview, filled: int) -> int:

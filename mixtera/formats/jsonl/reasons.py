@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from mixtera.contracts.format import BadSample, ContentColumn, PropertyColumn
+from mixtera.contracts.properties import PropertyType
 from mixtera.formats.jsonl.layout import PROPERTY_TYPES
-from mixtera.formats.paths import split_path
+from mixtera.formats.jsonl.lines import LONGEST_LINE
+from mixtera.formats.paths import Keys, split_elements, split_path
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding a record can raise."""
 
-_EXCERPT_BYTES: Final = 80
+EXCERPT_BYTES: Final = 80
+"""Bytes of a record that are shown of it."""
 _MISSING: Final = object()
 
 
@@ -28,7 +31,13 @@ def bad_sample(
 ) -> BadSample:
     """Describe a line that decoding refused with `error`."""
     reason = reason_of(line, content, properties, error)
-    return BadSample(row, offset, reason, line[:_EXCERPT_BYTES].decode("utf-8", "replace"))
+    return BadSample(row, offset, reason, line[:EXCERPT_BYTES].decode("utf-8", "replace"))
+
+
+def too_long(begin: bytes, row: int, offset: int) -> BadSample:
+    """Describe a line that is longer than a line may be, by its first bytes."""
+    reason = f"the line is longer than {LONGEST_LINE >> 20} MiB: write the document as several records"
+    return BadSample(row, offset, reason, begin.decode("utf-8", "replace"))
 
 
 def reason_of(
@@ -74,24 +83,42 @@ def _content_reason(record: object, path: str) -> str | None:
 
 
 def _property_reason(record: object, prop: PropertyColumn) -> str | None:
-    value, stopped = _follow(record, prop.path)
+    first, *inside = split_elements(prop.path)
+    type_ = prop.type[len("list<") : -1] if inside else prop.type
+    named = f"property {prop.name!r} ({prop.path})"
+    return _reason_inside(record, first, inside, cast(PropertyType, type_), named)
+
+
+def _reason_inside(value: object, keys: Keys, inside: Sequence[Keys], type_: PropertyType, named: str) -> str | None:
+    """Why what is at some keys, or in the elements of the lists there, is not of a type; None if it is."""
+    found, stopped = _follow_keys(value, keys)
     if stopped:
-        return f"property {prop.name!r} ({prop.path}): {stopped}"
-    if value is _MISSING:
+        return f"{named}: {stopped}"
+    if found is _MISSING:
         return None
-    shown = msgspec.json.encode(value)
+    if inside:
+        if found is None:
+            return None
+        if not isinstance(found, list):
+            return f"{named}: {keys[-1] if keys else 'an element'!r} is {kind_of(found)}, must be a list"
+        reasons = (_reason_inside(element, inside[0], inside[1:], type_, named) for element in found)
+        return next(filter(None, reasons), None)
+    shown = msgspec.json.encode(found)
     try:
-        msgspec.json.decode(shown, type=PROPERTY_TYPES[prop.type])
+        msgspec.json.decode(shown, type=PROPERTY_TYPES[type_])
     except DECODE_ERRORS:
-        text = shown[:_EXCERPT_BYTES].decode("utf-8", "replace")
-        return f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {text}"
+        text = shown[:EXCERPT_BYTES].decode("utf-8", "replace")
+        return f"{named}: expected {type_}, got {text}"
     return None
 
 
 def _follow(record: object, path: str) -> tuple[object, str]:
     """The value at a path (or `_MISSING`), and why it cannot be followed (or nothing)."""
-    value = record
-    for key in split_path(path):
+    return _follow_keys(record, split_path(path))
+
+
+def _follow_keys(value: object, keys: Keys) -> tuple[object, str]:
+    for key in keys:
         if value is None or value is _MISSING:
             return _MISSING, ""
         if not isinstance(value, dict):

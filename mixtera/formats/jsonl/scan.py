@@ -18,7 +18,7 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.arrays import property_array
 from mixtera.formats.compression import Compression
 from mixtera.formats.framed import FrameStream, frame_stream
-from mixtera.formats.jsonl.layout import Layout, columns, layout
+from mixtera.formats.jsonl.layout import Layout, columns, layout, taken
 from mixtera.formats.jsonl.lines import (
     BYTE_ORDER_MARK,
     Positions,
@@ -27,7 +27,7 @@ from mixtera.formats.jsonl.lines import (
     look_like_objects,
     without_line_ends,
 )
-from mixtera.formats.jsonl.reasons import DECODE_ERRORS, bad_sample
+from mixtera.formats.jsonl.reasons import DECODE_ERRORS, EXCERPT_BYTES, bad_sample, too_long
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS
 
@@ -108,8 +108,8 @@ class JsonlScan:
         """The pieces of one batch at a time."""
         pieces: list[_Piece] = []
         size = 0
-        for offset, block in line_blocks(stream, BLOCK_BYTES):
-            pieces.append(self._piece(offset, block))
+        for offset, block, whole in line_blocks(stream, BLOCK_BYTES):
+            pieces.append(self._piece(offset, block) if whole else self._too_long(offset, block))
             size += len(block)
             if size >= BATCH_BYTES:
                 yield pieces
@@ -131,7 +131,20 @@ class JsonlScan:
         rows = np.arange(first_row, self._rows)
         if len(records) != len(starts):
             rows, starts, ends = rows[kept], starts[kept], ends[kept]
-        return _Piece(rows, starts + offset, ends - starts, columns(records, self._layout.properties), bad)
+        return _Piece(rows, starts + offset, ends - starts, self._values(records), bad)
+
+    def _too_long(self, offset: int, begin: memoryview) -> _Piece:
+        nothing = np.empty(0, np.int64)
+        bad = too_long(bytes(begin[:EXCERPT_BYTES]), self._rows, offset)
+        self._rows += 1
+        return _Piece(nothing, nothing, nothing, [[] for _ in self._properties], [bad])
+
+    def _values(self, records: list[msgspec.Struct]) -> list[list[Any]]:
+        """The values of each property."""
+        found = columns(records, self._layout.properties)
+        if not any(self._layout.elements):
+            return found
+        return [taken(values, ways) for values, ways in zip(found, self._layout.elements, strict=True)]
 
     def _table(self, pieces: Sequence[_Piece]) -> pa.RecordBatch:
         lengths = np.concatenate([piece.lengths for piece in pieces])

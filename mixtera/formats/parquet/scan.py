@@ -93,14 +93,20 @@ class ParquetScan:
         reasons: dict[int, str] = {}
         null_reasons(batch, checked, reasons)
         values = [None if column is None else values_of(batch, column) for column in columns]
-        return self._piece(first, len(batch), values, reasons, bytes_read)
+        return self._piece(first, len(batch), values, reasons, bytes_read, batch)
 
     def _piece(
-        self, first: int, count: int, values: Sequence[pa.Array | None], reasons: dict[int, str], bytes_read: int
+        self,
+        first: int,
+        count: int,
+        values: Sequence[pa.Array | None],
+        reasons: dict[int, str],
+        bytes_read: int,
+        read: pa.RecordBatch | None = None,
     ) -> ScanBatch:
         pairs = zip(self._properties, values, strict=True)
         arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
-        return piece(self._schema, first, count, arrays, reasons, bytes_read)
+        return piece(self._schema, first, count, arrays, reasons, bytes_read, read)
 
 
 def _shares(size: int, rows: Sequence[int]) -> list[int]:

@@ -11,8 +11,9 @@
   Members of text are `txt`, `text`, `transcript`, `caption`, `title`, `prompt`, `html`, `md`, `tex`, `xml`, `csv`,
   `tsv`, `srt`, `vtt`, `url`, `json`, `jsn`, `jsonl`, `cls`, `cls2`, `class`, `label`, `lang`, `count`, `index`, `inx`,
   `id`, also behind another dot (`en.txt`).
-- A property may be a key of a JSON member, or a small member of its own: `cls`, of which `7` is an int64; `txt` is a
-  string, without the line end at its end. A member that a sample lacks is NULL.
+- A property may be a key of a JSON member, the elements of a list in one (`json.tags[*].name`), or a small member of
+  its own: `cls`, of which `7` is an int64; `txt` is a string, without the line end at its end. A member that a sample
+  lacks is NULL.
 - A sample is one range of bytes, from its first header to the end of its last member, and is read alone; the index
   reads headers and the members that it needs, and passes over the others. A compressed file is decompressed once per
   process into a temporary file (`MIXTERA_SPOOL` says where).

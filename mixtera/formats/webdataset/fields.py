@@ -12,7 +12,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from mixtera.formats.paths import split_path
+from mixtera.errors import SampleError
+from mixtera.formats.paths import ELEMENTS, split_elements
 
 KEY: Final = "__key__"
 """The path of the key."""
@@ -73,11 +74,15 @@ def field_of(path: str) -> Field:
     Raises:
         SampleError: It is none.
     """
-    first, *below = split_path(path)
+    (first, *below), *elements = split_elements(path)
+    if elements and not below:
+        raise SampleError(
+            f"{path!r} takes the elements of a whole member: name a key of its JSON, such as {first}.KEY{ELEMENTS}"
+        )
     if first == KEY and not below:
         return Field(path, (), "")
     extensions = tuple(one.strip().lower().encode() for one in first.split(";") if one.strip())
-    return Field(path, extensions or (first.encode(),), ".".join(map(_quoted, below)))
+    return Field(path, extensions or (first.encode(),), _dotted(below) + "".join(map(_inside, elements)))
 
 
 def fields_of(columns: Sequence[str]) -> list[Field]:
@@ -90,5 +95,9 @@ def ends_with(extension: bytes, words: frozenset[bytes]) -> bool:
     return extension.rpartition(b".")[2] in words
 
 
-def _quoted(key: str) -> str:
-    return f'"{key}"' if "." in key else key
+def _inside(keys: Sequence[str]) -> str:
+    return f"{ELEMENTS}.{_dotted(keys)}" if keys else ELEMENTS
+
+
+def _dotted(keys: Sequence[str]) -> str:
+    return ".".join(f'"{key}"' if "." in key or ELEMENTS in key else key for key in keys)

@@ -12,10 +12,10 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.guess import Guess, spread
-from mixtera.formats.jsonl.infer import look, value_at
+from mixtera.formats.jsonl.infer import elements_at, look, value_at
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
 from mixtera.formats.opening import open_unchanged
-from mixtera.formats.paths import split_path
+from mixtera.formats.paths import split_elements
 from mixtera.formats.webdataset.fields import Field, field_of
 from mixtera.formats.webdataset.members import End, Sample, samples
 from mixtera.formats.webdataset.samples import value_of
@@ -71,4 +71,6 @@ def _value(sample: Sample, found: Field, documents: dict[bytes, object]) -> obje
             documents[extension] = msgspec.json.decode(sample.data[extension])
         except DECODE_ERRORS:
             documents[extension] = None
-    return value_at(documents[extension], split_path(found.below))
+    keys, *inside = split_elements(found.below)
+    value = value_at(documents[extension], keys)
+    return elements_at(value, inside) if inside else value

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.formats.arrays import property_array
-from mixtera.formats.jsonl.layout import PROPERTY_TYPES, Layout, columns, layout
+from mixtera.formats.jsonl.layout import PROPERTY_TYPES, Layout, columns, layout, taken
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS, kind_of, reason_of
 from mixtera.formats.webdataset.fields import JSON, WORDS, Field, ends_with, field_of
 from mixtera.formats.webdataset.members import Sample
@@ -123,12 +123,10 @@ class Looking:
     def drain(self) -> list[pa.Array]:
         """The properties of the samples since the last call."""
         for document in self._documents:
-            for place, values in zip(
-                document.places,
-                columns(document.records, document.layout.properties),  # type: ignore[arg-type]
-                strict=True,
-            ):
-                self._values[place] = values
+            asked = document.layout
+            found = columns(document.records, asked.properties)  # type: ignore[arg-type]
+            for place, values, inside in zip(document.places, found, asked.elements, strict=True):
+                self._values[place] = taken(values, inside)
             document.records.clear()
         arrays = [property_array(self._values[place], prop.type) for place, prop in enumerate(self._properties)]
         self._values = [[] for _ in self._properties]

@@ -482,3 +482,39 @@ def test_json_is_read_whole_when_it_is_asked_for(tmp_path: Path) -> None:
     batch = WEB.reader(storage, storage.stat(str(path)), content, 0).read(request(table, [0, 1]))
     assert [json.loads(text) for text in batch["json"].to_pylist()] == [{"width": 3}, {"width": 4}]
     assert batch["image"].to_pylist() == [b"1", b"22"]
+
+
+def test_properties_take_the_elements_of_lists_in_json_members(tmp_path: Path) -> None:
+    documents = [
+        {"tags": [{"name": "x", "at": [1, 2]}, None, {"name": None}], "words": ["a", None], "a[*]b": [{"n": 5}]},
+        {"tags": None},
+        {"tags": [{"name": "y", "at": [3]}]},
+    ]
+    members = [(f"{n}.json", json.dumps(one).encode()) for n, one in enumerate(documents)]
+    path = write_tar(tmp_path / "a.tar", [*members, ("9.txt", b"no json at all")])
+    paths = {"names": "json.tags[*].name", "at": "json.tags[*].at[*]", "words": "json;jsn.words[*]"}
+    paths["quoted"] = 'json."a[*]b"[*].n'
+    assert infer(path, **paths) == {
+        "names": "list<string>", "at": "list<int64>", "words": "list<string>", "quoted": "list<int64>"
+    }  # fmt: skip
+    kinds = infer(path, **paths)
+    table, bad, _ = scan(path, *(PropertyColumn(n, paths[n], kinds[n]) for n in paths), content=())
+    assert bad == []
+    assert table["names"].to_pylist() == [["x"], [], ["y"], []]
+    assert table["at"].to_pylist() == [[1, 2], [], [3], []]
+    assert table["words"].to_pylist() == [["a"], [], [], []]
+    assert table["quoted"].to_pylist() == [[5], [], [], []]
+
+
+@pytest.mark.parametrize("path", ["json[*].name", "json[*]", "cls[*]", "__key__[*]"])
+def test_a_whole_member_has_no_elements(path: str, tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "a.tar", GOOD)
+    with pytest.raises(SampleError, match="takes the elements of a whole member: name a key of its JSON"):
+        scan(tar, PropertyColumn("p", path, "list<string>"))
+
+
+def test_a_value_that_is_no_list_is_a_bad_sample(tmp_path: Path) -> None:
+    members = [("a.json", b'{"tags": 3}'), ("b.json", b'{"tags": [{"name": "x"}]}')]
+    ((row, reason),) = reasons(tmp_path, members, PropertyColumn("n", "json.tags[*].name", "list<string>"), content=())
+    assert row == 0
+    assert "tags" in reason

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Option, Options, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import MissingError, StorageError
 from mixtera_backends.storage.files import RangesFile
 from mixtera_backends.storage.fsspec.address import Address, installed, located
 from mixtera_backends.storage.fsspec.facts import file_info, is_directory
@@ -63,7 +63,7 @@ class FsspecStorage:
             return file_info(address, address.name, self._facts(address))
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
-                raise StorageError(f"no file {url}: {self._advice(address)}") from error.__cause__
+                raise MissingError(f"no file {url}: {self._advice(address)}") from error.__cause__
             raise
 
     def open(self, url: str) -> BinaryIO:
@@ -101,11 +101,12 @@ class FsspecStorage:
         wanted = Pattern.of(address.path)
         base = address.at(wanted.base)
         walk = walks.setdefault(address.at(""), Walk(lambda folder: self._listed(address.at(folder))))
-        matches = list(walk.matching(base.path, address.path[len(base.path) :].split("/")))
+        found = walk.matching(base.path, address.path[len(base.path) :].split("/"))
+        matches = [(name, entry) for name, entry in found if not entry.is_directory]
         if not matches:
             seen = len(walk.entries(base.path))
             why = f"of {seen:,} names there none does, check the pattern" if seen else "it is empty, or not there"
-            raise StorageError(f"{address.url} matches no file in {base.url}: {why}")
+            raise MissingError(f"{address.url} matches no file in {base.url}: {why}")
         return self._described(base, matches)
 
     def _described(self, base: Address, matches: Sequence[tuple[str, Entry[Facts]]]) -> list[FileInfo]:

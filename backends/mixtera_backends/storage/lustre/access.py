@@ -30,13 +30,17 @@ class StripedFile:
     """
 
     def __init__(self, file: BinaryIO, label: str, size: int, unit: int) -> None:
-        self._file = RangedFile(file, label, size)
+        self._opened, self._file = file, RangedFile(file, label, size)
         self._label, self._size, self.unit = label, size, unit
 
     @property
     def size(self) -> int:
         """Bytes in the file when it was opened."""
         return self._size
+
+    def fileno(self) -> int:
+        """The descriptor of the file."""
+        return self._opened.fileno()
 
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
         """Read many ranges in one go; see `RandomAccess.gather`. Here they may also go back, or overlap."""

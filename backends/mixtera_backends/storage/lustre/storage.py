@@ -5,31 +5,18 @@ from __future__ import annotations
 import glob
 import os
 import stat as modes
-from collections.abc import Sequence
-from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Option, Options, Storage
 from mixtera.errors import StorageError
 from mixtera_backends.storage.files import RangesFile
-from mixtera_backends.storage.local import (
-    LocalStorage,
-    at_once,
-    described,
-    fixed_part,
-    irregular,
-    local_path,
-    refuse,
-    refuse_empty,
-)
+from mixtera_backends.storage.local import LocalStorage, at_once, fixed_part, irregular, local_path, refuse
 from mixtera_backends.storage.lustre import mounts
 from mixtera_backends.storage.lustre.access import StripedFile
 from mixtera_backends.storage.lustre.stripes import DEFAULT_BYTES, LARGEST_UNIT_BYTES, LEAST_BYTES, Stripes
 from mixtera_backends.storage.options import in_force
-from mixtera_backends.storage.walk import Entry, Walk
 
 VARIABLE: Final = "MIXTERA_LUSTRE_STRIPE_BYTES"
-_NOT_THERE: Final = (FileNotFoundError, NotADirectoryError)
 
 
 class LustreStorage(LocalStorage):
@@ -62,20 +49,6 @@ class LustreStorage(LocalStorage):
         """Whole stripes, in calls that the client spreads over the servers by itself."""
         return AccessProfile(LARGEST_UNIT_BYTES, DEFAULT_BYTES, concurrency=1, stat_is_cheap=False)
 
-    def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
-        """As in `LocalStorage`. Each directory is listed once, and each file that matches is described once."""
-        walk = Walk(_listed)
-        found: dict[str, FileInfo] = {}
-        for pattern in patterns:
-            path = local_path(pattern)
-            if not glob.has_magic(path) or Path(path).is_file():
-                files = [self.stat(path)]
-            else:
-                files = _matching(walk, pattern, path)
-            for file in files:
-                found.setdefault(file.url, file)
-        return sorted(found.values(), key=lambda file: (file.name, file.url))
-
     def open(self, url: str) -> BinaryIO:
         """Open a file; it is read ahead in whole stripes."""
         return self._file(local_path(url), None)
@@ -89,8 +62,7 @@ class LustreStorage(LocalStorage):
         return PinnedFile(self, file)
 
     def _file(self, path: str, indexed: FileInfo | None) -> BinaryIO:
-        source = self._opened(path, indexed)
-        return cast(BinaryIO, RangesFile(source, source.unit))
+        return cast(BinaryIO, StripedStream(self._opened(path, indexed)))
 
     def _opened(self, path: str, indexed: FileInfo | None) -> StripedFile:
         """One open, and one description of what is open."""
@@ -109,6 +81,18 @@ class LustreStorage(LocalStorage):
                 "compile again"
             )
         return StripedFile(file, path, facts.st_size, self._stripes.unit(path))
+
+
+class StripedStream(RangesFile):
+    """A file that is read in whole stripes; by its descriptor it can be described."""
+
+    def __init__(self, source: StripedFile) -> None:
+        super().__init__(source, source.unit)
+        self._striped = source
+
+    def fileno(self) -> int:
+        """The descriptor of the file."""
+        return self._striped.fileno()
 
 
 class PinnedFile(LustreStorage):
@@ -131,31 +115,3 @@ def _changes(indexed: FileInfo, facts: os.stat_result) -> str:
     if facts.st_size != indexed.size:
         return f"{facts.st_size} bytes, were {indexed.size}"
     return "modified since" if indexed.modified_ns and facts.st_mtime_ns != indexed.modified_ns else ""
-
-
-def _matching(walk: Walk[None], pattern: str, path: str) -> list[FileInfo]:
-    base = fixed_part(path)
-    found = sorted({name for name, _ in walk.matching(base, path[len(base) :].split("/"))})
-    if not found:
-        folders = [base + entry.name for entry in walk.entries(base) if entry.is_directory]
-        refuse_empty(pattern, base, folders if path.count("/") == base.count("/") else [])
-    facts = [(name, _facts(base + name)) for name in found]
-    return [described(base + name, name, fact) for name, fact in facts if modes.S_ISREG(fact.st_mode)]
-
-
-def _facts(path: str) -> os.stat_result:
-    try:
-        return os.stat(path)  # noqa: PTH116 - called once per file of a large pattern
-    except OSError as error:
-        refuse(path, error)
-
-
-def _listed(directory: str) -> list[Entry[None]]:
-    """A directory; the kinds of its entries come with their names, but for links."""
-    try:
-        with os.scandir(directory) as entries:
-            return [Entry(entry.name, entry.is_dir(), None) for entry in entries]
-    except _NOT_THERE:
-        return []
-    except OSError as error:
-        raise StorageError(f"{directory} cannot be listed: {error.strerror}") from error

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.errors import StorageError
+from mixtera.errors import MissingError, StorageError
 
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
@@ -62,7 +62,7 @@ def failure_of(error: Exception) -> Failure:
 
 def missing(url: str, advice: str) -> StorageError:
     """The error for an object that is not there; its cause is a `FileNotFoundError`."""
-    error = StorageError(f"no object {url}: {advice}")
+    error = MissingError(f"no object {url}: {advice}")
     error.__cause__ = FileNotFoundError(errno.ENOENT, "no such object", url)
     return error
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Option, Options, Storage
-from mixtera.errors import StorageError
+from mixtera.errors import MissingError, StorageError
 from mixtera_backends.storage.files import RangesFile
 from mixtera_backends.storage.patterns import Pattern, matcher
 from mixtera_backends.storage.s3.address import SCHEME, Address, address_of
@@ -122,7 +122,7 @@ class S3Storage:
                 files.append(_listed_info(Address(address.bucket, key), key.removeprefix(wanted.base), entry))
         if not files:
             begins = f"s3://{address.bucket}/{wanted.prefix}"
-            raise StorageError(
+            raise MissingError(
                 f"{pattern} matches no object: "
                 + (
                     f"of {seen:,} below {begins} none does, check the pattern"
