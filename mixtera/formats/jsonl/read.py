@@ -21,7 +21,7 @@ from mixtera.formats.records import OpenRecords
 LOCAL: Final = (RangedFile, FramedFile)
 """What is read into memory that is there already."""
 
-PART_BYTES: Final = PAGE_BYTES // 4
+PART_BYTES: Final = PAGE_BYTES // 2
 """Bytes of one file that are read at once, about."""
 
 
