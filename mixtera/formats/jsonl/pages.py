@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Final
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from mixtera.formats.ranges import Spans
 PAGES: Final = 2
 """Pages of one thread that are decoded by another while the next one is filled."""
 PAGE_BYTES: Final = 5 << 19
-"""As much as is read for one fetch of a stream: what a decoding costs before its first record is 0.1 ms."""
+"""A third of what is read for one fetch of a stream: what a decoding costs before its first record is 0.1 ms."""
 
 _LINE_END: Final = ord("\n")
 
@@ -36,12 +37,15 @@ class _Kept(threading.local):
 
     def __init__(self) -> None:
         self.free: list[bytearray] = []
-        self.decoding: deque[Future[list[pa.Array]]] = deque()
+        self.decoding: deque[ref[Future[list[pa.Array]]]] = deque()
+        """Weak, so that what was decoded is not kept; one that is gone is done."""
 
     def taken(self) -> bytearray:
         """A page; where `PAGES` of them are being decoded, the one that is done first."""
         while len(self.decoding) >= PAGES:
-            self.decoding.popleft().exception()  # waits for it; whoever needs what it gives is told
+            future = self.decoding.popleft()()
+            if future is not None:
+                future.exception()  # waits for it; whoever needs what it gives is told
         return self.free.pop() if self.free else bytearray(PAGE_BYTES)
 
 
@@ -105,7 +109,7 @@ class Pages:
             self._decoded.append(lambda: decoded)
         else:
             future = self._thread.submit(decode)
-            _kept.decoding.append(future)
+            _kept.decoding.append(ref(future))
             self._decoded.append(future.result)
         self._lines, self._filled = [], 0
 
