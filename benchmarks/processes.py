@@ -16,6 +16,7 @@ import psutil
 
 PLUGIN = Path(__file__).parent / "plugin"
 ROOT = Path(__file__).parent.parent
+COMPILED = (Path(__file__).parent / "data" / "compiled").resolve()
 SAMPLE_SECONDS = 0.05
 
 
@@ -32,7 +33,10 @@ class Task:
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]).rstrip(":")}
+    """That of this process, with the plugin; modules are compiled once, as where a package is installed."""
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(COMPILED)}
+    path = os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]).rstrip(":")
+    return {**os.environ, **compiled, "PYTHONPATH": path}
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[str]:

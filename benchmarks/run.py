@@ -34,12 +34,13 @@ ENOUGH_SECONDS = 40
 POINTER_POSITIONS = 50
 MEGABYTE = 1_000_000
 NOTES = f"""Every figure is the best of its rounds, each in a fresh process, in turns with its reference; a figure
-whose rounds have taken {ENOUGH_SECONDS} s gets no more of them. Files are in the page cache. A million rows to index
-are, in a smaller corpus, its files several times. The bare loop is `orjson.loads` on every line of the same files,
-and taking the text. Streams deliver as many samples as the files hold, in global shuffle, from 8 components over 22
-domains, in Arrow batches of {figures.ARROW_BATCH}; the loader delivers batches of {figures.TORCH_BATCH} with the text
-as `str`, and its clock starts at its first batch. Memory is the peak RSS of the process; with workers, the peak PSS
-of all its processes together.
+whose rounds have taken {ENOUGH_SECONDS} s gets no more of them. Files are in the page cache, and Python's modules are
+compiled already, as where a package is installed. A million rows to index are, in a smaller corpus, its files several
+times. The bare loop is `orjson.loads` on every line of the same files, and taking the text. Streams deliver as many
+samples as the files hold, in global shuffle, from 8 components over 22 domains, in Arrow batches of
+{figures.ARROW_BATCH}; the loader delivers batches of {figures.TORCH_BATCH} with the text as `str`, and its clock
+starts at its first batch. Memory is the peak RSS of the process; with workers, the peak PSS of all its processes
+together.
 """
 
 

@@ -30,9 +30,15 @@ _Ability = TypeVar("_Ability")
 
 
 @cache
+def _installed() -> Any:  # noqa: ANN401 - `EntryPoints`, or before Python 3.12 what has them by group
+    """The entry points of all kinds: asking for one kind looks through all distributions, as asking for all does."""
+    return entry_points()
+
+
+@cache
 def _entries(kind: str) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=f"mixtera.{kind}"):
+    for entry in _installed().select(group=f"mixtera.{kind}"):
         if entry.name in found and found[entry.name].value != entry.value:
             raise PluginError(
                 f"two plugins of kind {kind!r} are named {entry.name!r}: {found[entry.name].value} and {entry.value}; "

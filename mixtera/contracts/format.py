@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -229,6 +230,28 @@ class Format(Protocol):
 
         Raises:
             SampleError: A record cannot be read; names file, row and reason.
+            StorageError: A file cannot be read.
+        """
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """A format that can leave the decoding of what it has read to another thread, and read on meanwhile."""
+
+    def load(
+        self, requests: Iterable[tuple[SampleReader, ReadRequest]], decoder: Executor
+    ) -> Callable[[], pa.RecordBatch]:
+        """Read what `Format.read` reads.
+
+        Args:
+            requests: As for `Format.read`.
+            decoder: One thread, which does one thing after the other.
+
+        Returns:
+            What gives the samples, and raises what concerns them: to be called once, by the decoder's thread or after
+            it is done with what it was given.
+
+        Raises:
             StorageError: A file cannot be read.
         """
 

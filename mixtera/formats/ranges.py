@@ -52,12 +52,15 @@ def spans(starts: Positions, stops: Positions) -> Spans:
     gaps = starts[1:] - stops[:-1]
     apart = gaps.view(np.uint64) > GAP_BYTES  # seen as unsigned, a negative gap is a large one
     skipped = np.zeros(len(starts), np.int64)
-    np.cumsum(gaps * apart, out=skipped[1:])
+    (gaps * apart).cumsum(out=skipped[1:])
     places = starts - starts[0] - skipped
-    last = np.append(np.flatnonzero(apart), len(gaps))
+    cuts = apart.nonzero()[0]
+    last = np.empty(len(cuts) + 1, np.int64)
+    last[:-1], last[-1] = cuts, len(gaps)
     span_stops = stops[last]
-    edges = places[last] + stops[last] - starts[last]
-    lengths = np.diff(edges, prepend=0)
+    edges = places[last] + span_stops - starts[last]
+    lengths = edges.copy()
+    lengths[1:] -= edges[:-1]
     return Spans(span_stops - lengths, span_stops, places, int(edges[-1]))
 
 

@@ -43,6 +43,7 @@ class Batches:
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
+        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="mixtera-decode")
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
@@ -70,6 +71,7 @@ class Batches:
         if os.getpid() != self.process:
             return
         self._thread.shutdown(wait=True, cancel_futures=True)
+        self._decoder.shutdown(wait=True, cancel_futures=True)
         self._asked.clear()
         self._open.clear()
         self._fetcher.close()
@@ -88,7 +90,7 @@ class Batches:
         """Take the oldest fetch that was asked for, waiting for it."""
         self._ask(at_least=1)
         asked = self._asked[0]
-        fetched = asked.future.result()
+        fetched = asked.future.result().result()
         self._asked.popleft()
         self._asked_bytes -= asked.bytes
         for piece, samples in zip(asked.pieces, fetched, strict=False):
@@ -105,8 +107,16 @@ class Batches:
             if group is None:
                 return
             size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
-            self._asked.append(Asked(group, size, self._thread.submit(self._fetcher.fetch, group)))
+            self._asked.append(Asked(group, size, self._thread.submit(self._fetch, group)))
             self._asked_bytes += size
+
+    def _fetch(self, group: Sequence[Piece]) -> Future[list[pa.RecordBatch]]:
+        """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones."""
+        if isinstance(self._fetcher, Fetcher):
+            return self._decoder.submit(self._fetcher.fetch(group, self._decoder))
+        done = Future[list[pa.RecordBatch]]()
+        done.set_result(self._fetcher.fetch(group))
+        return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +125,7 @@ class Asked:
 
     pieces: tuple[Piece, ...]
     bytes: float
-    future: Future[list[pa.RecordBatch]]
+    future: Future[Future[list[pa.RecordBatch]]]
 
 
 class OpenLane:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -12,7 +14,7 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ReadRequest, TokenReader
+from mixtera.contracts.format import ReadRequest, Staged, TokenReader
 from mixtera.errors import PlanError, SampleError
 from mixtera.order.permute import ranked
 from mixtera.registry import format_named
@@ -57,11 +59,26 @@ class Contents:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
+        return self.begun(samples, None)()
+
+    def begun(self, samples: Samples, decoder: Executor | None) -> Callable[[], pa.RecordBatch]:
+        """Read samples as `of` does, and leave to a decoder what formats can leave to it.
+
+        Args:
+            samples: The samples.
+            decoder: One thread, which does one thing after the other; None: decode here.
+
+        Returns:
+            What gives the content, and raises what is found out by decoding; for the decoder's thread.
+        """
         parts = []
         for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
-            read = format_named(self._data.sources[source].format).read
-            parts.append(_plain(read(self._readers.opened(requests)), self._columns))
-        return parts[0] if len(parts) == 1 else _joined(parts)
+            plugin, opened = format_named(self._data.sources[source].format), self._readers.opened(requests)
+            if decoder is not None and isinstance(plugin, Staged):
+                parts.append(plugin.load(opened, decoder))
+            else:
+                parts.append(partial(_same, plugin.read(opened)))
+        return partial(_finished, parts, self._columns)
 
     def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
         """Parts of documents of files of tokens: for each file the parts, one after the other.
@@ -99,6 +116,15 @@ class Contents:
     def close(self) -> None:
         """Close all files."""
         self._readers.close()
+
+
+def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch
+
+
+def _finished(parts: Sequence[Callable[[], pa.RecordBatch]], columns: Sequence[str]) -> pa.RecordBatch:
+    batches = [_plain(part(), columns) for part in parts]
+    return batches[0] if len(batches) == 1 else _joined(batches)
 
 
 def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, ...]:

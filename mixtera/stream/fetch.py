@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import fields
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -32,39 +34,49 @@ class Fetcher:
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
 
-    def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
-        """The reader's own samples of some pieces, one batch per piece: content columns, `component`, `sample`.
+    def fetch(self, pieces: Sequence[Piece], decoder: Executor | None = None) -> Callable[[], list[pa.RecordBatch]]:
+        """Read the reader's own samples of some pieces.
+
+        Args:
+            pieces: The pieces.
+            decoder: The thread that decodes, one thing after the other; None: this one.
+
+        Returns:
+            What gives one batch per piece (content columns, `component`, `sample`), and raises a SampleError where a
+            record is not as it was indexed; for the decoder's thread.
 
         Raises:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
         parts = [self._own(piece) for piece in pieces]
-        counts = [len(part.sample) for part in parts]
         found = parts[0] if len(parts) == 1 else joined_pointers(parts)
-        samples = self._samples(found) if len(found.sample) else None
-        if samples is None:
-            return []
-        stops = np.cumsum(counts).tolist()
-        return [samples.slice(stop - count, count) for stop, count in zip(stops, counts, strict=True)]
+        if not len(found.sample):
+            return list
+        distinct, places = distinct_samples(found)
+        content = self._contents.begun(distinct, decoder)
+        return partial(self._finished, content, found, places, [len(part.sample) for part in parts])
 
     def _own(self, piece: Piece) -> Pointers:
         found = self._pointers.lane(piece.round, piece.lane, piece.first, piece.last)
         own = self._consumer.owns(found.position)
         return found if own.all() else Pointers(*(getattr(found, field)[own] for field in POINTER_FIELDS))
 
-    def _samples(self, found: Pointers) -> pa.RecordBatch:
-        distinct, places = distinct_samples(found)
-        content = take(self._contents.of(distinct), places)
+    def _finished(
+        self, content: Callable[[], pa.RecordBatch], found: Pointers, places: Int64s, counts: Sequence[int]
+    ) -> list[pa.RecordBatch]:
+        ordered = take(content(), places)
         component = from_numpy(found.component.astype(np.int32))
-        return pa.RecordBatch.from_arrays(
+        samples = pa.RecordBatch.from_arrays(
             [
-                *(content.column(name) for name in self._columns),
+                *(ordered.column(name) for name in self._columns),
                 pa.DictionaryArray.from_arrays(component, self._names),
                 from_numpy(found.sample),
             ],
             names=[*self._columns, "component", "sample"],
         )
+        stops = np.cumsum(counts).tolist()
+        return [samples.slice(stop - count, count) for stop, count in zip(stops, counts, strict=True)]
 
     def close(self) -> None:
         """Close all files."""

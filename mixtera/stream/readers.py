@@ -31,6 +31,7 @@ class Readers:
         self._spool_bytes = spool_bytes()
         self._options = storage_options(data)
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
+        self._counted: dict[int, tuple[int, int]] = {}
 
     def get(self, file: int) -> SampleReader:
         """The reader of a file of the plan (its index).
@@ -56,18 +57,30 @@ class Readers:
             self.trim()
 
     def trim(self) -> None:
-        """Close the longest unused files until what is left is within bounds; the last used one stays."""
+        """Close the longest unused files until what is left is within bounds; the last used one stays.
+
+        Only reading makes a reader hold more: where the last used one holds what it held, nobody has to be asked.
+        """
+        if not self._open:
+            return
+        last = next(reversed(self._open))
+        now = self._open[last].held_bytes, self._open[last].spooled_bytes
+        if len(self._open) <= OPEN_FILES and self._counted.get(last) == now:
+            return
+        self._counted[last] = now
         held = sum(reader.held_bytes for reader in self._open.values())
         spooled = sum(reader.spooled_bytes for reader in self._open.values())
         while len(self._open) > 1 and (
             len(self._open) > OPEN_FILES or held > self._cache_bytes or spooled > self._spool_bytes
         ):
-            _, reader = self._open.popitem(last=False)
+            file, reader = self._open.popitem(last=False)
+            self._counted.pop(file, None)
             held, spooled = held - reader.held_bytes, spooled - reader.spooled_bytes
             reader.close()
 
     def close(self) -> None:
         """Close all files."""
+        self._counted.clear()
         while self._open:
             self._open.popitem()[1].close()
 

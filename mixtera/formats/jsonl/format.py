@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Literal, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest,
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.jsonl.infer import infer
-from mixtera.formats.jsonl.read import JsonlReader, read
+from mixtera.formats.jsonl.read import JsonlReader, load, read
 from mixtera.formats.jsonl.scan import JsonlScan
 
 _PLAIN = (".jsonl", ".ndjson", ".json")
@@ -63,3 +64,9 @@ class Jsonl:
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """Samples of several files, decoded together; see `Format.read`."""
         return read(cast("Iterable[tuple[JsonlReader, ReadRequest]]", requests))
+
+    def load(
+        self, requests: Iterable[tuple[SampleReader, ReadRequest]], decoder: Executor
+    ) -> Callable[[], pa.RecordBatch]:
+        """The same, decoded by another thread; see `Staged.load`."""
+        return load(cast("Iterable[tuple[JsonlReader, ReadRequest]]", requests), decoder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ from mixtera.formats.records import OpenRecords
 LOCAL: Final = (RangedFile, FramedFile)
 """What is read into memory that is there already."""
 
-PART_BYTES: Final = PAGE_BYTES // 4
+PART_BYTES: Final = PAGE_BYTES // 2
 """Bytes of one file that are read at once, about."""
 
 
@@ -83,13 +84,20 @@ class JsonlReader:
 
 def read(requests: Iterable[tuple[JsonlReader, ReadRequest]]) -> pa.RecordBatch:
     """The content columns of the samples of several files with the same content; see `Format.read`."""
+    return load(requests)()
+
+
+def load(
+    requests: Iterable[tuple[JsonlReader, ReadRequest]], decoder: Executor | None = None
+) -> Callable[[], pa.RecordBatch]:
+    """Read the records of several files with the same content; see `Staged.load`."""
     pages: Pages | None = None
     for reader, request in requests:
-        pages = pages or Pages(reader.content)
+        pages = pages or Pages(reader.content, decoder)
         reader.load(request, pages)
     if pages is None:
         raise ValueError("there is no request")
-    return pages.batch()
+    return pages.finish()
 
 
 def _bytes(values: pa.LargeBinaryArray) -> npt.NDArray[np.uint8]:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from mixtera.errors import PluginError, StorageError
 from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
@@ -141,6 +140,8 @@ def environment() -> tuple[tuple[str, str], ...]:
 
 def _check_host(endpoint: str) -> None:
     """Refuse a host that nobody knows at once: both clients would ask again and again."""
+    from urllib.request import getproxies  # 10 ms, which whoever reads no objects has no use for
+
     parts = urlsplit(endpoint)
     if getproxies() or not parts.hostname:
         return
