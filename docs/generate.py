@@ -67,7 +67,7 @@ another number of components is an error.
 ## Your own
 
 The contract is `mixtera.contracts.algorithm.Algorithm`; a subclass of `AlgorithmLaws` with its name tests it.
-"""
+"""  # noqa: E501 - rows of a table
 FORMATS_HEAD = """# Formats
 
 Written by `make docs` from the formats themselves. The format of a source is that of the suffix of its paths, or the

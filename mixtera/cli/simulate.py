@@ -60,9 +60,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--batch", type=whole_number(1), metavar="B", help=f"samples of a step (default: the budget's, else {_BATCH})"
     )
     parser.add_argument(
-        "--points", type=whole_number(2), default=12, metavar="P", help="points in time that are shown (default: 12)"
+        "--points", type=whole_number(2), metavar="P", help="points in time that are shown (default: 12; html: 60)"
     )
-    parser.add_argument("--format", choices=("text", "json"), help="text for people, json for programs (default: text)")
+    parser.add_argument(
+        "--format", choices=("text", "json", "html"), help="text or html for people, json for programs (default: text)"
+    )
     parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file; an older one there is replaced")
     parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that counts samples (default: duckdb)")
 
@@ -72,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.law and arguments.losses != _MODEL:
         complain("mixtera simulate: --law goes with --losses model")
         return _USAGE
-    if arguments.json and arguments.format == "text":
-        complain("mixtera simulate: --json is another format than --format text; give one of them")
+    if arguments.json and arguments.format not in (None, "json"):
+        complain(f"mixtera simulate: --json is another format than --format {arguments.format}; give one of them")
         return _USAGE
     text = _simulated(arguments)
     if arguments.output is None:
@@ -103,8 +105,14 @@ def _simulated(arguments: argparse.Namespace) -> str:
     bounds = dynamic.bounds
     settings = Settings(dynamic.algorithm, dynamic.options, bounds.floor, bounds.ceiling, dynamic.every, dynamic.lag)
     steps = arguments.steps or _steps(spec, losses, batch)
-    found = simulate(components, settings, losses, steps, batch, arguments.points)
-    return json_text(as_json(found)) if arguments.json or arguments.format == "json" else as_text(found)
+    view = "json" if arguments.json else arguments.format or "text"
+    points = arguments.points or (60 if view == "html" else 12)
+    found = simulate(components, settings, losses, steps, batch, points)
+    if view == "html":
+        from mixtera.simulation.page import html
+
+        return html(found, spec.name)
+    return json_text(as_json(found)) if view == "json" else as_text(found)
 
 
 def _components(arguments: argparse.Namespace, spec: Spec) -> tuple[Component, ...]:

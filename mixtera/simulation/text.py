@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from mixtera.explanation.escaping import shown
 from mixtera.explanation.table import table
 from mixtera.simulation.run import Simulation
 
@@ -40,30 +41,31 @@ def as_json(found: Simulation) -> dict[str, Any]:
 
 def as_text(found: Simulation) -> str:
     """Tables for people."""
-    lines = [
-        f"{found.settings.algorithm}: {found.steps:,} steps of {found.batch:,} samples, weights changed "
-        f"{found.changes:,} times, {len(found.fits):,} fits",
-        *([f"The run ends there: {found.ended}."] if found.ended else []),
-        "",
-        "Components",
-        *table(
-            [("component", "weight at first", "at last", "samples", "delivered", "epochs", "runs out"), *_rows(found)]
-        ),
-        "",
-        "Weights over time",
-        *table([("step", *(component.name for component in found.components)), *_course(found)]),
-    ]
-    if all(component.size is None for component in found.components):
-        lines += ["", "Sizes are not known, so nothing runs out: index the spec, or give --size NAME=SAMPLES."]
+    lines = [*summary(found), "", "Components", *table(rows(found)), "", "Weights over time", *table(course(found))]
     return "\n".join(lines) + "\n"
 
 
-def _rows(found: Simulation) -> list[tuple[str, ...]]:
+def summary(found: Simulation) -> list[str]:
+    """What was done, and what is to be known about it."""
+    lines = [
+        f"{found.settings.algorithm}: {found.steps:,} steps of {found.batch:,} samples, weights changed "
+        f"{found.changes:,} times, {len(found.fits):,} fits"
+    ]
+    if found.ended:
+        lines.append(f"The run ends there: {shown(found.ended)}.")
+    if all(component.size is None for component in found.components):
+        lines.append("Sizes are not known, so nothing runs out: index the spec, or give --size NAME=SAMPLES.")
+    return lines
+
+
+def rows(found: Simulation) -> list[tuple[str, ...]]:
+    """The table of components, its head first."""
     out = {each.component: f"step {each.step:,}" for each in found.exhausted}
     first, last = found.points[0], found.points[-1]
-    return [
+    head = ("component", "weight at first", "at last", "samples", "delivered", "epochs", "runs out")
+    below = [
         (
-            component.name,
+            shown(component.name),
             _percent(first.weights[number]),
             _percent(last.weights[number]),
             "" if component.size is None else f"{component.size:,}",
@@ -73,10 +75,13 @@ def _rows(found: Simulation) -> list[tuple[str, ...]]:
         )
         for number, (component, epochs) in enumerate(zip(found.components, found.epochs, strict=True))
     ]
+    return [head, *below]
 
 
-def _course(found: Simulation) -> list[tuple[str, ...]]:
-    return [(f"{point.step:,}", *map(_percent, point.weights)) for point in found.points]
+def course(found: Simulation) -> list[tuple[str, ...]]:
+    """The table of weights over time, its head first."""
+    head = ("step", *(shown(component.name) for component in found.components))
+    return [head, *((f"{point.step:,}", *map(_percent, point.weights)) for point in found.points)]
 
 
 def _percent(share: float) -> str:

@@ -133,6 +133,7 @@ def test_wrong_input_is_told(spec, run, words, said) -> None:
         ["--losses", "model", "--law", "web=1,2,nan"],
         ["--losses", "losses.parquet", "--law", "web=1,2,3"],
         ["--losses", "model", "--json", "--format", "text"],
+        ["--losses", "model", "--json", "--format", "html"],
         ["--losses", "model", "--steps", "0"],
         [],
     ],
@@ -185,3 +186,9 @@ def test_the_spec_has_what_is_written(spec) -> None:
 def test_the_help_names_it(capsys) -> None:
     assert main(["simulate", "--help"]) == 0
     assert "power laws" in capsys.readouterr().out
+
+
+def test_a_page_is_written(spec, run) -> None:
+    code, out, err = run("simulate", spec, "--losses", "model", "--steps", "50", "--format", "html", "-o", "page.html")
+    assert (code, out, err) == (0, "", "page.html: written\n")
+    assert Path("page.html").read_text().startswith("<!doctype html>")

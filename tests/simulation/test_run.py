@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from xml.etree import ElementTree
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,6 +13,7 @@ from mixtera.algorithms import Settings
 from mixtera.errors import AlgorithmError
 from mixtera.simulation import Component, Modelled, Recorded, simulate
 from mixtera.simulation.losses import Law, default_law
+from mixtera.simulation.page import html
 from mixtera.simulation.text import as_json, as_text
 
 STILL = Settings("external")  # modelled losses push no weights, so they stay
@@ -109,3 +113,27 @@ def test_the_text_and_the_json_say_the_same():
     assert values["exhausted"] == [{"component": "a", "step": 20, "then": "ends the run"}]
     assert [point["step"] for point in values["points"]] == [0, 20]
     assert values["components"][0]["epochs"] == 1.0
+
+
+def test_the_page_is_well_formed_and_shows_what_the_text_shows():
+    name = 'a<script>"&'
+    found = run([component(name, 0.5, 100, 100), component("b", 0.5, 1000, 1000)], points=9)
+    page = html(found, "mix <b>")
+    assert "<script" not in page
+    assert page.count("<svg") == 2
+    for drawn in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ElementTree.fromstring(drawn)
+    for text in ("a has run out", "step 20", "mix &lt;b&gt;", "Epochs", "1.00"):
+        assert text.replace("a has", "a&lt;script&gt;&#34;&amp; has") in page
+    assert "dashed lines" in page
+
+
+def test_a_page_without_sizes_counts_samples():
+    page = html(run([component(f"c{n}", 0.1) for n in range(10)], points=4), "x")
+    assert "Samples delivered" in page
+    assert "var(--others)" in page
+    assert "dashed lines" not in page
+
+
+def test_the_text_shows_no_steering_characters():
+    assert "\x1b" not in as_text(run([component("a\x1b[31m", 1.0)]))
