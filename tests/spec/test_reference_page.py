@@ -10,7 +10,7 @@ from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE, SCHEDULE, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE, _TOKENS, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
