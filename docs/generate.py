@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mixtera import registry
 from mixtera.cli.main import COMMANDS
+from mixtera.contracts.algorithm import Algorithm, Option
 from mixtera.contracts.format import Format
 from mixtera.contracts.storage import Configurable, Storage
 
@@ -21,6 +22,52 @@ Written by `make docs` from the help of the program. Exit codes: 0 done, 1 the i
 outside failed (storage, network). Results go to stdout, progress and errors to stderr.
 """
 
+ALGORITHMS_HEAD = """# Mixing algorithms
+
+Written by `make docs` from the algorithms themselves. `dynamic: {algorithm: NAME, options: {…}}` in a spec names one
+([how to](../how-to/dynamic-mixtures.md)). K is the number of components; a softmax is over all of them.
+
+Every algorithm comes through the entry point group `mixtera.algorithms`, as a plugin of yours would, and passes
+`mixtera.testing.algorithm.AlgorithmLaws`.
+"""
+ALGORITHMS_FOOT = """
+## ADO: whose formulas
+
+`profile` chooses what three options are by default; each can be set alone.
+
+| | `official` | `paper` |
+| --- | --- | --- |
+| `history` | `realised`: h follows the shares of the batches | `policy`: h follows the weights |
+| `samples` | `batch`: n is the same for all, and cancels | `own`: n is that of the component |
+| `least_exponent` | 0.05 | 0 |
+
+`official` is what the authors' code does since 2024-12-09 (the release before it had sqrt(h·(1 − h))), with these
+differences: losses are means over tokens, not means of sample means; a step without any loss is none; with `lag: 1` a fit
+counts one step later; searches begin at 8 points of the grid instead of all 512 (`starts`), by L-BFGS-B in float64; when
+no component has anything to gain the preference is μ. `paper` is our reading of its formulas (arXiv 2410.11820); its authors'
+code is the other profile.
+
+Facts worth knowing: in `official`, 1/n cancels, and only max(α, 0.05)·(L − ε) matters. With `start: 500` and `ignore: 1000`
+the first fit sees one point. The penalties that keep a law sane have weight 1 beside a sum over points, so they weaken as
+the run goes on. The bounds on a law (a below 6.5, α below 0.8) are made for n in samples of about 1,000 tokens.
+
+## What they are given
+
+| field of a report | by component | |
+| --- | --- | --- |
+| `step` | | from 0 |
+| `loss_sum`, `loss_count` | yes | over the tokens of a step that count; 0 where a component did not come |
+| `samples` | yes | of the batch |
+| `scalars` | yes | other numbers by name: `weights` for `external` |
+
+A report of a step that is not after the last one changes nothing, be it late or the same again. Steps may be missing. A
+loss or count that is NaN, infinite or negative makes its component one that did not come in that step. A report with
+another number of components is an error.
+
+## Your own
+
+The contract is `mixtera.contracts.algorithm.Algorithm`; a subclass of `AlgorithmLaws` with its name tests it.
+"""  # noqa: E501 - rows of a table
 FORMATS_HEAD = """# Formats
 
 Written by `make docs` from the formats themselves. The format of a source is that of the suffix of its paths, or the
@@ -228,10 +275,40 @@ def _storage_section(found: Storage) -> str:
     return "\n".join(line for line in lines).rstrip()
 
 
+def algorithms() -> str:
+    """What each algorithm does, as a page: what its class says of itself, and its options."""
+    found = [registry.algorithm_named(name) for name in registry.names("algorithms")]
+    shipped = [each for each in found if type(each).__module__.startswith("mixtera.")]
+    rows = [
+        "| algorithm | what it does |",
+        "| --- | --- |",
+        *(f"| [{a.name}](#{a.name}) | {a.meaning} |" for a in shipped),
+    ]
+    return "\n".join([ALGORITHMS_HEAD, *rows, *map(_algorithm_section, shipped)]) + "\n" + ALGORITHMS_FOOT
+
+
+def _algorithm_section(found: Algorithm) -> str:
+    rows = [f"| `{o.name}` | {_values(o)} | {_default(o)} | {o.meaning} |" for o in found.options]
+    table = ["", "| option | value | default | meaning |", "| --- | --- | --- | --- |", *rows] if rows else []
+    return "\n".join([f"\n## {found.name}\n", str(inspect.getdoc(type(found))), *table])
+
+
+def _values(option: Option) -> str:
+    words = ", ".join(f"`{word}`" for word in option.choices)
+    return words or option.expected
+
+
+def _default(option: Option) -> str:
+    if option.default is None:
+        return "required" if option.required else "–"
+    return f"`{str(option.default).lower()}`"
+
+
 def main() -> None:
     """Write the pages."""
     REFERENCE.mkdir(exist_ok=True)
     (REFERENCE / "command-line.md").write_text(command_line(), encoding="utf-8")
+    (REFERENCE / "algorithms.md").write_text(algorithms(), encoding="utf-8")
     (REFERENCE / "formats.md").write_text(formats(), encoding="utf-8")
     (REFERENCE / "storage.md").write_text(storages(), encoding="utf-8")
     (REFERENCE / "spec.schema.json").write_text(_output("schema") + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mixtera.catalog import Catalog, IndexReport
     from mixtera.compiler import compile, lock
     from mixtera.errors import (
+        AlgorithmError,
         CatalogError,
         EngineError,
         Issue,
@@ -38,6 +39,7 @@ _HOMES: Final = {
     "IndexReport": "mixtera.catalog",
     "compile": "mixtera.compiler",
     "lock": "mixtera.compiler",
+    "AlgorithmError": "mixtera.errors",
     "CatalogError": "mixtera.errors",
     "EngineError": "mixtera.errors",
     "Issue": "mixtera.errors",
@@ -60,6 +62,7 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "AlgorithmError",
     "Catalog",
     "CatalogError",
     "EngineError",

@@ -9,11 +9,12 @@
     ├── PlanError        (ValueError)      a plan cannot be compiled, opened or read
     │   └── LockError                      what a spec compiles to has moved since it was locked; a lock cannot be read
     ├── TokenizerError   (ValueError)      a tokenizer cannot be opened, or cannot encode what it is given
+    ├── AlgorithmError   (ValueError)      a mixing algorithm cannot use what it is given: options, feedback, losses
     ├── StateError       (ValueError)      a resume state of another plan, or not a state at all
     ├── StorageError     (OSError)         a file is missing, changed, unreadable; a disk is full
     │   └── MissingError               there is no such file, or a pattern matches none
     ├── EngineError      (RuntimeError)    the query engine failed
-    └── PluginError      (LookupError)     no such format, storage, engine or tokenizer, or two of one name
+    └── PluginError      (LookupError)     no such format, storage, engine, tokenizer, …, or two of one name
 
 Each message says what is wrong, where, what is allowed, and what to do. `exit_code` is what the command line
 returns for it: 1 when the input is wrong, 3 when something outside failed.
@@ -89,6 +90,10 @@ class TokenizerError(MixteraError, ValueError):
     """A tokenizer cannot be found or opened, lacks a token that is asked of it, or cannot encode what it is given."""
 
 
+class AlgorithmError(MixteraError, ValueError):
+    """A mixing algorithm cannot use what it is given: options, bounds, feedback, a state, or recorded losses."""
+
+
 class StateError(MixteraError, ValueError):
     """A resume state does not belong to this plan, or is not a state."""
 
@@ -110,4 +115,4 @@ class EngineError(MixteraError, RuntimeError):
 
 
 class PluginError(MixteraError, LookupError):
-    """No format, storage, engine or kind of tokenizers of that name, or two of the same name."""
+    """No format, storage, engine, algorithm or kind of tokenizers of that name, or two of the same name."""

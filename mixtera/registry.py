@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
+from mixtera.contracts.algorithm import Algorithm
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Configurable, Format
 from mixtera.contracts.storage import (
@@ -49,7 +50,7 @@ def _entries(kind: str) -> dict[str, EntryPoint]:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Names of the installed plugins of a kind (`formats`, `storage`, `engines`, `tokenizers`), sorted."""
+    """Names of the installed plugins of a kind (`algorithms`, `formats`, `storage`, `engines`, …), sorted."""
     return tuple(sorted(_entries(kind)))
 
 
@@ -244,3 +245,13 @@ def tokenizer_kind_named(name: str) -> TokenizerKind:
         PluginError: There is none.
     """
     return cast(TokenizerKind, _load("tokenizers", name)())
+
+
+@cache
+def algorithm_named(name: str) -> Algorithm:
+    """The mixing algorithm of that name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return cast(Algorithm, _load("algorithms", name)())

@@ -53,6 +53,11 @@ COMMANDS: Final = (
     Command("check", "validate specs and report every problem of them", "mixtera.cli.check"),
     Command("index", "bring the catalog up to date with the files of a spec", "mixtera.cli.index"),
     Command("explain", "show what a spec or a plan will do", "mixtera.cli.explain"),
+    Command(
+        "simulate",
+        "run a mixing algorithm against recorded or modelled losses, without training",
+        "mixtera.cli.simulate",
+    ),
     Command("compile", "write the plan of a spec and print its digest", "mixtera.cli.compile"),
     Command("lock", "write down what a spec compiles to, or tell what has moved since", "mixtera.cli.lock"),
     Command("diff", "tell what changes from one spec, plan or lock to another", "mixtera.cli.diff"),

@@ -16,6 +16,7 @@ from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, Pla
 from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets, line_end_bytes
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.continuation import check_left, take_over
+from mixtera.compiler.dynamic import refuse_dynamic
 from mixtera.compiler.entries import select
 from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.facts import continues, facts, over_time
@@ -87,6 +88,7 @@ def compile(
         LockError: The plan is not what its lock says, or the lock cannot be read.
         StorageError: There is no room for the plan.
     """
+    refuse_dynamic(spec)
     wanted, called = held(lock, spec)
     try:
         more = {} if wanted is None else {"lock": wanted.digest}

@@ -114,7 +114,7 @@ def shares_over_time(report: Report, found: Sequence[Series], width: int) -> Veg
         },
     }
     said = [[percent(share) for share in each.shares(positions)] for each in found]
-    return _plot(width, 260, [area, *_marked_events(report), _windows(report, found, said)])
+    return plot(width, 260, [area, *_marked_events(report), _windows(report, found, said)])
 
 
 def epochs_over_time(report: Report, found: Sequence[Series], width: int) -> Vega:
@@ -141,7 +141,7 @@ def epochs_over_time(report: Report, found: Sequence[Series], width: int) -> Veg
         "encoding": {"y": {"field": "y", "type": "quantitative"}},
     }
     said = [[f"{epochs:.2f} epochs" for epochs in each.epochs[1:]] for each in found]
-    return _plot(width, 220, [line, once, *_marked_events(report), _windows(report, found, said)])
+    return plot(width, 220, [line, once, *_marked_events(report), _windows(report, found, said)])
 
 
 def bars(found: Sequence[Bar], width: int, mark: float | None = None) -> Vega:
@@ -173,7 +173,7 @@ def bars(found: Sequence[Bar], width: int, mark: float | None = None) -> Vega:
     if mark is not None:
         rule = {"type": "rule", "color": "var(--ink)", "strokeDash": [3, 3], "aria": False}
         layers.append({"data": {"values": [{"x": mark}]}, "mark": rule, "encoding": {"x": x}})
-    return _plot(width, _ROW * len(found), layers)
+    return plot(width, _ROW * len(found), layers)
 
 
 def svg(specification: Vega) -> str:
@@ -190,7 +190,8 @@ def _texts(values: Sequence[Mapping[str, object]], row: Vega, field: str, mark: 
     return {"data": {"values": list(values)}, "mark": style | mark, "encoding": encoding}
 
 
-def _plot(width: int, height: int, layers: Sequence[Vega]) -> Vega:
+def plot(width: int, height: int, layers: Sequence[Vega]) -> Vega:
+    """A plot of some layers, in the style of the page."""
     size = {"width": width, "height": height, "autosize": {"type": "fit-x", "contains": "padding"}}
     return {**size, "padding": _PADDING, "config": _CONFIG, "layer": list(layers)}
 

@@ -76,7 +76,9 @@ def _check_point(
         issues.add(whole, f"{message} the rest; raise some of them")
 
 
-def check_group_bounds(bounds: Bounds, groups: int, place: Place, issues: Issues) -> bool:
+def check_group_bounds(
+    bounds: Bounds, groups: int, place: Place, issues: Issues, key: str = "by", what: str = "groups"
+) -> bool:
     """Whether every one of some groups can keep the same bounds; reported where not.
 
     Args:
@@ -84,18 +86,17 @@ def check_group_bounds(bounds: Bounds, groups: int, place: Place, issues: Issues
         groups: How many groups have a weight.
         place: Where the groups are defined.
         issues: Takes the issues.
+        key: The key that has the bounds.
+        what: What the groups are called.
     """
     if bounds.floor and _sum([bounds.floor]) * groups > 1:
         most = _rounded(Fraction(1, groups), down=True)
-        message = (
-            f"by: {groups:,} groups with the floor {bounds.floor:g} each come to more than 1; it can be {most} at most"
-        )
+        message = f"{key}: {groups:,} {what} with the floor {bounds.floor:g} each come to more than 1"
+        message = f"{message}; it can be {most} at most"
     elif groups and bounds.ceiling is not None and _sum([bounds.ceiling]) * groups < 1:
         least = _rounded(Fraction(1, groups), down=False)
-        message = (
-            f"by: {groups:,} groups with the ceiling {bounds.ceiling:g} each come to less than 1: nobody may have the"
-        )
-        message = f"{message} rest; it must be {least} at least"
+        message = f"{key}: {groups:,} {what} with the ceiling {bounds.ceiling:g} each come to less than 1"
+        message = f"{message}: nobody may have the rest; it must be {least} at least"
     else:
         return True
     issues.add(place, message)

@@ -10,6 +10,7 @@ from mixtera.spec.derived_keys import FUNCTION as FUNCTION
 from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
 from mixtera.spec.derived_keys import SIDECAR as SIDECAR
 from mixtera.spec.derived_keys import SIDECAR_PROPERTY as SIDECAR_PROPERTY
+from mixtera.spec.dynamic_keys import DYNAMIC as DYNAMIC
 from mixtera.spec.section import TEXT, TEXTS, Key, reference
 from mixtera.spec.section import JsonSchema as JsonSchema
 from mixtera.spec.section import Section as Section
@@ -244,7 +245,7 @@ MIXTURE: Final = Section(
         *_PARTS,
         *_LIMITS,
         Key("budget", reference("budget"), "How much the training will see: the plan ends there."),
-        Key("dynamic", {}, "Weights that follow the training.", later=True),
+        Key("dynamic", reference("dynamic"), "Weights that follow the training, by an algorithm. Not with `schedule`."),
     ),
     elsewhere=dict.fromkeys(
         ("floor", "ceiling"),

@@ -11,6 +11,7 @@ from mixtera.spec import keys
 from mixtera.spec.bounds import check_bounds, read_bounds
 from mixtera.spec.budget import read_budget
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
+from mixtera.spec.dynamic import check_alone, read_dynamic
 from mixtera.spec.fields import Fields, number_of
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.known import Known
@@ -50,7 +51,10 @@ def read_mixture(node: Mapping, known: Known, issues: Issues, place: Place) -> M
         issues.add(fields.place, "mixture needs `components` (a list with weights) or `by` (one component per value)")
     if parts is not None:
         _check_unimax(parts, False, issues)
-    return None if parts is None else Mixture(unit, parts, on_exhaust, max_epochs, budget)
+    dynamic = read_dynamic(fields, parts, issues)
+    if "dynamic" in fields:
+        check_alone(parts, issues)
+    return None if parts is None else Mixture(unit, parts, on_exhaust, max_epochs, budget, dynamic)
 
 
 def _check_unimax(parts: Parts, scheduled: bool, issues: Issues) -> None:

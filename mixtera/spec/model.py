@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from mixtera.contracts.storage import StorageOptions
 from mixtera.errors import Issue, SpecError
@@ -236,6 +236,27 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Dynamic:
+    """Weights that follow the training.
+
+    Attributes:
+        algorithm: Name of the algorithm.
+        options: Those that are given, by name.
+        bounds: Of the share of every component in the whole mixture.
+        every: Weights change at multiples of this many steps.
+        lag: Steps from one that asks for a fit to the one from which its result counts.
+        place: Where it stands.
+    """
+
+    algorithm: str
+    options: Mapping[str, Any]
+    bounds: Bounds
+    every: int
+    lag: int
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Mixture:
     """The whole mixture: its parts, and what holds for all of them unless they say otherwise."""
 
@@ -244,6 +265,7 @@ class Mixture:
     on_exhaust: OnExhaust
     max_epochs: float | None
     budget: Budget | None = None
+    dynamic: Dynamic | None = None
 
 
 @dataclass(frozen=True, slots=True)

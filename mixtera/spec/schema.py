@@ -32,9 +32,10 @@ def _section(section: Section, **more: object) -> dict[str, object]:
 def _one_of_parts(*, needed: bool) -> dict[str, object]:
     both: JsonSchema = {"not": {"required": ["components", "by"]}}
     needs: JsonSchema = {"anyOf": [{"required": ["components"]}, {"required": ["by"]}]}
+    alone: JsonSchema = {"not": {"required": ["dynamic", "schedule"]}}
     weighted: JsonSchema = {"properties": {"components": {"items": {"required": ["weight"]}}}}
     return {
-        "allOf": [both, needs] if needed else [both],
+        "allOf": [both, needs, alone] if needed else [both],
         "dependentRequired": {"weights": ["by"], "schedule": ["components"]},
         "if": {"not": {"required": ["schedule"]}},
         "then": weighted,
@@ -86,6 +87,7 @@ def json_schema() -> dict[str, object]:
             "bad_samples": _section(keys.BAD_SAMPLES),
             "limit": _section(keys.LIMIT, minProperties=1),
             "mixture": _section(keys.MIXTURE, **_one_of_parts(needed=True)),
+            "dynamic": _section(keys.DYNAMIC),
             "component": _section(keys.COMPONENT, **_one_of_parts(needed=False)),
             "weights": {
                 "anyOf": [{"enum": list(keys.WEIGHTINGS)}, _section(keys.WEIGHTS, minProperties=1, **_ONE_KIND)]

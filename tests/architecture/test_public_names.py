@@ -11,6 +11,7 @@ import pytest
 import mixtera
 
 PUBLIC = [
+    "AlgorithmError",
     "Catalog",
     "CatalogError",
     "EngineError",
