@@ -75,6 +75,14 @@ class RandomAccess(Protocol):
 
 
 @runtime_checkable
+class Expecting(Protocol):
+    """A `RandomAccess` that begins to fetch what will be read soon."""
+
+    def expect(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
+        """Begin to fetch ranges, and return; arguments are those of a `gather` that follows. Harmless if none does."""
+
+
+@runtime_checkable
 class Storage(Protocol):
     """One kind of storage. Instances hold no connections before the first call, so they survive fork and spawn.
 

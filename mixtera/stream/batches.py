@@ -43,6 +43,7 @@ class Batches:
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
+        self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
@@ -105,8 +106,17 @@ class Batches:
             if group is None:
                 return
             size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
-            self._asked.append(Asked(group, size, self._thread.submit(self._fetcher.fetch, group)))
+            self._waiting.append(group)
+            self._asked.append(Asked(group, size, self._thread.submit(self._fetch, group)))
             self._asked_bytes += size
+
+    def _fetch(self, group: tuple[Piece, ...]) -> list[pa.RecordBatch]:
+        """Fetch, in the thread. Storages that serve many requests at a time are told of the fetches after, too."""
+        if isinstance(self._fetcher, Fetcher):
+            for following in tuple(self._waiting):
+                self._fetcher.expect(following)
+        self._waiting.popleft()
+        return self._fetcher.fetch(group)
 
 
 @dataclass(frozen=True, slots=True)

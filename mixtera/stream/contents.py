@@ -49,19 +49,35 @@ class Contents:
         self._data, self._columns = data, list(columns)
         self._sources = to_numpy(data.files.column("source"))
         self._readers = Readers(data, columns, cache_bytes)
+        firsts = np.unique(self._sources, return_index=True)[1].tolist()
+        self.is_far = any(map(self._readers.is_far, firsts))
 
-    def of(self, samples: Samples) -> pa.RecordBatch:
+    def of(self, samples: Samples, expected: bool = False) -> pa.RecordBatch:
         """The content of samples, which are by file: one read for all files of a source.
+
+        Args:
+            samples: The samples.
+            expected: Whether `expect` was told of them.
 
         Raises:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
+        if self.is_far and not expected:
+            self.expect(samples)
         parts = []
         for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
             read = format_named(self._data.sources[source].format).read
             parts.append(_plain(read(self._readers.opened(requests)), self._columns))
         return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def expect(self, samples: Samples) -> None:
+        """Begin to fetch what `of` will read, where a storage does so in the meantime.
+
+        Raises:
+            StorageError: A file is gone or changed.
+        """
+        self._readers.expect(samples.requests())
 
     def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
         """Parts of documents of files of tokens: for each file the parts, one after the other.

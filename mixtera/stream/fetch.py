@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,23 @@ Int64s = npt.NDArray[np.int64]
 POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A reader's own samples of some pieces.
+
+    Attributes:
+        counts: How many each piece has.
+        found: Where they lie, in the order of the plan.
+        distinct: The distinct ones, by file.
+        places: For each of `found`, its place among these.
+    """
+
+    counts: list[int]
+    found: Pointers
+    distinct: Samples
+    places: Int64s
+
+
 class Fetcher:
     """Reads pieces. Lives in one process; one thread at a time calls it."""
 
@@ -31,6 +48,7 @@ class Fetcher:
         self._contents = Contents(data, columns, cache_bytes)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
+        self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
     def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
         """The reader's own samples of some pieces, one batch per piece: content columns, `component`, `sample`.
@@ -39,23 +57,39 @@ class Fetcher:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
-        parts = [self._own(piece) for piece in pieces]
-        counts = [len(part.sample) for part in parts]
-        found = parts[0] if len(parts) == 1 else joined_pointers(parts)
-        samples = self._samples(found) if len(found.sample) else None
+        found = self._expected.pop(tuple(pieces), None)
+        wanted = found or self._find(pieces)
+        samples = self._samples(wanted, found is not None) if len(wanted.found.sample) else None
         if samples is None:
             return []
-        stops = np.cumsum(counts).tolist()
-        return [samples.slice(stop - count, count) for stop, count in zip(stops, counts, strict=True)]
+        stops = np.cumsum(wanted.counts).tolist()
+        return [samples.slice(stop - count, count) for stop, count in zip(stops, wanted.counts, strict=True)]
+
+    def expect(self, pieces: Sequence[Piece]) -> None:
+        """Begin to fetch pieces that will be read soon, where a storage does so in the meantime.
+
+        Raises:
+            StorageError: A file is gone or changed.
+        """
+        if self._contents.is_far and tuple(pieces) not in self._expected:
+            wanted = self._expected[tuple(pieces)] = self._find(pieces)
+            if len(wanted.found.sample):
+                self._contents.expect(wanted.distinct)
+
+    def _find(self, pieces: Sequence[Piece]) -> Wanted:
+        """The reader's own samples of some pieces."""
+        parts = [self._own(piece) for piece in pieces]
+        found = parts[0] if len(parts) == 1 else joined_pointers(parts)
+        return Wanted([len(part.sample) for part in parts], found, *distinct_samples(found))
 
     def _own(self, piece: Piece) -> Pointers:
         found = self._pointers.lane(piece.round, piece.lane, piece.first, piece.last)
         own = self._consumer.owns(found.position)
         return found if own.all() else Pointers(*(getattr(found, field)[own] for field in POINTER_FIELDS))
 
-    def _samples(self, found: Pointers) -> pa.RecordBatch:
-        distinct, places = distinct_samples(found)
-        content = take(self._contents.of(distinct), places)
+    def _samples(self, wanted: Wanted, expected: bool) -> pa.RecordBatch:
+        found = wanted.found
+        content = take(self._contents.of(wanted.distinct, expected), wanted.places)
         component = from_numpy(found.component.astype(np.int32))
         return pa.RecordBatch.from_arrays(
             [
