@@ -24,8 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 import mixtera
 from benchmarks.corpus import generate
 from benchmarks.images import generate_images
@@ -39,9 +37,9 @@ MEGABYTE: Final = 1_000_000
 TOKENS: Final = 64_000_000
 ROWS: Final = 128_000
 TARS: Final = 2
-IN_FLIGHT: Final = (4, 8, 16)
-RANGE_BYTES: Final = (1 << 20, 4 << 20, 8 << 20)
-RAW_BYTES: Final = 400 * MEGABYTE
+IN_FLIGHT: Final = (4, 16)
+RANGE_BYTES: Final = (1 << 20, 8 << 20)
+RAW_BYTES: Final = 200 * MEGABYTE
 """What each process of raw reads asks for, about: enough to be measured."""
 
 Figures = dict[str, float]
@@ -113,7 +111,7 @@ def stream(worker: int, plan: str, share: float) -> Figures:
     assert isinstance(storage, S3Storage)
     batches = Stream(opened.data, opened.digest, batch_size=BATCH, worker=worker, workers=PROCESSES)
     storage.traffic  # noqa: B018 - makes the clients
-    begin = _ready()
+    begin, used = _ready(), _processor_seconds()
     samples = 0
     for number, batch in enumerate(batches):
         samples += batch.num_rows
@@ -125,6 +123,7 @@ def stream(worker: int, plan: str, share: float) -> Figures:
     return {
         "begin": begin,
         "end": end,
+        "cpu": _processor_seconds() - used,
         "share": samples / len(opened),
         "requests": traffic.requests,
         "read": traffic.read_bytes,
@@ -149,9 +148,10 @@ def raw(worker: int, keys: Sequence[str], sizes: Sequence[int], range_bytes: int
 
     with ThreadPoolExecutor(in_flight) as threads:
         one(ranges[0])
-        begin = _ready()
+        begin, used = _ready(), _processor_seconds()
         read = sum(threads.map(one, ranges))
-    return {"begin": begin, "end": time.monotonic(), "read": read, "requests": len(ranges)}
+    end = time.monotonic()
+    return {"begin": begin, "end": end, "cpu": _processor_seconds() - used, "read": read, "requests": len(ranges)}
 
 
 def _store() -> Any:
@@ -163,6 +163,11 @@ def _store() -> Any:
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
     )
+
+
+def _processor_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _ready() -> float:
@@ -206,7 +211,7 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
     sizes = [file.stat().st_size for file in collection.files]
     total = sum(sizes)
     keys = [f"{collection.name}/{file.name}" for file in collection.files]
-    ours, on_disk, cpu, local_cpu = [], [], [], []
+    ours, on_disk, cpu, local_cpu, raw_cpu = [], [], [], [], []
     theirs: dict[str, float] = {}
     found: list[Figures] = []
     for _ in range(rounds):
@@ -215,6 +220,7 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
                 arguments = {"keys": keys, "sizes": sizes, "range_bytes": range_bytes, "in_flight": in_flight}
                 read = together("raw", arguments)
                 label = f"{range_bytes >> 20} MiB x {in_flight}"
+                raw_cpu.append(_sum(read, "cpu") / _sum(read, "read"))
                 theirs[label] = max(theirs.get(label, 0), _sum(read, "read") / _seconds(read) / MEGABYTE)
         found = together("stream", {"plan": str(plan), "share": share})
         ours.append(_sum(found, "share") * total / _seconds(found) / MEGABYTE)
@@ -234,6 +240,7 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
         "requests": int(_sum(found, "requests")),
         "requests per MB": round(_sum(found, "requests") / (delivered / MEGABYTE), 2),
         "amplification": round(_sum(found, "read") / delivered, 2),
+        "raw processor ms per MB": round(min(raw_cpu) * MEGABYTE * 1000, 1),
         "processor ms per MB": round(min(cpu) / (delivered / MEGABYTE) * 1000, 1),
     }
     if on_disk:
@@ -245,7 +252,7 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
 def _local_plan(collection: Collection, plan: Path, work: Path) -> Path:
     """The same plan over the files on disk."""
     target = work / f"plan-{collection.name}-local"
-    folder = collection.files[0].parent
+    folder = collection.files[0].parent.resolve()
     remap = {f"s3://{BUCKET}/{collection.name}/": f"{folder}/"}
     opened = mixtera.Plan.open(str(plan), remap=remap)
     opened.save(str(target))
@@ -264,8 +271,7 @@ def main() -> None:
     if options.run:
         function, arguments, worker = options.run
         found = {"stream": stream, "raw": raw}[function](int(worker), **json.loads(arguments))
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        print(json.dumps({**found, "cpu": usage.ru_utime + usage.ru_stime}), flush=True)
+        print(json.dumps(found), flush=True)
         return
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
@@ -278,7 +284,7 @@ def main() -> None:
                     continue
                 upload(collection)
                 plan = prepare(collection, work, options.lanes)
-                result = measure(collection, plan, options.rounds, options.share, None)
+                result = measure(collection, plan, options.rounds, options.share, _local_plan(collection, plan, work))
                 print(json.dumps(result), flush=True)
         finally:
             server.kill()

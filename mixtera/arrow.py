@@ -69,18 +69,12 @@ def take(values: _Values, places: npt.NDArray[np.integer[Any]]) -> _Values:
         width = values.type.value_type.bit_width // 8
         edges = np.frombuffer(taken.buffers()[1], np.int64)[taken.offset : taken.offset + len(taken) + 1]
         numbers = pa.Array.from_buffers(values.type.value_type, int(edges[-1]) // width, [None, taken.buffers()[2]])
-        return pa.Array.from_buffers(
-            values.type, len(taken), [None, pa.py_buffer(edges // width)], children=[numbers]
-        )
+        return pa.Array.from_buffers(values.type, len(taken), [None, pa.py_buffer(edges // width)], children=[numbers])
     return cast("_Values", _call_function()("take", [values, from_numpy(places)]))
 
 
 def _is_list_of_numbers(array: pa.Array) -> bool:
-    return (
-        pa.types.is_large_list(array.type)
-        and array.null_count == 0
-        and is_plain(array.values)
-    )
+    return pa.types.is_large_list(array.type) and array.null_count == 0 and is_plain(array.values)
 
 
 def _as_bytes(array: pa.Array) -> pa.LargeBinaryArray:

@@ -69,7 +69,7 @@ def back_to_back(starts: Positions, stops: Positions) -> Spans:
 
 @runtime_checkable
 class Filling(Protocol):
-    """A `RandomAccess` that reads into memory that is there already, and for which bytes between near ranges are free."""
+    """A `RandomAccess` that reads into memory that is there already; bytes between near ranges cost it little."""
 
     def read_into(self, target: Bytes, wanted: Spans) -> None:
         """Read spans into memory that has their size, back to back.

@@ -17,7 +17,7 @@ from mixtera.artifact import digest, layout
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import SampleError, StateError, StorageError
-from mixtera.stream.fetch import _plain_array
+from mixtera.stream.contents import _plain_array
 from tests.stream.big import big_plan
 from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
 

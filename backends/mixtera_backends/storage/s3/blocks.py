@@ -27,9 +27,9 @@ from mixtera.formats.temporary import SPOOL_VARIABLE
 if TYPE_CHECKING:
     from mixtera_backends.storage.s3.clients import Buffer
 
-BLOCK_BYTES: Final = 64 << 10
+BLOCK_BYTES: Final = 32 << 10
 """Small, since a segment begins and ends anywhere: half a block is read in vain at each end."""
-BRIDGED_BLOCKS: Final = 1
+BRIDGED_BLOCKS: Final = 2
 """Blocks between two that are wanted, which are read along: they cost less than a request, and are kept too."""
 MEMORY_BYTES: Final = 48 << 20
 DEFAULT_MEBIBYTES: Final = 1024
@@ -108,8 +108,9 @@ class Run:
 class Blocks:
     """The blocks of one process; those used last are kept."""
 
-    def __init__(self, capacity_bytes: int, memory_bytes: int = MEMORY_BYTES) -> None:
-        self._capacity, self._memory_bytes = capacity_bytes // BLOCK_BYTES, memory_bytes
+    def __init__(self, capacity_bytes: int, memory_bytes: int | None = None) -> None:
+        self._capacity = capacity_bytes // BLOCK_BYTES
+        self._memory_bytes = MEMORY_BYTES if memory_bytes is None else memory_bytes
         self._runs: OrderedDict[Run, None] = OrderedDict()
         self._run_of: dict[Place, Run] = {}
         self._run_bytes = 0
@@ -275,8 +276,9 @@ def _runs(blocks: Iterable[int], most: int, is_here: Callable[[int], bool]) -> I
     """
     first = last = None
     for block in blocks:
-        if first is not None and last is not None and block - first < most and block - last <= BRIDGED_BLOCKS:
-            if not any(map(is_here, range(last, block))):
+        if first is not None and last is not None and block - first < most:
+            between = range(last, block)
+            if len(between) <= BRIDGED_BLOCKS and not any(map(is_here, between)):
                 last = block + 1
                 continue
         if first is not None and last is not None:

@@ -98,9 +98,7 @@ class Clients:
         """
         return self.each(self._one(address, etag, indexed, fast), ranges)
 
-    def begin(
-        self, address: Address, range_: tuple[int, int], etag: str, indexed: bool, fast: bool
-    ) -> Future[Buffer]:
+    def begin(self, address: Address, range_: tuple[int, int], etag: str, indexed: bool, fast: bool) -> Future[Buffer]:
         """Begin to read one range, as `read` does."""
         return self._threads.submit(self._one(address, etag, indexed, fast), range_)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
 
-LARGE_BLOCKS: Final = 0.5
+LARGE_BLOCKS: Final = 1
 """Records of so many blocks, on average, are fetched alone: in whole blocks, most bytes would be those of others."""
 
 Positions = npt.NDArray[np.int64]
@@ -56,8 +57,7 @@ class S3Object:
 
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
         """Read many ranges in one go; see `RandomAccess.gather`."""
-        near = NEAR_BYTES if self._fast and self._clients.get().blocks is not None else GAP_BYTES
-        return gathered(self._address.url, starts, stops, near, self._read)
+        return gathered(self._address.url, starts, stops, self._near_bytes, self._read)
 
     def read_into(self, target: Bytes, wanted: Spans) -> None:
         """Read spans into memory that has their size, back to back; see `Filling`."""
@@ -88,6 +88,11 @@ class S3Object:
             if range_ not in self._expected:
                 self._expected[range_] = sought.begin(*range_)
 
+    @cached_property
+    def _near_bytes(self) -> int:
+        """Ranges that are closer are read as one: what lies between is here anyway, or costs less than a request."""
+        return NEAR_BYTES if self._fast and self._clients.get().blocks is not None else GAP_BYTES
+
     def _sought(self, clients: Clients, starts: Positions, stops: Positions) -> Sought:
         def begin(start: int, stop: int) -> Future[Buffer]:
             return clients.begin(self._address, (start, stop), self._etag, self._indexed, self._fast)
@@ -115,7 +120,8 @@ class S3Object:
 
     def _each(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Buffer]:
         """The bytes of some ranges, those that were expected among them."""
-        others = iter(self._fetch([range_ for range_ in ranges if range_ not in self._expected]))
+        missing = [range_ for range_ in ranges if range_ not in self._expected]
+        others = iter(self._fetch(missing) if missing else ())
         for range_ in ranges:
             expected = self._expected.pop(range_, None)
             yield next(others) if expected is None else expected.result()
