@@ -54,8 +54,10 @@ class OpenRecords:
 
     def expect(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
         """Begin to fetch records, where the storage does so; a line end that the last has not is not asked for."""
-        if isinstance(self._access, Expecting):
-            self._access.expect(starts, np.minimum(stops, max(self._access.size, int(stops[-1]) - 1)))
+        access = self.access
+        ahead: object = access
+        if isinstance(ahead, Expecting):
+            ahead.expect(starts, np.minimum(stops, max(access.size, int(stops[-1]) - 1)))
 
     @property
     def held_bytes(self) -> int:

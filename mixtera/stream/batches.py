@@ -17,6 +17,7 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+from mixtera.stream.traffic import Counter, Traffic
 
 if TYPE_CHECKING:
     from mixtera.stream.sequences import SequenceFetcher
@@ -42,6 +43,7 @@ class Batches:
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
+        self._counter = Counter(data)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
         self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
@@ -65,6 +67,11 @@ class Batches:
             position += count
             missing -= count
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+    def traffic(self) -> Traffic:
+        """What was asked of storages until now."""
+        delivered = self._fetcher.delivered_bytes if isinstance(self._fetcher, Fetcher) else 0.0
+        return self._counter.since(delivered)
 
     def close(self) -> None:
         """End the thread and close all files; harmless in another process than the one that made it."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings, take
+from mixtera.arrow import from_numpy, strings, take, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.stream.consumer import Consumer
@@ -48,6 +48,8 @@ class Fetcher:
         self._contents = Contents(data, columns, cache_bytes)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
+        self.delivered_bytes = 0.0
+        self._file_bytes = mean_record_bytes(data)
         self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
     def fetch(self, pieces: Sequence[Piece]) -> list[pa.RecordBatch]:
@@ -59,6 +61,7 @@ class Fetcher:
         """
         found = self._expected.pop(tuple(pieces), None)
         wanted = found or self._find(pieces)
+        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes)
         samples = self._samples(wanted, found is not None) if len(wanted.found.sample) else None
         if samples is None:
             return []
@@ -103,6 +106,18 @@ class Fetcher:
     def close(self) -> None:
         """Close all files."""
         self._contents.close()
+
+
+def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
+    """[F] bytes of a record as it lies in each file, on average."""
+    size, rows = (to_numpy(data.files.column(name)).astype(np.float64) for name in ("size", "rows"))
+    mean: npt.NDArray[np.float64] = size / np.maximum(rows, 1)
+    return mean
+
+
+def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64]) -> float:
+    """Bytes of samples as they lie in their files; the mean of the file where they have no place of their own."""
+    return float(np.where(found.start < 0, file_bytes[found.file], found.stop - found.start).sum())
 
 
 def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:

@@ -61,8 +61,9 @@ class TokenFileReader:
 
     def expect(self, request: ReadRequest) -> None:
         """Begin to fetch the documents of a request; see `ExpectingReader`."""
-        if isinstance(self._access, Expecting):
-            self._access.expect(request.starts, request.stops)
+        access: object = self._access
+        if isinstance(access, Expecting):
+            access.expect(request.starts, request.stops)
 
     def tokens(self, starts: Int64s, stops: Int64s) -> Int32s:
         """The tokens of some ranges of the file's bytes, one range after the other; see `TokenReader.tokens`."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES: Final = 32 << 10
 """Small, since a segment begins and ends anywhere: half a block is read in vain at each end."""
-BRIDGED_BLOCKS: Final = 2
+BRIDGED_BLOCKS: Final = 4
 """Blocks between two that are wanted, which are read along: they cost less than a request, and are kept too."""
 MEMORY_BYTES: Final = 48 << 20
 DEFAULT_MEBIBYTES: Final = 1024

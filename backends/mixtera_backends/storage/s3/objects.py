@@ -66,11 +66,11 @@ class S3Object:
         most = clients.settings.request_bytes
         if self._fast and not self._is_large and clients.blocks is not None:
             sought = self._sought(clients, wanted.starts, wanted.stops)
-            if clients.blocks.read_into(memoryview(target), sought):
+            if clients.blocks.read_into(target.data, sought):
                 return
         place = 0
         for data in self._each(requests(wanted.starts.tolist(), wanted.stops.tolist(), most)):
-            target[place : place + len(data)] = np.frombuffer(data, np.uint8)
+            target[place : place + len(data)] = np.frombuffer(memoryview(data), np.uint8)
             place += len(data)
 
     def expect(self, starts: Positions, stops: Positions) -> None:
