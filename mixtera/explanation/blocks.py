@@ -19,6 +19,9 @@ FILE_BITS: Final = 32
 OPENING_BYTES: Final = 64 << 10
 """What is read of a file when it is opened: its head, to know how it is compressed, or its footer."""
 
+LARGE_BLOCKS: Final = (1, 8)
+"""What has so many blocks is read alone, and not kept: in whole blocks, most bytes would be those of others."""
+
 
 class KeptBlocks:
     """The blocks that one reader has fetched."""
@@ -26,6 +29,7 @@ class KeptBlocks:
     def __init__(self, profile: AccessProfile, file_bytes: Int64s) -> None:
         self._profile, self._file_bytes = profile, file_bytes
         self._kept: set[int] = set()
+        self._units: set[int] = set()
         self._opened: set[int] = set()
 
     def opened(self, files: Int64s) -> Float64s:
@@ -40,10 +44,21 @@ class KeptBlocks:
             return np.zeros(2)
         lengths = alone.stop - alone.start
         _, which, counts = np.unique(alone.file, return_inverse=True, return_counts=True)
-        large = (np.bincount(which, lengths) / counts > self._profile.block_bytes)[which]
+        large = self._is_large(np.bincount(which, lengths) / counts)[which]
         requests = np.ceil(lengths[large] / self._profile.request_bytes).sum()
         found: Float64s = self._fetched(alone, ~large) + np.array([requests, lengths[large].sum()])
         return found
+
+    def whole(self, units: Int64s, stored: Float64s) -> Float64s:
+        """Requests and bytes for units that are read whole, of so many bytes each; large ones are kept."""
+        again = self._is_large(stored) | np.array([unit not in self._units for unit in units.tolist()], bool)
+        self._units.update(units.tolist())
+        sizes = stored[again]
+        return np.array([np.ceil(sizes / self._profile.request_bytes).sum(), sizes.sum()])
+
+    def _is_large(self, lengths: Float64s) -> npt.NDArray[np.bool_]:
+        least, most = (blocks * self._profile.block_bytes for blocks in LARGE_BLOCKS)
+        return (lengths > least) & (lengths < most)
 
     def _fetched(self, alone: Pointers, small: npt.NDArray[np.bool_]) -> Float64s:
         size, file = self._profile.block_bytes, alone.file[small]

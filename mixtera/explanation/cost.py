@@ -66,7 +66,9 @@ class Meter:
             else:
                 files = np.concatenate([alone.file, self._unit_file[missed]])
                 self.alone[name] += kept.read(alone) + kept.opened(files)
-            self.whole[name] += _pieces(stored[~copied], profile)
+            self.whole[name] += (
+                _pieces(stored[~copied], profile) if kept is None else kept.whole(missed[~copied], stored[~copied])
+            )
             self.copied[name] += _pieces(stored[copied], profile)
 
     def all_copies(self, profile: AccessProfile) -> Float64s:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
 
-LARGE_BLOCKS: Final = 1
-"""Records of so many blocks, on average, are fetched alone: in whole blocks, most bytes would be those of others."""
+LARGE_BLOCKS: Final = (1, 8)
+"""Records of so many blocks, on average, are fetched alone: in whole blocks, most bytes would be those of others. Of
+what is larger still, such as a row group, the blocks at its ends are few."""
 
 Positions = npt.NDArray[np.int64]
 
@@ -80,7 +81,8 @@ class S3Object:
             return
         self._check(int(stops.max()))
         sought = self._sought(clients, starts, stops)
-        self._is_large = int((stops - starts).sum()) > LARGE_BLOCKS * BLOCK_BYTES * len(starts)
+        least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
+        self._is_large = least < int((stops - starts).sum()) < most
         if not self._is_large:
             clients.blocks.expect(sought)
             return
