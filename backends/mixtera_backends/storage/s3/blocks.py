@@ -92,6 +92,12 @@ class Run:
         """Whether nobody has to wait for it."""
         return self._asked is None or self._asked.done()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it could not be fetched; it may be cancelled."""
+        asked = self._asked
+        return asked is not None and asked.done() and (asked.cancelled() or asked.exception() is not None)
+
     def data(self) -> memoryview:
         """Its bytes, waited for.
 
@@ -194,11 +200,8 @@ class Blocks:
 
     def _drop_failed(self) -> None:
         """Forget runs that failed, so that they are asked for again."""
-        for run in [run for run in self._runs if run.is_here]:
-            try:
-                run.data()
-            except BaseException:  # noqa: BLE001 - whoever needed it was told
-                self._forget_run(run)
+        for run in [run for run in self._runs if run.has_failed]:
+            self._forget_run(run)
 
     def _forget_run(self, run: Run) -> None:
         del self._runs[run]
@@ -213,11 +216,8 @@ class Blocks:
             if run is None:
                 return
             self._forget_run(run)
-            try:
-                data = run.data()
-            except StorageError:
-                continue  # whoever needs it asks again
-            self._keep(run.wanted, run.first, data)
+            if not run.has_failed:  # whoever needs one that has asks again
+                self._keep(run.wanted, run.first, run.data())
 
     def _keep(self, wanted: Object, first: int, data: memoryview) -> None:
         """Write a run of blocks; each takes a free slot, or that of the block unused for longest."""
