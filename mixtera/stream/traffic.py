@@ -46,7 +46,7 @@ class Counter:
 
     def __init__(self, data: PlanData) -> None:
         firsts = np.unique(to_numpy(data.files.column("source")), return_index=True)[1]
-        urls = data.files.column("url").take(firsts.tolist()).to_pylist()
+        urls = [data.files.column("url")[first].as_py() for first in firsts.tolist()]
         storages = {id(storage): storage for storage in (storage_of(url, storage_options(data)) for url in urls)}
         self._counting: Sequence[Counting] = [one for one in storages.values() if isinstance(one, Counting)]
         self._before = self._now()
