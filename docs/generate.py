@@ -164,7 +164,8 @@ with every read whether an object is another one, `Recognising` takes some paths
 STORAGE_NOTES = {
     "s3": """
 **Keys.** A key stands in a URL as it is: nothing is escaped, `%20` are three characters. Keys that end with `/` count
-as folders. Ranges are read in blocks of 256 KiB that are kept in a temporary file; without them, gaps are read along.
+as folders. Ranges are read in blocks of 32 KiB that are kept, in memory and then in a temporary file; without them,
+gaps are read along.
 How to: [Data on S3](../how-to/s3.md).
 """,
     "lustre": """

@@ -57,8 +57,32 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.generic]:
 
 
 def take(values: _Values, places: npt.NDArray[np.integer[Any]]) -> _Values:
-    """`values.take(places)`, which would import `pyarrow.compute`: 30 ms for one of its many functions."""
+    """`values.take(places)`, which would import `pyarrow.compute`: 30 ms for one of its many functions.
+
+    Lists of numbers are taken as the bytes that they are: Arrow takes them number by number, in five times the time.
+    """
+    if isinstance(values, pa.RecordBatch):
+        if any(map(_is_list_of_numbers, values.columns)):
+            return pa.RecordBatch.from_arrays([take(column, places) for column in values.columns], schema=values.schema)
+    elif _is_list_of_numbers(values):
+        taken = take(_as_bytes(values), places)
+        width = values.type.value_type.bit_width // 8
+        edges = np.frombuffer(taken.buffers()[1], np.int64)[taken.offset : taken.offset + len(taken) + 1]
+        numbers = pa.Array.from_buffers(values.type.value_type, int(edges[-1]) // width, [None, taken.buffers()[2]])
+        return pa.Array.from_buffers(values.type, len(taken), [None, pa.py_buffer(edges // width)], children=[numbers])
     return cast("_Values", _call_function()("take", [values, from_numpy(places)]))
+
+
+def _is_list_of_numbers(array: pa.Array) -> bool:
+    return pa.types.is_large_list(array.type) and array.null_count == 0 and is_plain(array.values)
+
+
+def _as_bytes(array: pa.Array) -> pa.LargeBinaryArray:
+    """Lists of numbers as byte strings, in the same memory."""
+    width, numbers = array.type.value_type.bit_width // 8, array.values
+    edges = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    offsets = pa.py_buffer((edges + numbers.offset) * width)
+    return pa.Array.from_buffers(pa.large_binary(), len(array), [None, offsets, numbers.buffers()[1]])
 
 
 @cache

@@ -143,6 +143,18 @@ class SampleReader(Protocol):
 
 
 @runtime_checkable
+class ExpectingReader(Protocol):
+    """A sample reader that can be told what it will be asked for, where its storage fetches that in the meantime."""
+
+    def expect(self, request: ReadRequest) -> None:
+        """Begin to fetch what a `read` of this request needs, and return.
+
+        Raises:
+            StorageError: The file is closed, or not the one that was indexed.
+        """
+
+
+@runtime_checkable
 class TokenReader(SampleReader, Protocol):
     """A sample reader of a file of token ids, which can also read parts of documents."""
 

@@ -21,12 +21,15 @@ class AccessProfile:
         gap_bytes: Ranges that are closer than this are fetched as one.
         concurrency: Requests in flight at a time.
         stat_is_cheap: Whether one `stat` per opened file costs nothing worth saving.
+        block_bytes: Records smaller than this are read in blocks of so many bytes, each of which a process fetches once
+            and keeps; a gap is then read along and kept too. 0 for a storage that keeps nothing.
     """
 
     request_bytes: int
     gap_bytes: int
     concurrency: int
     stat_is_cheap: bool
+    block_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ class RandomAccess(Protocol):
 
 
 @runtime_checkable
+class Expecting(Protocol):
+    """A `RandomAccess` that begins to fetch what will be read soon."""
+
+    def expect(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
+        """Begin to fetch ranges, and return; arguments are those of a `gather` that follows. Harmless if none does."""
+
+
+@runtime_checkable
 class Storage(Protocol):
     """One kind of storage. Instances hold no connections before the first call, so they survive fork and spawn.
 
@@ -108,6 +119,23 @@ class Storage(Protocol):
 
     def random_access(self, url: str) -> RandomAccess:
         """Open a file for reading in ranges."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """How much was asked of a storage."""
+
+    requests: int
+    read_bytes: int
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A storage that counts what this process asks of it."""
+
+    @property
+    def traffic(self) -> Counted:
+        """What it has asked for so far; the object goes on counting."""
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """Cost: requests and bytes of a run on every installed storage, by its profile.
 
 Each storage is asked as if all files lay on it, so that "what if this were on S3" is answered before anything is moved.
-A record that is read alone is a range; ranges of one fetch that lie close together become one request. Row groups,
+A record that is read alone is a range; ranges of one fetch that lie close together become one request. Where a storage
+keeps blocks, each reader fetches a block once (there is room for all of them in the model). Row groups,
 frames and compressed files are read whole, in requests of the storage's good size.
 """
 
@@ -14,10 +15,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile, AnyScheme
 from mixtera.errors import PluginError
+from mixtera.explanation.blocks import KeptBlocks
 from mixtera.explanation.forecast import Cost
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Float64s, Units, stored_bytes
@@ -40,18 +42,33 @@ class Meter:
     def __init__(self, units: Units, profiles: Mapping[str, AccessProfile] | None = None) -> None:
         self._units = units
         self.profiles = _profiles() if profiles is None else dict(profiles)
+        self._unit_file = np.zeros(len(units.bytes), np.int64)
+        is_whole = units.unit >= 0
+        self._unit_file[units.unit[is_whole]] = units.segment_key[is_whole] >> ROW_BITS
+        self._blocks: dict[str, KeptBlocks] = {}
+        self._reader = -1
         self.alone = {name: np.zeros(2) for name in self.profiles}
         self.whole = {name: np.zeros(2) for name in self.profiles}
         self.copied = {name: np.zeros(2) for name in self.profiles}
 
-    def __call__(self, alone: Pointers, missed: Int64s) -> None:
-        """One fetch."""
+    def __call__(self, alone: Pointers, missed: Int64s, reader: int = 0) -> None:
+        """One fetch of a reader; those of a reader follow each other."""
+        if reader != self._reader:
+            self._reader = reader
+            keeping = {name: profile for name, profile in self.profiles.items() if profile.block_bytes}
+            self._blocks = {name: KeptBlocks(profile, self._units.file_bytes) for name, profile in keeping.items()}
         starts, stops, new_file = _ranges(alone)
         copied = self._units.on_disk[missed]
         stored = self._units.stored[missed]
         for name, profile in self.profiles.items():
-            self.alone[name] += _joined(starts, stops, new_file, profile)
-            self.whole[name] += _pieces(stored[~copied], profile)
+            if (kept := self._blocks.get(name)) is None:
+                self.alone[name] += _joined(starts, stops, new_file, profile)
+            else:
+                files = np.concatenate([alone.file, self._unit_file[missed]])
+                self.alone[name] += kept.read(alone) + kept.opened(files)
+            self.whole[name] += (
+                _pieces(stored[~copied], profile) if kept is None else kept.whole(missed[~copied], stored[~copied])
+            )
             self.copied[name] += _pieces(stored[copied], profile)
 
     def all_copies(self, profile: AccessProfile) -> Float64s:

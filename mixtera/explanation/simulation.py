@@ -37,8 +37,8 @@ READERS: Final = 4
 CACHE_BYTES: Final = BUDGET_BYTES // 2
 """Bytes that the files of a reader keep."""
 
-Watch: TypeAlias = Callable[[Pointers, Int64s], None]
-"""Told of each fetch: the records that are read alone, and the whole units that have to be read for it."""
+Watch: TypeAlias = Callable[[Pointers, Int64s, int], None]
+"""Told of each fetch: the records that are read alone, the whole units that have to be read for it, and the reader."""
 
 
 @dataclass
@@ -88,7 +88,7 @@ def _read(
     kept, seen = _Kept(units), 0
     for fetch in _fetches(data, consumer):
         found = joined_pointers([find(piece) for piece in fetch])
-        _count(units, found, consumer.owns(found.position), kept, counts, watch, once=data.packs)
+        _count(units, found, consumer.owns(found.position), kept, counts, watch, consumer.rank, once=data.packs)
         seen += _different(found.position)
         if seen >= positions:
             return
@@ -122,6 +122,7 @@ def _count(
     kept: _Kept,
     counts: _Counts,
     watch: Watch | None,
+    reader: int,
     *,
     once: bool,
 ) -> None:
@@ -141,7 +142,7 @@ def _count(
     counts.read_bytes += float(bytes_[unit < 0].sum()) + float(units.bytes[missed].sum())
     if watch is not None:
         alone = np.flatnonzero(own)[unit < 0]
-        watch(Pointers(*(getattr(found, field)[alone] for field in POINTER_FIELDS)), missed)
+        watch(Pointers(*(getattr(found, field)[alone] for field in POINTER_FIELDS)), missed, reader)
     counts.visits += len(np.unique(mine))
     counts.lone_visits += len(np.unique(segment)) * delivered / every
 

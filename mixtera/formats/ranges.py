@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import repeat
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,18 @@ def back_to_back(starts: Positions, stops: Positions) -> Spans:
     """Each range is a span of its own: nothing is read along."""
     edges = np.cumsum(stops - starts)
     return Spans(starts, stops, edges - (stops - starts), int(edges[-1]))
+
+
+@runtime_checkable
+class Filling(Protocol):
+    """A `RandomAccess` that reads into memory that is there already; bytes between near ranges cost it little."""
+
+    def read_into(self, target: Bytes, wanted: Spans) -> None:
+        """Read spans into memory that has their size, back to back.
+
+        Raises:
+            StorageError: They cannot be read, or the file is shorter.
+        """
 
 
 class RangedFile:
@@ -147,7 +159,7 @@ def gathered(
     starts: Positions,
     stops: Positions,
     gap_bytes: int,
-    read: Callable[[Positions, Positions], tuple[bytes, Positions]],
+    read: Callable[[Positions, Positions], tuple[bytes | Bytes, Positions]],
 ) -> pa.LargeBinaryArray:
     """What `RandomAccess.gather` returns, for any storage.
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixtera.contracts.format import ReadRequest
-from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
+from mixtera.contracts.storage import Expecting, FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.compression import compression_of
 from mixtera.formats.framed.file import BrokenFrameError, FramedFile
@@ -51,6 +51,13 @@ class OpenRecords:
         if self._access is None:
             raise StorageError(f"{self._url} is closed")
         return self._access
+
+    def expect(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
+        """Begin to fetch records, where the storage does so; a line end that the last has not is not asked for."""
+        access = self.access
+        ahead: object = access
+        if isinstance(ahead, Expecting):
+            ahead.expect(starts, np.minimum(stops, max(access.size, int(stops[-1]) - 1)))
 
     @property
     def held_bytes(self) -> int:

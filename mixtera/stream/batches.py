@@ -17,6 +17,7 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+from mixtera.stream.traffic import Counter, Traffic
 
 if TYPE_CHECKING:
     from mixtera.stream.sequences import SequenceFetcher
@@ -42,8 +43,10 @@ class Batches:
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut)
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
+        self._counter = Counter(data)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
         self._decoder = ThreadPoolExecutor(1, thread_name_prefix="mixtera-decode")
+        self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
         self._open: dict[int, OpenLane] = {lane: OpenLane() for lane in cut.lanes}
@@ -65,6 +68,11 @@ class Batches:
             position += count
             missing -= count
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+    def traffic(self) -> Traffic:
+        """What was asked of storages until now."""
+        delivered = self._fetcher.delivered_bytes if isinstance(self._fetcher, Fetcher) else 0.0
+        return self._counter.since(delivered)
 
     def close(self) -> None:
         """End the thread and close all files; harmless in another process than the one that made it."""
@@ -107,13 +115,21 @@ class Batches:
             if group is None:
                 return
             size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
+            self._waiting.append(group)
             self._asked.append(Asked(group, size, self._thread.submit(self._fetch, group)))
             self._asked_bytes += size
 
-    def _fetch(self, group: Sequence[Piece]) -> Future[list[pa.RecordBatch]]:
-        """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones."""
+    def _fetch(self, group: tuple[Piece, ...]) -> Future[list[pa.RecordBatch]]:
+        """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones.
+
+        Storages that serve many requests at a time are told of the fetches after, too.
+        """
         if isinstance(self._fetcher, Fetcher):
+            for following in tuple(self._waiting):
+                self._fetcher.expect(following)
+            self._waiting.popleft()
             return self._decoder.submit(self._fetcher.fetch(group, self._decoder))
+        self._waiting.popleft()
         done = Future[list[pa.RecordBatch]]()
         done.set_result(self._fetcher.fetch(group))
         return done

@@ -51,26 +51,37 @@ class Contents:
         self._data, self._columns = data, list(columns)
         self._sources = to_numpy(data.files.column("source"))
         self._readers = Readers(data, columns, cache_bytes)
+        firsts = [0, *(np.flatnonzero(np.diff(self._sources)) + 1).tolist()] if len(self._sources) else []
+        self.is_far = any(map(self._readers.is_far, firsts))
 
-    def of(self, samples: Samples) -> pa.RecordBatch:
+    def of(self, samples: Samples, expected: bool = False) -> pa.RecordBatch:
         """The content of samples, which are by file: one read for all files of a source.
+
+        Args:
+            samples: The samples.
+            expected: Whether `expect` was told of them.
 
         Raises:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
-        return self.begun(samples, None)()
+        return self.begun(samples, None, expected=expected)()
 
-    def begun(self, samples: Samples, decoder: Executor | None) -> Callable[[], pa.RecordBatch]:
+    def begun(
+        self, samples: Samples, decoder: Executor | None, *, expected: bool = False
+    ) -> Callable[[], pa.RecordBatch]:
         """Read samples as `of` does, and leave to a decoder what formats can leave to it.
 
         Args:
             samples: The samples.
             decoder: One thread, which does one thing after the other; None: decode here.
+            expected: Whether they were announced before.
 
         Returns:
             What gives the content, and raises what is found out by decoding; for the decoder's thread.
         """
+        if self.is_far and not expected:
+            self.expect(samples)
         parts = []
         for source, requests in groupby(samples.requests(), lambda request: int(self._sources[request[0]])):
             plugin, opened = format_named(self._data.sources[source].format), self._readers.opened(requests)
@@ -79,6 +90,14 @@ class Contents:
             else:
                 parts.append(partial(_same, plugin.read(opened)))
         return partial(_finished, parts, self._columns)
+
+    def expect(self, samples: Samples) -> None:
+        """Begin to fetch what `of` will read, where a storage does so in the meantime.
+
+        Raises:
+            StorageError: A file is gone or changed.
+        """
+        self._readers.expect(samples.requests())
 
     def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
         """Parts of documents of files of tokens: for each file the parts, one after the other.

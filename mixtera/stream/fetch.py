@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Final
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings, take
+from mixtera.arrow import from_numpy, strings, take, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.stream.consumer import Consumer
@@ -21,6 +21,23 @@ from mixtera.stream.pieces import Piece
 
 Int64s = npt.NDArray[np.int64]
 POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A reader's own samples of some pieces.
+
+    Attributes:
+        counts: How many each piece has.
+        found: Where they lie, in the order of the plan.
+        distinct: The distinct ones, by file.
+        places: For each of `found`, its place among these.
+    """
+
+    counts: list[int]
+    found: Pointers
+    distinct: Samples
+    places: Int64s
 
 
 class Fetcher:
@@ -33,6 +50,9 @@ class Fetcher:
         self._contents = Contents(data, columns, cache_bytes)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
+        self.delivered_bytes = 0.0
+        self._file_bytes = mean_record_bytes(data)
+        self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
     def fetch(self, pieces: Sequence[Piece], decoder: Executor | None = None) -> Callable[[], list[pa.RecordBatch]]:
         """Read the reader's own samples of some pieces.
@@ -49,13 +69,30 @@ class Fetcher:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
+        announced = self._expected.pop(tuple(pieces), None)
+        wanted = announced or self._find(pieces)
+        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes)
+        if not len(wanted.found.sample):
+            return list
+        content = self._contents.begun(wanted.distinct, decoder, expected=announced is not None)
+        return partial(self._finished, content, wanted.found, wanted.places, wanted.counts)
+
+    def expect(self, pieces: Sequence[Piece]) -> None:
+        """Begin to fetch pieces that will be read soon, where a storage does so in the meantime.
+
+        Raises:
+            StorageError: A file is gone or changed.
+        """
+        if self._contents.is_far and tuple(pieces) not in self._expected:
+            wanted = self._expected[tuple(pieces)] = self._find(pieces)
+            if len(wanted.found.sample):
+                self._contents.expect(wanted.distinct)
+
+    def _find(self, pieces: Sequence[Piece]) -> Wanted:
+        """The reader's own samples of some pieces."""
         parts = [self._own(piece) for piece in pieces]
         found = parts[0] if len(parts) == 1 else joined_pointers(parts)
-        if not len(found.sample):
-            return list
-        distinct, places = distinct_samples(found)
-        content = self._contents.begun(distinct, decoder)
-        return partial(self._finished, content, found, places, [len(part.sample) for part in parts])
+        return Wanted([len(part.sample) for part in parts], found, *distinct_samples(found))
 
     def _own(self, piece: Piece) -> Pointers:
         found = self._pointers.lane(piece.round, piece.lane, piece.first, piece.last)
@@ -81,6 +118,18 @@ class Fetcher:
     def close(self) -> None:
         """Close all files."""
         self._contents.close()
+
+
+def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
+    """[F] bytes of a record as it lies in each file, on average."""
+    size, rows = (to_numpy(data.files.column(name)).astype(np.float64) for name in ("size", "rows"))
+    mean: npt.NDArray[np.float64] = size / np.maximum(rows, 1)
+    return mean
+
+
+def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64]) -> float:
+    """Bytes of samples as they lie in their files; the mean of the file where they have no place of their own."""
+    return float(np.where(found.start < 0, file_bytes[found.file], found.stop - found.start).sum())
 
 
 def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:

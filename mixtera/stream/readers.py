@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ContentColumn, Framed, ReadRequest, SampleReader
+from mixtera.contracts.format import ContentColumn, ExpectingReader, Framed, ReadRequest, SampleReader
 from mixtera.contracts.storage import FileInfo, Storage, StorageOptions
 from mixtera.errors import StorageError
 from mixtera.formats.spool import SpoolFullError
@@ -30,6 +31,7 @@ class Readers:
         self._cache_bytes = cache_bytes
         self._spool_bytes = spool_bytes()
         self._options = storage_options(data)
+        self._waits: dict[int, bool] = {}
         self._open: OrderedDict[int, SampleReader] = OrderedDict()
         self._counted: dict[int, tuple[int, int]] = {}
 
@@ -55,6 +57,20 @@ class Readers:
         for file, request in requests:
             yield self.get(file), request
             self.trim()
+
+    def expect(self, requests: Iterable[tuple[int, ReadRequest]]) -> None:
+        """Begin to fetch what requests need, of as many files as can be open, where their storages do so."""
+        for file, request in islice(requests, OPEN_FILES):
+            if self.is_far(file) and isinstance(reader := self.get(file), ExpectingReader):
+                reader.expect(request)
+
+    def is_far(self, file: int) -> bool:
+        """Whether the storage of a file serves several requests at a time better than one after the other."""
+        far = self._waits.get(file)
+        if far is None:
+            url = self._data.files.column("url")[file].as_py()
+            far = self._waits[file] = storage_of(url, self._options).profile().concurrency > 1
+        return far
 
     def trim(self) -> None:
         """Close the longest unused files until what is left is within bounds; the last used one stays.

@@ -17,6 +17,7 @@ from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import chosen_columns
 from mixtera.stream.state import PlanIdentity
+from mixtera.stream.traffic import Traffic
 
 BUDGET_BYTES: Final = 16 << 20
 
@@ -70,6 +71,7 @@ class Stream:
         self._batches: Batches | None = None
         self._finalizer: weakref.finalize[..., Stream] | None = None
         self._failed = False
+        self._earlier = Traffic()
         begin = self._identity.counted(start)
         self._rewind(Consumer(batch_size, rank, world_size, begin, data.timeline.total, worker, workers))
 
@@ -127,9 +129,18 @@ class Stream:
         self._failed = False
         self._rewind(replace(self._consumer, start=position - self._first))
 
+    def traffic(self) -> Traffic:
+        """What this stream has asked of storages that count it, such as S3, and what for; see `mixtera explain`."""
+        batches = self._batches
+        if batches is None or batches.process != os.getpid():
+            return self._earlier
+        return self._earlier + batches.traffic()
+
     def close(self) -> None:
         """End the background thread and close all files; the next batch opens them again, at the same position."""
-        self._batches = None
+        batches, self._batches = self._batches, None
+        if batches is not None and batches.process == os.getpid():
+            self._earlier += batches.traffic()
         if self._finalizer is not None:
             self._finalizer()
             self._finalizer = None

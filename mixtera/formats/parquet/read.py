@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from mixtera.errors import StorageError
 from mixtera.formats.columnar.columns import content_columns
 from mixtera.formats.columnar.pieces import refuse_nulls
 from mixtera.formats.columnar.schema import plain_type, values_of
-from mixtera.formats.parquet.file import open_parquet, parquet_errors
+from mixtera.formats.parquet.file import open_ahead, open_parquet, parquet_errors
 from mixtera.formats.parquet.scan import column_bytes
 from mixtera.formats.parquet.spool import Copy, Gathering, GroupKey, Spool, process_spool
 
@@ -42,7 +43,8 @@ class ParquetReader:
 
     def __init__(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int) -> None:
         self._file = file
-        self._parquet = open_parquet(storage, file)
+        self._ahead = open_ahead(storage, file)
+        self._parquet = open_parquet(storage, file, self._ahead)
         self._release = weakref.finalize(self, self._parquet.close, force=True)
         self._columns = content_columns(self._parquet.schema_arrow, file, content)
         self.schema = pa.schema(
@@ -69,6 +71,16 @@ class ParquetReader:
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
         return read([(self, request)])
+
+    def expect(self, request: ReadRequest) -> None:
+        """Begin to fetch the row groups of a request that are not kept; see `ExpectingReader`."""
+        if self._ahead is None:
+            return
+        cuts = np.searchsorted(request.rows, self._edges)
+        for group in np.flatnonzero(np.diff(cuts)).tolist():
+            key = self._group_key(group)
+            if self._spool.kept(key) is None and self._spool.find(key) is None:
+                self._ahead.expect(*self._chunks(group))
 
     def batches(self, request: ReadRequest, spooled: Gathering) -> Iterator[pa.RecordBatch]:
         """What was asked for before this request and is not read yet, and the samples of it, as far as they are read.
@@ -115,8 +127,9 @@ class ParquetReader:
         """A whole row group in batches of about `BATCH_BYTES`, in the types of the reader's schema."""
         rows = int(self._edges[group + 1] - self._edges[group])
         size = max(1, rows * BATCH_BYTES // max(BATCH_BYTES, self._group_bytes(group)))
-        for piece in self._parquet.iter_batches(size, row_groups=[group], columns=self._names(), use_threads=False):
-            yield self._typed(self._content_of(piece))
+        with self._loaded(group):
+            for piece in self._parquet.iter_batches(size, row_groups=[group], columns=self._names(), use_threads=False):
+                yield self._typed(self._content_of(piece))
 
     def _group_key(self, group: int) -> GroupKey:
         return self._key, group
@@ -151,10 +164,36 @@ class ParquetReader:
     def _decoded(self, group: int) -> pa.RecordBatch:
         key = self._group_key(group)
         self._spool.decoding(key)
-        table = self._parquet.read_row_group(group, columns=self._names(), use_threads=False)
+        with self._loaded(group):
+            table = self._parquet.read_row_group(group, columns=self._names(), use_threads=False)
         batch = self._content_of(_one_batch(table.to_batches(), table.schema))
         self._spool.keep(key, batch, self._cache_bytes)
         return batch
+
+    @contextmanager
+    def _loaded(self, group: int) -> Iterator[None]:
+        """Have what is needed of a row group fetched in one go, where the storage is far."""
+        if self._ahead is None:
+            yield
+            return
+        self._ahead.load(*self._chunks(group))
+        try:
+            yield
+        finally:
+            self._ahead.unload()
+
+    def _chunks(self, group: int) -> tuple[Rows, Rows]:
+        """First byte, and byte after the last, of the column chunks that are needed, ascending."""
+        metadata, names = self._parquet.metadata.row_group(group), self._names()
+        chunks = (metadata.column(number) for number in range(metadata.num_columns))
+        found = sorted(
+            (start, start + chunk.total_compressed_size)
+            for chunk in chunks
+            if chunk.path_in_schema.partition(".")[0] in names
+            for start in [min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)))]
+        )
+        ranges = np.array(found, np.int64).reshape(-1, 2)
+        return ranges[:, 0].copy(), ranges[:, 1].copy()
 
     def _names(self) -> list[str]:
         return sorted({column.name for column in self._columns})

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mixtera.arrow import from_numpy
 from mixtera.contracts.format import ContentColumn, Int64s, ReadRequest
-from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
+from mixtera.contracts.storage import Expecting, FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.opening import changed
 from mixtera.formats.ranges import GAP_BYTES, RangedFile, back_to_back, every_second
@@ -58,6 +58,12 @@ class TokenFileReader:
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The tokens of some documents, in the order of the request."""
         return read([(self, request)])
+
+    def expect(self, request: ReadRequest) -> None:
+        """Begin to fetch the documents of a request; see `ExpectingReader`."""
+        access: object = self._access
+        if isinstance(access, Expecting):
+            access.expect(request.starts, request.stops)
 
     def tokens(self, starts: Int64s, stops: Int64s) -> Int32s:
         """The tokens of some ranges of the file's bytes, one range after the other; see `TokenReader.tokens`."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import StorageError
-from mixtera.formats.ranges import RangedFile, back_to_back, spans
+from mixtera.formats.ranges import Filling, RangedFile, back_to_back, spans
 from mixtera.formats.records import OpenRecords
 from mixtera.formats.webdataset.contents import contents
 from mixtera.formats.webdataset.header import BLOCK
@@ -44,6 +44,12 @@ class WebDatasetReader:
         """The content columns of the samples, in the order of the request."""
         return read([(self, request)])
 
+    def expect(self, request: ReadRequest) -> None:
+        """Begin to fetch the samples of a request; see `ExpectingReader`."""
+        if len(request.rows):
+            lengths = (request.stops - request.starts) // BLOCK * BLOCK
+            self._records.expect(request.starts, request.starts + lengths)
+
     def load(self, request: ReadRequest, pages: Pages) -> None:
         """Put the samples of a request into a page.
 
@@ -64,7 +70,7 @@ class WebDatasetReader:
         small = isinstance(access, RangedFile) and int((stops - starts).sum()) < LARGE_BYTES * len(starts)
         wanted = spans(starts, stops) if small else back_to_back(starts, stops)
         page, room = pages.room(wanted.size)
-        if isinstance(access, RangedFile):
+        if isinstance(access, (RangedFile, Filling)):
             access.read_into(room, wanted)
         else:
             room[:] = _bytes(access.gather(starts, stops))

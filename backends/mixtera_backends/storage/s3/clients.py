@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -96,6 +96,14 @@ class Clients:
         Raises:
             StorageError: One cannot be read, or the object is another one.
         """
+        return self.each(self._one(address, etag, indexed, fast), ranges)
+
+    def begin(self, address: Address, range_: tuple[int, int], etag: str, indexed: bool, fast: bool) -> Future[Buffer]:
+        """Begin to read one range, as `read` does."""
+        return self._threads.submit(self._one(address, etag, indexed, fast), range_)
+
+    def _one(self, address: Address, etag: str, indexed: bool, fast: bool) -> Callable[[tuple[int, int]], Buffer]:
+        """What reads one range."""
         store = self._store(address) if fast or parent_process() is not None else None
 
         def one(range_: tuple[int, int]) -> Buffer:
@@ -118,7 +126,7 @@ class Clients:
                 )
             return data
 
-        return self.each(one, ranges)
+        return one
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:

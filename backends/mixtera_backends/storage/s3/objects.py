@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,17 +12,22 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.errors import StorageError
-from mixtera.formats.ranges import gathered
+from mixtera.formats.ranges import GAP_BYTES as NEAR_BYTES
+from mixtera.formats.ranges import Bytes, Spans, back_to_back, gathered
 from mixtera_backends.storage.files import requests
 from mixtera_backends.storage.s3.address import Address
-from mixtera_backends.storage.s3.blocks import Blocks
-from mixtera_backends.storage.s3.clients import ClientsHere
+from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Sought
+from mixtera_backends.storage.s3.clients import Clients, ClientsHere
 
 if TYPE_CHECKING:
     from mixtera_backends.storage.s3.clients import Buffer
 
 GAP_BYTES: Final = 128 << 10
 """Ranges that are closer are fetched as one: at 16 requests in flight, a request costs as much as so many bytes."""
+
+LARGE_BLOCKS: Final = (1, 8)
+"""Records of so many blocks, on average, are fetched alone: in whole blocks, most bytes would be those of others. Of
+what is larger still, such as a row group, the blocks at its ends are few."""
 
 Positions = npt.NDArray[np.int64]
 
@@ -41,6 +48,8 @@ class S3Object:
         self._clients, self._address = clients, address
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
+        self._is_large = False
+        self._expected: dict[tuple[int, int], Future[Buffer]] = {}
 
     @property
     def size(self) -> int:
@@ -49,44 +58,84 @@ class S3Object:
 
     def gather(self, starts: Positions, stops: Positions) -> pa.LargeBinaryArray:
         """Read many ranges in one go; see `RandomAccess.gather`."""
-        if self._fast and (blocks := self._clients.get().blocks) is not None:
-            return gathered(self._address.url, starts, stops, 0, lambda a, b: self._through(blocks, a, b))
-        return gathered(self._address.url, starts, stops, GAP_BYTES, self._read)
+        return gathered(self._address.url, starts, stops, self._near_bytes, self._read)
+
+    def read_into(self, target: Bytes, wanted: Spans) -> None:
+        """Read spans into memory that has their size, back to back; see `Filling`."""
+        self._check(int(wanted.stops.max(initial=0)))
+        clients = self._clients.get()
+        most = clients.settings.request_bytes
+        if self._fast and not self._is_large and clients.blocks is not None:
+            sought = self._sought(clients, wanted.starts, wanted.stops)
+            if clients.blocks.read_into(target.data, sought):
+                return
+        place = 0
+        for data in self._each(requests(wanted.starts.tolist(), wanted.stops.tolist(), most)):
+            target[place : place + len(data)] = np.frombuffer(memoryview(data), np.uint8)
+            place += len(data)
+
+    def expect(self, starts: Positions, stops: Positions) -> None:
+        """Begin to fetch records that will be read soon; see `Expecting`."""
+        clients = self._clients.get()
+        if not self._fast or clients.blocks is None or not len(starts):
+            return
+        self._check(int(stops.max()))
+        sought = self._sought(clients, starts, stops)
+        least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
+        self._is_large = least < int((stops - starts).sum()) < most
+        if not self._is_large:
+            clients.blocks.expect(sought)
+            return
+        for range_ in requests(starts.tolist(), stops.tolist(), sought.most):
+            if range_ not in self._expected:
+                self._expected[range_] = sought.begin(*range_)
+
+    @cached_property
+    def _near_bytes(self) -> int:
+        """Ranges that are closer are read as one: what lies between is here anyway, or costs less than a request."""
+        return NEAR_BYTES if self._fast and self._clients.get().blocks is not None else GAP_BYTES
+
+    def _sought(self, clients: Clients, starts: Positions, stops: Positions) -> Sought:
+        def begin(start: int, stop: int) -> Future[Buffer]:
+            return clients.begin(self._address, (start, stop), self._etag, self._indexed, self._fast)
+
+        wanted = self._address.bucket, self._address.key, self._etag
+        return Sought(wanted, self._size, starts, stops, clients.settings.request_bytes, begin)
 
     def between(self, start: int, stop: int) -> bytes:
         """The bytes of one range."""
-        return self._read(np.array([start]), np.array([stop]))[0]
+        self._check(stop)
+        most = self._clients.get().settings.request_bytes
+        return b"".join(self._fetch(requests([start], [stop], most)))
 
     def close(self) -> None:
         """Refuse what comes after; the connections are the process's."""
         self._closed = True
+        self._expected.clear()
 
-    def _read(self, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
+    def _read(self, starts: Positions, stops: Positions) -> tuple[Bytes, Positions]:
         """The bytes of some ranges back to back, and where each begins in them."""
-        self._check(stops)
-        ranges = requests(starts.tolist(), stops.tolist(), self._clients.get().settings.request_bytes)
-        lengths = stops - starts
-        return b"".join(self._fetch(ranges) if ranges else ()), np.cumsum(lengths) - lengths
+        wanted = back_to_back(starts, stops)
+        data = np.empty(wanted.size, np.uint8)
+        self.read_into(data, wanted)
+        return data, wanted.places
 
-    def _through(self, blocks: Blocks, starts: Positions, stops: Positions) -> tuple[bytes, Positions]:
-        """The same, from the blocks that are kept."""
-        self._check(stops)
-        wanted = self._address.bucket, self._address.key, self._etag
-        most = self._clients.get().settings.request_bytes
-        parts = blocks.read(wanted, self._size, starts.tolist(), stops.tolist(), most, self._fetch)
-        if parts is None:
-            return self._read(starts, stops)
-        lengths = stops - starts
-        return b"".join(parts), np.cumsum(lengths) - lengths
+    def _each(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Buffer]:
+        """The bytes of some ranges, those that were expected among them."""
+        missing = [range_ for range_ in ranges if range_ not in self._expected]
+        others = iter(self._fetch(missing) if missing else ())
+        for range_ in ranges:
+            expected = self._expected.pop(range_, None)
+            yield next(others) if expected is None else expected.result()
 
     def _fetch(self, ranges: Sequence[tuple[int, int]]) -> list[Buffer]:
         return self._clients.get().read(self._address, ranges, self._etag, self._indexed, self._fast)
 
-    def _check(self, stops: Positions) -> None:
+    def _check(self, stop: int) -> None:
         if self._closed:
             raise StorageError(f"{self._address.url} is closed")
-        if int(stops.max()) > self._size:
+        if stop > self._size:
             raise StorageError(
-                f"{self._address.url} changed since it was indexed: byte {int(stops.max())} is asked for and it has "
+                f"{self._address.url} changed since it was indexed: byte {stop} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )

@@ -14,6 +14,7 @@ from mixtera.errors import MissingError, StorageError
 from mixtera_backends.storage.files import RangesFile
 from mixtera_backends.storage.patterns import Pattern, matcher
 from mixtera_backends.storage.s3.address import SCHEME, Address, address_of
+from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, BRIDGED_BLOCKS, kept_bytes
 from mixtera_backends.storage.s3.budget import Traffic
 from mixtera_backends.storage.s3.clients import ClientsHere, Refused
 from mixtera_backends.storage.s3.failures import missing, refused
@@ -51,9 +52,11 @@ class S3Storage:
         return self._clients.get().budget.traffic
 
     def profile(self) -> AccessProfile:
-        """A request costs as much as the bytes of a gap; many at a time."""
+        """A request costs as much as the bytes of a gap; many at a time, in blocks that are kept."""
         settings = Settings.of(self._given)
-        return AccessProfile(settings.request_bytes, GAP_BYTES, settings.concurrency, stat_is_cheap=False)
+        keeps = kept_bytes() >= BLOCK_BYTES
+        gap, block = (BRIDGED_BLOCKS * BLOCK_BYTES, BLOCK_BYTES) if keeps else (GAP_BYTES, 0)
+        return AccessProfile(settings.request_bytes, gap, settings.concurrency, False, block)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
         """List the objects of some patterns, each once, sorted by (name, url); `**` stands for any depth."""

@@ -1,0 +1,104 @@
+"""What a stream asks of S3 is what `explain` says before."""
+
+import io
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import mixtera
+from mixtera.explanation.build import report
+from mixtera.stream import Stream
+from mixtera.stream.traffic import Traffic
+from tests.storage.objects import new_root
+
+ROWS, FILES, TEXT_BYTES, DOMAINS = 18_000, 2, 900, 6
+CHUNK = 8192
+
+
+@pytest.fixture(scope="module", params=["jsonl", "parquet"])
+def corpus(request, objects):
+    """Large objects with the domains interleaved, of unequal sizes."""
+    root, random = new_root(), np.random.default_rng(5)
+    shares = 1 / np.arange(1, DOMAINS + 1)
+    for number in range(FILES):
+        domains = random.choice(DOMAINS, ROWS // FILES, p=shares / shares.sum()).tolist()
+        texts = [random.bytes(TEXT_BYTES // 2).hex() for _ in domains]
+        rows = [{"text": text, "domain": f"d{domain}"} for text, domain in zip(texts, domains, strict=True)]
+        if request.param == "jsonl":
+            content = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        else:
+            sink = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=1000, use_dictionary=["domain"])
+            content = sink.getvalue()
+        objects.put(f"{root}/part-{number}.{request.param}", content)
+    return f"{root}/*.{request.param}"
+
+
+@pytest.fixture
+def plan(corpus, s3, tmp_path):
+    source = {"path": corpus, "content": "text", "properties": {"domain": "domain"}}
+    spec = {
+        "version": 1,
+        "name": "natural",
+        "sources": {"web": source},
+        "mixture": {"by": "domain", "weights": "natural"},
+        "order": {"seed": 3, "lanes": 2, "granule": 32, "chunk_size": CHUNK},
+    }
+    (tmp_path / "natural.yaml").write_text(json.dumps(spec))
+    with closing(mixtera.Catalog.open(str(tmp_path / "catalog"))) as catalog:
+        loaded = mixtera.load(str(tmp_path / "natural.yaml"))
+        catalog.index(loaded, workers=1)
+        return mixtera.compile(loaded, catalog)
+
+
+def streamed(plan, readers, monkeypatch) -> Traffic:
+    """What all readers ask for, each with clients and blocks of its own as in a process of its own."""
+    total = Traffic()
+    for reader in range(readers):
+        monkeypatch.setenv("MIXTERA_S3_READER", f"{reader} of {readers}")
+        stream = Stream(plan.data, plan.digest, batch_size=32, worker=reader, workers=readers)
+        assert stream.traffic() == Traffic()
+        assert sum(batch.num_rows for batch in stream) > 0
+        total += stream.traffic()
+    return total
+
+
+@pytest.mark.parametrize("readers", [1, 2])
+def test_explain_says_before_what_the_stream_asks_for(plan, readers, monkeypatch):
+    (said,) = [cost for cost in report(plan.data, plan.digest, readers).cost if cost.storage == "s3"]
+    found = streamed(plan, readers, monkeypatch)
+    assert said.delivered_bytes == pytest.approx(found.delivered_bytes, rel=0.01)
+    assert said.amplification == pytest.approx(found.amplification, rel=0.1)
+    requests = said.requests / said.delivered_bytes
+    assert requests == pytest.approx(found.requests / found.delivered_bytes, rel=0.1)
+    if readers == 1:
+        assert found.amplification <= 1.3
+
+
+def test_large_chunks_spare_readers_what_others_read_too(plan):
+    costs = []
+    for chunk in (CHUNK // 4, CHUNK):
+        data = replace(plan.data, order=replace(plan.data.order, chunk_size=chunk))
+        costs += [cost.amplification for cost in report(data, plan.digest, 2).cost if cost.storage == "s3"]
+    small, large = costs
+    assert large < small
+
+
+def test_storages_that_count_nothing_have_no_traffic(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 40)
+    source = {"path": f"{tmp_path}/a.jsonl", "content": "text"}
+    spec = {"version": 1, "name": "here", "sources": {"web": source}, "mixture": {"by": "dataset"}}
+    (tmp_path / "here.yaml").write_text(json.dumps(spec))
+    with closing(mixtera.Catalog.open(str(tmp_path / "catalog-here"))) as catalog:
+        loaded = mixtera.load(str(tmp_path / "here.yaml"))
+        catalog.index(loaded, workers=1)
+        local = mixtera.compile(loaded, catalog)
+    stream = local.stream(batch_size=8)
+    assert sum(batch.num_rows for batch in stream) == 40
+    assert stream.traffic() == Traffic()
+    assert stream.traffic().amplification == 1.0
