@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from inspect import isfunction
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +26,8 @@ Function: TypeAlias = Callable[..., Any]
 
 _loaded: dict[str, tuple[int, int] | None] = {}
 """Modules of functions that this process has imported, with time and size of their files at that moment."""
+_folders: set[str] = set()
+"""Folders that this process looks for modules in, for the spec that it read last."""
 _SHOWN: Final = 200
 
 
@@ -88,9 +91,7 @@ def call_of(source: str, column: ComputedColumn, folders: Sequence[str]) -> Call
         PluginError: There is no such module or function.
     """
     module_name, _, name = column.function.partition(":")
-    for folder in folders:
-        if folder not in sys.path:
-            sys.path.append(folder)
+    _look_in(folders)
     what = f"source {source!r}: property {column.name!r}: "
     try:
         module = _module(module_name)
@@ -108,9 +109,33 @@ def call_of(source: str, column: ComputedColumn, folders: Sequence[str]) -> Call
     return Call(source, column, function, msgspec.json.decode(column.options))
 
 
+def _look_in(folders: Sequence[str]) -> None:
+    """Let modules be found in some folders, and no longer in those of another spec that this process has read."""
+    sys.path[:] = [path for path in sys.path if path not in _folders]
+    _folders.clear()
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.append(folder)
+            _folders.add(folder)
+
+
+def _forget_another(name: str) -> None:
+    """Forget a module of functions that was imported from another folder, for another spec, under the same name."""
+    top = name.partition(".")[0]
+    loaded = sys.modules.get(top)
+    if loaded is None or name not in _loaded:
+        return
+    found = PathFinder.find_spec(top)
+    if found is not None and found.origin != getattr(loaded.__spec__, "origin", None):
+        for known in [known for known in sys.modules if known == top or known.startswith(f"{top}.")]:
+            del sys.modules[known]
+        _loaded.pop(name)
+
+
 def _module(name: str) -> ModuleType:
     """The module, imported again where its file is another one since this process has done so."""
     importlib.invalidate_caches()
+    _forget_another(name)
     known = name in _loaded
     before = _loaded.setdefault(name, None)
     module = importlib.import_module(name)

@@ -12,6 +12,7 @@ import pytest
 
 import mixtera
 from mixtera.catalog import Catalog, deriving
+from mixtera.catalog.derived import ComputedColumn
 from mixtera.compiler.build import build
 from mixtera.compiler.lower import lower
 from mixtera.compiler.pipeline import optimised, session
@@ -423,3 +424,14 @@ def test_a_file_added_every_day_does_not_leave_a_parquet_file_per_day(catalog: C
     assert len(rows(catalog, web)) == 60
     assert sizes(rows(catalog, web))
     assert {path.parent.name for path in catalog.path.rglob("*.json") if path.name == "run.json"} == set()
+
+
+def test_modules_of_one_name_beside_two_specs(tmp_path: Path) -> None:
+    from mixtera.catalog.functions import call_of
+
+    column = ComputedColumn("size", "same_name:size", ("text",), "int64", "{}", "")
+    for number in (1, 2, 1):
+        folder = tmp_path / str(number)
+        folder.mkdir(exist_ok=True)
+        (folder / "same_name.py").write_text(f"def size(batch):\n    return {number}\n")
+        assert call_of("web", column, [str(folder)]).function(None) == number

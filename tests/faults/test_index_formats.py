@@ -116,7 +116,7 @@ def test_a_file_that_moves_between_the_listing_and_the_scan(how: str, kind: str,
             file.write(b"x")
     from mixtera.catalog.definition import define
 
-    definition = define(web, files[:1], None)
+    definition = define(web, files[:1], (), None)
     columns = numbered(sample_columns(definition.types))
     content = (ContentColumn("text", "text"),)
     ids = {file.name: number for number, file in enumerate(files)}
