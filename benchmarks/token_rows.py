@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def measure_tokens(bench: Bench) -> None:
     """Packed sequences of text and of token files, beside the tokenizer's own rate and slices of a memory map."""
-    text = [str(file) for file in bench.corpus.interleaved[:1]]
+    text = [str(file) for file in bench.corpus.interleaved[:2]]
     tokenizer, ready = bench.work / "tokenizer.json", bench.work / "token-files"
     run(Task("tokens.train_tokenizer", {"files": text, "path": str(tokenizer)}))
     run(Task("tokens.write_tokens", {"directory": str(ready), "tokens": tokens.READY_TOKENS}))
-    tokens.write_specs(bench.work, bench.corpus.interleaved[:1], ready, tokenizer)
+    tokens.write_specs(bench.work, bench.corpus.interleaved[:2], ready, tokenizer)
     bench.prepare("tokens-text", "tokens-ready")
     plan = bench.plan("tokens-text")
     encoding = Task("tokens.encode_batches", {"files": text, "tokenizer": str(tokenizer)})

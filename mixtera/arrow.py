@@ -85,6 +85,11 @@ def _as_bytes(array: pa.Array) -> pa.LargeBinaryArray:
     return pa.Array.from_buffers(pa.large_binary(), len(array), [None, offsets, numbers.buffers()[1]])
 
 
+def encoded(values: pa.Array) -> pa.DictionaryArray:
+    """`values.dictionary_encode()`, which would import `pyarrow.compute` likewise."""
+    return _call_function()("dictionary_encode", [values])
+
+
 @cache
 def _call_function() -> Callable[..., Any]:
     try:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import from_numpy, strings, to_numpy
+from mixtera.arrow import encoded, from_numpy, strings, to_numpy
 from mixtera.artifact import digest, layout, remote
 from mixtera.artifact.model import ROW_BITS, PlanData, TokenParameters
 from mixtera.artifact.pointers import PointerMap
@@ -120,6 +120,11 @@ class Plan:
         return PointerMap(self.data)
 
     @cached_property
+    def _names(self) -> pa.DictionaryArray:
+        """The names of the files; those of two sources may be equal, and stand in the dictionary once."""
+        return encoded(self.data.files.column("name").combine_chunks())
+
+    @cached_property
     def sequences(self) -> SequenceMap:
         """The map from positions to pieces of documents, of a plan whose positions are sequences of tokens."""
         return SequenceMap(self.data, self.pointers)
@@ -164,7 +169,7 @@ class Plan:
                 "sample": from_numpy(found.sample),
                 "component": _dictionary(found.component, names),
                 "source": _dictionary(source, sources),
-                "file": _dictionary(found.file, files.column("name").combine_chunks()),
+                "file": _dictionary(to_numpy(self._names.indices)[found.file], self._names.dictionary),
                 "row": from_numpy(found.row),
                 **more,
             }
@@ -278,7 +283,4 @@ def _remove(directory: Path, owner: int) -> None:
 
 
 def _dictionary(indices: npt.NDArray[np.generic], values: pa.Array) -> pa.DictionaryArray:
-    """Some values by index; equal ones (files of two sources may have one name) stand in the dictionary once."""
-    distinct = values.dictionary_encode()
-    places = to_numpy(distinct.indices)[indices]
-    return pa.DictionaryArray.from_arrays(from_numpy(places.astype(np.int32)), distinct.dictionary)
+    return pa.DictionaryArray.from_arrays(from_numpy(indices.astype(np.int32)), values)

@@ -69,7 +69,7 @@ def _rows(plan: Plan, start: int, stop: int | None) -> Iterator[tuple[int, str, 
 
 
 def _decoder(plan: Plan) -> Callable[[Sequence[int]], str]:
-    from mixtera.tokens.parameters import opened
+    from mixtera.tokens.opened import opened
 
     assert plan.data.tokens is not None
     return opened(plan.data.tokens.parameters).decode

@@ -10,7 +10,7 @@ from mixtera.spec.document import Node, Scalar, describe
 from mixtera.spec.fields import Fields
 from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import Packing, Source, SpecialToken, Tokens
-from mixtera.spec.template import TemplateError, parse
+from mixtera.template import TemplateError, parse
 
 
 def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tokens | None:

@@ -108,9 +108,10 @@ class SequenceFetcher:
             "sample": _lists(edges, found.documents.sample),
             **more,
         }
-        rows = pa.RecordBatch.from_pydict(columns)
         length = {SEQUENCE_LENGTH: str(self._parameters.sequence_length)}
-        return rows.cast(rows.schema.set(0, rows.schema.field(0).with_metadata(length)))
+        fields = [pa.field(name, array.type) for name, array in columns.items()]
+        schema = pa.schema([fields[0].with_metadata(length), *fields[1:]])
+        return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
     def _parts(self, found: Sequences) -> tuple[Int32s, Int64s]:
         """The tokens of all pieces, one after the other, and how many each has."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mixtera.artifact.model import TokenParameters
 from mixtera.contracts.tokenizer import Encoded
-from mixtera.tokens.parameters import opened
+from mixtera.tokens.opened import opened
 from mixtera.tokens.template import content_template
 
 Int64s = npt.NDArray[np.int64]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mixtera.artifact.model import TokenParameters
 from mixtera.contracts.format import TokenFormat
 from mixtera.registry import format_named
-from mixtera.spec.model import Source
+
+if TYPE_CHECKING:
+    from mixtera.spec.model import Source
 
 PREFIX: Final = "_tokens_"
 IN_FILE: Final = "_tokens"

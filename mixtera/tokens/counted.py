@@ -7,7 +7,8 @@ from dataclasses import replace
 from mixtera.artifact.model import TokenParameters
 from mixtera.spec.model import ComputedProperty, Property, Source, Spec
 from mixtera.tokens.columns import count_column, is_tokenized
-from mixtera.tokens.parameters import directory_of, token_parameters
+from mixtera.tokens.opened import directory_of
+from mixtera.tokens.parameters import token_parameters
 
 FUNCTION = "mixtera.tokens.counting:count"
 IN_FILE = "tokens"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
-from pathlib import Path
-
 from mixtera.artifact.model import TokenParameters
 from mixtera.contracts.tokenizer import Tokenizer
-from mixtera.errors import PlanError, SpecError, TokenizerError
+from mixtera.errors import SpecError, TokenizerError
 from mixtera.spec.issues import Issues
 from mixtera.spec.model import SpecialToken, Tokens
+from mixtera.tokens.opened import directory_of
 from mixtera.tokens.tokenizers import open_tokenizer
 
 
@@ -51,23 +49,6 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
     )
 
 
-def opened(parameters: TokenParameters) -> Tokenizer:
-    """The tokenizer of a plan.
-
-    Raises:
-        TokenizerError: It cannot be opened.
-        PlanError: Another one is there now under its name.
-    """
-    tokenizer = open_tokenizer(parameters.tokenizer, directory_of(parameters.base))
-    if tokenizer.fingerprint != parameters.fingerprint:
-        raise PlanError(
-            f"the tokenizer {parameters.tokenizer} is not the one that the plan was compiled with "
-            f"({tokenizer.fingerprint[:19]}… instead of {parameters.fingerprint[:19]}…): put that one back, or index "
-            "and compile the spec again"
-        )
-    return tokenizer
-
-
 def _special(tokens: Tokens, tokenizer: Tokenizer) -> tuple[tuple[SpecialToken, int | None], ...]:
     return (tokens.eos, tokenizer.eos), (tokens.bos, tokenizer.bos)
 
@@ -82,8 +63,3 @@ def _lacks(name: str, tokenizer: str) -> str:
         f"{name}: the tokenizer {tokenizer} does not say which token stands {where} a document; write its text or id, "
         f'such as `{name}: "</s>"`, or `{name}: false`'
     )
-
-
-def directory_of(base: str) -> Path:
-    """The directory of the file that names a tokenizer."""
-    return Path(posixpath.dirname(base) or ".").absolute()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mixtera.errors import TokenizerError
-from mixtera.spec.template import TemplateError
-from mixtera.spec.template import parse as parts_of
+from mixtera.template import TemplateError
+from mixtera.template import parse as parts_of
 from mixtera.tokens.tokenizers.nearest import did_you_mean
 
 
