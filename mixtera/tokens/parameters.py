@@ -8,7 +8,8 @@ from mixtera.errors import SpecError, TokenizerError
 from mixtera.spec.issues import Issues
 from mixtera.spec.model import SpecialToken, Tokens
 from mixtera.tokens.opened import directory_of
-from mixtera.tokens.tokenizers import open_tokenizer
+from mixtera.tokens.tokenizers import open_tokenizer, special_id
+from mixtera.tokens.tokenizers.special import Role
 
 
 def token_parameters(tokens: Tokens) -> TokenParameters:
@@ -25,12 +26,9 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
     except TokenizerError as error:
         issues.add(tokens.place, str(error))
         raise SpecError(issues.found) from error
-    for name, wanted, found in (("eos", tokens.eos, tokenizer.eos), ("bos", tokens.bos, tokenizer.bos)):
-        if wanted is True and found is None:
-            issues.add(tokens.place, _lacks(name, tokens.tokenizer))
+    eos, bos = (_wanted(role, wanted, tokenizer, tokens, issues) for role, wanted in _roles(tokens))
     if issues.found:
         raise SpecError(issues.found)
-    eos, bos = (None if wanted is False else found for wanted, found in _special(tokens, tokenizer))
     pad = next((one for one in (tokenizer.pad, eos, tokenizer.eos) if one is not None), 0)
     return TokenParameters(
         tokens.tokenizer,
@@ -49,17 +47,20 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
     )
 
 
-def _special(tokens: Tokens, tokenizer: Tokenizer) -> tuple[tuple[SpecialToken, int | None], ...]:
-    return (tokens.eos, tokenizer.eos), (tokens.bos, tokenizer.bos)
+def _roles(tokens: Tokens) -> tuple[tuple[Role, SpecialToken], ...]:
+    return ("eos", tokens.eos), ("bos", tokens.bos)
+
+
+def _wanted(role: Role, wanted: SpecialToken, tokenizer: Tokenizer, tokens: Tokens, issues: Issues) -> int | None:
+    """The id of a token that stands around documents; None where none does."""
+    if wanted is False:
+        return None
+    try:
+        return special_id(tokenizer, role)
+    except TokenizerError as error:
+        issues.add(tokens.place, f"{error}, or `{role}: false`")
+        return None
 
 
 def _named(token: SpecialToken) -> int | str | None:
     return None if isinstance(token, bool) else token
-
-
-def _lacks(name: str, tokenizer: str) -> str:
-    where = "after" if name == "eos" else "before"
-    return (
-        f"{name}: the tokenizer {tokenizer} does not say which token stands {where} a document; write its text or id, "
-        f'such as `{name}: "</s>"`, or `{name}: false`'
-    )

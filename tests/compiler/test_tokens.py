@@ -127,7 +127,7 @@ def test_a_tokenizer_without_eos_where_eos_is_asked(tmp_path: Path) -> None:
     bpe(tmp_path / "bare.json", ["some text"], [])
     with pytest.raises(mixtera.SpecError) as error:
         compiled(tmp_path, tokenizer="bare.json")
-    assert "spec.yaml:6:1: eos: the tokenizer bare.json does not say which token stands after a document" in message(
+    assert "spec.yaml:6:1: tokenizer 'bare.json' has no eos token: neither its files nor a usual name say" in message(
         error
     )
     assert len(compiled(tmp_path, tokenizer="bare.json", more=", eos: false")) > 0

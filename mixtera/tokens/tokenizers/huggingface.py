@@ -27,7 +27,7 @@ from mixtera.tokens.tokenizers.cutting import can_be_cut, cut
 from mixtera.tokens.tokenizers.declared import declared_tokens
 from mixtera.tokens.tokenizers.locating import located
 from mixtera.tokens.tokenizers.parallel import one_thread_in_forks
-from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, special_ids
+from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, WithSpecialIds, special_ids
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -113,7 +113,7 @@ def fingerprint(parsed: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class HuggingFaceTokenizer:
+class HuggingFaceTokenizer(WithSpecialIds):
     """A tokenizer of the package `tokenizers`, over columns."""
 
     name: str
@@ -122,21 +122,6 @@ class HuggingFaceTokenizer:
     special: SpecialIds
     backend: Tokenizer
     cuttable: bool
-
-    @property
-    def eos(self) -> int | None:
-        """As the spec, tokenizer_config.json, special_tokens_map.json, the post-processor or a usual name says."""
-        return self.special.eos
-
-    @property
-    def bos(self) -> int | None:
-        """Found like `eos`."""
-        return self.special.bos
-
-    @property
-    def pad(self) -> int | None:
-        """Found like `eos`."""
-        return self.special.pad
 
     def encode(self, texts: pa.Array) -> Encoded:
         """All rows, in groups of some megabytes: the ids of a group are Python numbers for a moment."""

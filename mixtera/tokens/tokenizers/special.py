@@ -30,6 +30,28 @@ class SpecialIds:
     pad: int | None
 
 
+class WithSpecialIds:
+    """The special tokens of a tokenizer, as properties: found by `special_ids` when it was opened."""
+
+    __slots__ = ()
+    special: SpecialIds
+
+    @property
+    def eos(self) -> int | None:
+        """Id of the token that ends a document; None where there is none."""
+        return self.special.eos
+
+    @property
+    def bos(self) -> int | None:
+        """Id of the token that begins a document; None where there is none."""
+        return self.special.bos
+
+    @property
+    def pad(self) -> int | None:
+        """Id of the token that fills up; None where there is none."""
+        return self.special.pad
+
+
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """What is known of a tokenizer's tokens when the special ones are looked for.

@@ -27,7 +27,7 @@ from mixtera.tokens.texts import Texts
 from mixtera.tokens.tokenizers.nearest import did_you_mean
 from mixtera.tokens.tokenizers.parallel import one_thread_in_forks, threads
 from mixtera.tokens.tokenizers.ranks import ENCODINGS, from_file
-from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, special_ids
+from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, WithSpecialIds, special_ids
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
@@ -103,7 +103,7 @@ def fingerprint(encoding: Encoding) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TiktokenTokenizer:
+class TiktokenTokenizer(WithSpecialIds):
     """An encoding of tiktoken, over columns."""
 
     name: str
@@ -115,21 +115,6 @@ class TiktokenTokenizer:
     def vocab_size(self) -> int:
         """The greatest id, special tokens included, and one."""
         return self.backend.n_vocab
-
-    @property
-    def eos(self) -> int | None:
-        """`<|endoftext|>`, unless the spec says otherwise."""
-        return self.special.eos
-
-    @property
-    def bos(self) -> int | None:
-        """None, unless the spec says otherwise or there is a token of a usual name."""
-        return self.special.bos
-
-    @property
-    def pad(self) -> int | None:
-        """Found like `bos`."""
-        return self.special.pad
 
     def encode(self, texts: pa.Array) -> Encoded:
         """All rows, on all processors of this process, straight into numpy."""

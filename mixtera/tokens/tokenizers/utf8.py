@@ -17,7 +17,7 @@ import pyarrow as pa
 from mixtera.contracts.tokenizer import Encoded, Tokenizer, TokenizerRequest
 from mixtera.errors import TokenizerError
 from mixtera.tokens.texts import Texts
-from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, special_ids
+from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, WithSpecialIds, special_ids
 
 _SPECIAL: Final = {"<eos>": 256, "<bos>": 257}
 _NAMES: Final = {number: text.encode() for text, number in _SPECIAL.items()}
@@ -46,7 +46,7 @@ class Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class BytesTokenizer:
+class BytesTokenizer(WithSpecialIds):
     """Text → its UTF-8 bytes, taken from Arrow's own buffer."""
 
     name: str
@@ -61,21 +61,6 @@ class BytesTokenizer:
     def vocab_size(self) -> int:
         """The bytes, `<eos>` and `<bos>`."""
         return 258
-
-    @property
-    def eos(self) -> int | None:
-        """256, unless the spec says otherwise."""
-        return self.special.eos
-
-    @property
-    def bos(self) -> int | None:
-        """257, unless the spec says otherwise."""
-        return self.special.bos
-
-    @property
-    def pad(self) -> int | None:
-        """None, unless the spec says otherwise."""
-        return self.special.pad
 
     def encode(self, texts: pa.Array) -> Encoded:
         """The bytes, widened: the cost is that of a copy."""
