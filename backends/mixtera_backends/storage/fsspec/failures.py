@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import socket
 import sys
-import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -28,23 +26,21 @@ def asked(url: str, call: Callable[[], Result]) -> Result:
     Raises:
         StorageError: It failed for good. Its cause is a `FileNotFoundError` where there is no such file.
     """
-    began = time.monotonic()
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return call()
-        except MixteraError:
-            raise
-        except Exception as error:  # noqa: BLE001 - every implementation of fsspec has errors of its own
-            reason = reason_of(error)
-            if attempt == ATTEMPTS or not is_temporary(reason) or time.monotonic() - began > BUDGET_SECONDS:
-                raise failed(url, reason) from reason
-        pause(attempt)
-    raise AssertionError("the last attempt returns or raises")
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
-
-def pause(attempt: int) -> None:
-    """Wait before the next attempt: longer each time, and for a random part of it, so that readers spread."""
-    time.sleep(random.uniform(0.3, 1) * min(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
+    attempts = Retrying(
+        retry=retry_if_exception(lambda error: not isinstance(error, MixteraError) and is_temporary(reason_of(error))),
+        wait=wait_random_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
+        stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(BUDGET_SECONDS),
+        reraise=True,
+    )
+    try:
+        return attempts(call)
+    except MixteraError:
+        raise
+    except Exception as error:  # noqa: BLE001 - every implementation of fsspec has errors of its own
+        reason = reason_of(error)
+        raise failed(url, reason) from reason
 
 
 def reason_of(error: BaseException) -> BaseException:

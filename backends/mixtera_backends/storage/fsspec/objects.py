@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from mixtera.errors import StorageError
 from mixtera.formats.ranges import gathered
 from mixtera_backends.storage.files import requests
 from mixtera_backends.storage.fsspec.address import Address, located
-from mixtera_backends.storage.fsspec.failures import ATTEMPTS, asked, failed, is_temporary, pause, reason_of
+from mixtera_backends.storage.fsspec.failures import asked, is_temporary, reason_of
 
 if TYPE_CHECKING:
     from mixtera.contracts.storage import Options
@@ -65,20 +64,21 @@ class FsspecFile:
 
     def _fetched(self, ranges: list[tuple[int, int]]) -> list[bytes]:
         """The bytes of ranges, many at a time; those that failed are asked for again."""
-        url, found, missing = self._address.url, dict[int, bytes](), list(range(len(ranges)))
-        for attempt in range(1, ATTEMPTS + 1):
-            answers = asked(url, partial(self._answers, [ranges[number] for number in missing]))
+        found = dict[int, bytes]()
+
+        def ask() -> None:
+            missing = [number for number in range(len(ranges)) if number not in found]
+            answers = self._answers([ranges[number] for number in missing])
+            failures = list[BaseException]()
             for number, answer in zip(missing, answers, strict=True):
                 if isinstance(answer, BaseException):
-                    reason = reason_of(answer)
-                    if attempt == ATTEMPTS or not is_temporary(reason):
-                        raise failed(url, reason) from reason
+                    failures.append(answer)
                 else:
                     found[number] = self._checked(answer, *ranges[number])
-            missing = [number for number in missing if number not in found]
-            if not missing:
-                break
-            pause(attempt)
+            if failures:  # one that stays is told at once
+                raise next((error for error in failures if not is_temporary(reason_of(error))), failures[0])
+
+        asked(self._address.url, ask)
         return [found[number] for number in range(len(ranges))]
 
     def _answers(self, ranges: list[tuple[int, int]]) -> list[bytes | BaseException]:
