@@ -14,6 +14,8 @@
     ├── StorageError     (OSError)         a file is missing, changed, unreadable; a disk is full
     │   └── MissingError               there is no such file, or a pattern matches none
     ├── EngineError      (RuntimeError)    the query engine failed
+    ├── JobError         (RuntimeError)    a job cannot be opened, belongs to another plan, or refuses what it is told
+    │   └── ServiceError                   the service that has the job cannot be reached, or refuses
     └── PluginError      (LookupError)     no such format, storage, engine, tokenizer, …, or two of one name
 
 Each message says what is wrong, where, what is allowed, and what to do. `exit_code` is what the command line
@@ -110,6 +112,16 @@ class MissingError(StorageError):
 
 class EngineError(MixteraError, RuntimeError):
     """The query engine failed."""
+
+    exit_code = 3
+
+
+class JobError(MixteraError, RuntimeError):
+    """A job cannot be opened, belongs to another plan, or refuses what it is told."""
+
+
+class ServiceError(JobError):
+    """The service that has a job cannot be reached, or refuses."""
 
     exit_code = 3
 

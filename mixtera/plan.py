@@ -34,12 +34,14 @@ class Plan:
         data: The tables and arrays of the plan.
         path: Directory that it lies in; a compiled plan that was not saved lies in a temporary one, one that was
             opened from a storage in the copy that the processes of this machine share.
+        url: Where it was opened from, or saved to at last; None: nowhere that lasts.
         remap: URL prefixes that were replaced when it was opened; another process opens it with the same.
         digest: `sha256:…` of everything that decides which sample stands where; equal on every engine and machine.
     """
 
     def __init__(self, data: PlanData, path: Path, digest: str, remap: Mapping[str, str] | None = None) -> None:
         self.data, self.path, self.digest, self.remap = data, path, digest, dict(remap or {})
+        self.url: str | None = None
 
     @classmethod
     def open(cls, path: str, remap: Mapping[str, str] | None = None) -> Plan:
@@ -56,10 +58,12 @@ class Plan:
         """
         if remote.is_remote(path):
             opened, directory = remote.open(path, remap)
-            return cls(opened.data, directory, opened.digest, remap)
-        path = plain_path(path)
-        opened = layout.open(path, remap)
-        return cls(opened.data, Path(path), opened.digest, remap)
+        else:
+            directory = Path(plain_path(path))
+            opened = layout.open(str(directory), remap)
+        plan = cls(opened.data, directory, opened.digest, remap)
+        plan.url = path
+        return plan
 
     def save(self, path: str) -> int:
         """Write the plan to a directory, or to the URL of one: whole or not at all; an older plan there is replaced.
@@ -72,8 +76,10 @@ class Plan:
             StorageError: It cannot be written.
         """
         if remote.is_remote(path):
-            return remote.write(path, self.data, self.digest)
-        path = plain_path(path)
+            written = remote.write(path, self.data, self.digest)
+            self.url = path
+            return written
+        path = self.url = plain_path(path)
         layout.write(path, self.data, self.digest)
         return sum(file.stat().st_size for file in Path(path).iterdir())
 
@@ -198,6 +204,18 @@ class Plan:
             found = self.pointers.locate(int(sample), before)
         return [position + self.start for position in found]
 
+    def check_static(self, what: str) -> None:
+        """Refuse what only the job of a plan can tell.
+
+        Raises:
+            PlanError: The weights of the plan follow the training.
+        """
+        if self.data.steering is not None:
+            raise PlanError(
+                f"{what}: the weights of plan {self.name!r} follow the training ({self.data.steering.algorithm}), so "
+                "its job says which sample comes when: `mixtera.Job.local(plan, directory)`"
+            )
+
     def _check_begun(self, position: int, what: str) -> None:
         begins = self.data.begins
         if begins is not None and 0 <= position < begins.position:
@@ -255,9 +273,11 @@ class Plan:
             start: Position to begin at, over all ranks; the plan's first by default.
 
         Raises:
-            PlanError: An argument is out of range.
+            PlanError: An argument is out of range, or the plan follows the training: its job has the stream.
         """
         from mixtera.stream import Stream
+
+        self.check_static("stream")
 
         return Stream(self.data, self.digest, batch_size=batch_size, rank=rank, world_size=world_size, start=start)
 

@@ -7,6 +7,8 @@ purpose: URLs, byte offsets, sizes and times of files, the engine, the facts and
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -15,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource, TokenLayout
+from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource, Steering, TokenLayout
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Variation
 from mixtera.order.places import Start
@@ -131,6 +133,12 @@ def _tokens(out: _Canonical, tokens: TokenLayout) -> None:
         out.array(tokens.windows.rows, "<u4")
 
 
+def _steering(out: _Canonical, steering: Steering) -> None:
+    out.texts(["steering", steering.algorithm, json.dumps(steering.options, sort_keys=True)])
+    out.doubles(math.nan if bound is None else bound for bound in (steering.floor, steering.ceiling))
+    out.integers([steering.every, steering.lag, *_optional(steering.limit)])
+
+
 def digest(data: PlanData) -> str:
     """The digest of a plan: `sha256:` and 64 hexadecimal digits, the same on every engine and machine."""
     hasher = hashlib.sha256(b"mixtera plan\0")
@@ -152,4 +160,6 @@ def digest(data: PlanData) -> str:
         _begins(out, data.begins, data)
     if data.tokens is not None:
         _tokens(out, data.tokens)
+    if data.steering is not None:
+        _steering(out, data.steering)
     return f"sha256:{hasher.hexdigest()}"

@@ -30,6 +30,7 @@ from mixtera.artifact.model import (
     PlanComponent,
     PlanData,
     PlanSource,
+    Steering,
     TokenLayout,
     TokenParameters,
 )
@@ -45,6 +46,7 @@ _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
 _VARIED_VERSION: Final = 2
+_TOKENS_VERSION: Final = 3
 _WINDOWS: Final = ("window_documents.u32", "window_rows.u32")
 _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
@@ -96,6 +98,7 @@ class _Body(msgspec.Struct, frozen=True):
     variation: variation.Summary | None = None
     begins: Beginning | None = None
     tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
+    steering: Steering | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -183,6 +186,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
         tokens=_tokens(directory, body.tokens),
+        steering=None if isinstance(body.steering, msgspec.UnsetType) else body.steering,
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
@@ -261,10 +265,12 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         variation=summary,
         begins=data.begins,
         tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
+        steering=msgspec.UNSET if data.steering is None else data.steering,
     )
     raw = msgspec.json.encode(body)
     version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
-    version = version if data.tokens is None else FORMAT_VERSION
+    version = version if data.tokens is None else _TOKENS_VERSION
+    version = version if data.steering is None else FORMAT_VERSION
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 

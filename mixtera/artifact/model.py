@@ -37,8 +37,9 @@ from mixtera.order.fitting import Windows
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
-FORMAT_VERSION: Final = 3
-"""What this release reads; a plan of sequences is written as version 3, one without a variation as version 1."""
+FORMAT_VERSION: Final = 4
+"""What this release reads; a plan whose weights follow the training is written as version 4, one of sequences as
+version 3, one without a variation as version 1."""
 SEGMENT_ROWS: Final = 1024
 """Rows of a segment (the last of a file or of a group is shorter)."""
 WINDOW_SEGMENTS: Final = 4
@@ -202,6 +203,29 @@ class TokenLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Steering:
+    """How the weights follow the training; see `mixtera.algorithms.steering.Settings`.
+
+    Attributes:
+        algorithm: Name of the algorithm.
+        options: Those that are given, by name: JSON values.
+        floor: The least share of every component; None for none.
+        ceiling: The largest.
+        every: Weights change at multiples of this many steps.
+        lag: Steps between the one that asks for a fit and the one at which it counts.
+        limit: Position, counted from the plan's first, of the end at the latest, whatever the weights; None for none.
+    """
+
+    algorithm: str
+    options: dict[str, Any]
+    floor: float | None
+    ceiling: float | None
+    every: int
+    lag: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Beginning:
     """Where a plan takes over from another: the position, and the other plan's digest and name."""
 
@@ -232,6 +256,8 @@ class PlanData:
         remembered: Ids of samples that the plans before it have delivered in the current epoch, and that no component
             of it has, ascending: what a plan after it leaves out, should it take them in again.
         tokens: How samples become sequences of tokens; None: they are delivered as they are.
+        steering: How the weights follow the training; then the timeline is what holds as long as no feedback
+            comes. None: they do not.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -251,6 +277,7 @@ class PlanData:
     begins: Beginning | None = None
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     tokens: TokenLayout | None = None
+    steering: Steering | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _simulated(arguments: argparse.Namespace) -> str:
-    from mixtera.algorithms import Settings
+    from mixtera.compiler.dynamic import settings_of
     from mixtera.simulation import simulate
     from mixtera.simulation.text import as_json, as_text
     from mixtera.spec import load
@@ -102,8 +102,7 @@ def _simulated(arguments: argparse.Namespace) -> str:
     components = _components(arguments, spec)
     losses = _losses(arguments, components)
     batch = arguments.batch or (spec.mixture.budget.batch if spec.mixture.budget else None) or _BATCH
-    bounds = dynamic.bounds
-    settings = Settings(dynamic.algorithm, dynamic.options, bounds.floor, bounds.ceiling, dynamic.every, dynamic.lag)
+    settings = settings_of(dynamic)
     steps = arguments.steps or _steps(spec, losses, batch)
     view = "json" if arguments.json else arguments.format or "text"
     points = arguments.points or (60 if view == "html" else 12)

@@ -16,7 +16,7 @@ from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, Pla
 from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets, line_end_bytes
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.continuation import check_left, take_over
-from mixtera.compiler.dynamic import refuse_dynamic
+from mixtera.compiler.dynamic import check_can_follow, steering
 from mixtera.compiler.entries import select
 from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.facts import continues, facts, over_time
@@ -88,7 +88,7 @@ def compile(
         LockError: The plan is not what its lock says, or the lock cannot be read.
         StorageError: There is no room for the plan.
     """
-    refuse_dynamic(spec)
+    check_can_follow(continue_from)
     wanted, called = held(lock, spec)
     try:
         more = {} if wanted is None else {"lock": wanted.digest}
@@ -129,7 +129,9 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         components = tuple(replace(component, places=_left(component)) for component in data.components)
         unit = "sequences" if data.packs else "samples"
         ahead = _course(spec.mixture.budget, mixture, components, data.first, unit)
-        data = replace(data, components=components, timeline=ahead.from_first(data.first))
+        timeline = ahead.from_first(data.first)
+        follows = steering(spec, components, timeline.phases[0].weights, data.first)
+        data = replace(data, components=components, timeline=timeline, steering=follows)
         if stop is not None:
             check_left(stop, data.timeline.total)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found, data.first)

@@ -60,6 +60,7 @@ def course(
     on_exhaust: Sequence[str],
     limit: int | None = None,
     begin: int = 0,
+    base: Sequence[int] | None = None,
 ) -> Course:
     """The phases of a mixture, with weights in a tree and over time, over components of limited size.
 
@@ -71,10 +72,11 @@ def course(
         limit: Position of the end at the latest.
         begin: The first position: where another plan is continued. Weights over time are those of their positions;
             seats are counted from there.
+        base: Seats of each component before it that count against its places; none by default.
     """
     limits = np.array([NO_LIMIT if limit is None else limit for limit in places], np.int64)
     left, phases = [True] * len(places), list[Phase]()
-    first, base = begin, (0,) * len(places)
+    first, base = begin, tuple(base or (0,) * len(places))
     while any(left) and not _is_over(mixture, limits, on_exhaust, base, left):
         runs_out: int | None = None
         for planned in ahead.run(mixture, first, base, left, limit):

@@ -18,13 +18,17 @@ from mixtera.spec.predicates import predicate_of
 SORTABLE: Final[tuple[PropertyType, ...]] = ("int64", "float64", "bool", "date", "timestamp")
 """Types that a curriculum can go by. Not text: its order differs between languages and systems."""
 
+DYNAMIC_CHUNK_SIZE: Final = 1024
+"""Samples of a chunk, by default, where the weights follow the training."""
 
-def read_order(fields: Fields, known: Known, issues: Issues) -> Order:
-    """The order of the whole mixture."""
+
+def read_order(fields: Fields, known: Known, issues: Issues, is_dynamic: bool = False) -> Order:
+    """The order of the whole mixture; chunks are small by default where weights may change after each round."""
     node = fields.mapping("order")
+    default = Order(chunk_size=DYNAMIC_CHUNK_SIZE) if is_dynamic else Order()
     if node is None:
-        return Order()
-    inner, default = Fields(node, keys.ORDER, issues), Order()
+        return default
+    inner = Fields(node, keys.ORDER, issues)
     chunk_size = inner.whole("chunk_size", 1, keys.LARGEST)
     granule = inner.whole("granule", 1, keys.LARGEST)
     size = chunk_size or default.chunk_size

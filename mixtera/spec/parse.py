@@ -65,7 +65,8 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     predicate = None if where is None else predicate_of(where, "filter", known, issues)
     node = fields.mapping("mixture")
     mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
-    order = read_order(fields, known, issues)
+    dynamic = mixture is not None and mixture.dynamic is not None
+    order = read_order(fields, known, issues, dynamic)
     holdout, exclude = read_holdout(fields, known, issues), read_exclusions(fields, known, issues)
     name = _name(fields, file, issues)
     if mixture is None or issues.found:

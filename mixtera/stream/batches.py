@@ -15,6 +15,7 @@ from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
+from mixtera.stream.guide import Guide
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
 from mixtera.stream.traffic import Counter, Traffic
@@ -25,13 +26,27 @@ if TYPE_CHECKING:
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
 FETCH_BYTES: Final = 5 << 19
+ROUNDS_AHEAD: Final = 1
+"""Rounds after the one that is delivered that a guided reader reads: what it reads, the weights cannot change."""
 
 
 class Batches:
     """The batches of one reader, by position, ascending. Belongs to the process that made it."""
 
-    def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int) -> None:
+    def __init__(
+        self,
+        data: PlanData,
+        consumer: Consumer,
+        columns: Sequence[str],
+        budget_bytes: int,
+        guide: Guide | None = None,
+    ) -> None:
         use_compact_pool()
+        self._guide = guide
+        self._round_size = data.order.chunk_size * data.order.lanes
+        self._round = consumer.first // self._round_size
+        if guide is not None:
+            guide.ask(self._round, self._round + 1 + ROUNDS_AHEAD)
         self.process = os.getpid()
         self._order = data.order
         self._batch_size = consumer.batch_size
@@ -41,7 +56,8 @@ class Batches:
         self._granule_bytes = cut.samples_per_granule * sample_bytes
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
-        self._fetches = fetches(pieces(consumer, data.order, cut), cut)
+        self._fetches = fetches(pieces(consumer, data.order, cut), cut, across_rounds=guide is None)
+        self._next_fetch: tuple[Piece, ...] | None = None
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
         self._counter = Counter(data)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
@@ -59,6 +75,8 @@ class Batches:
             SampleError: A record cannot be read as indexed.
             StorageError: A file is gone, changed or unreadable.
         """
+        if self._guide is not None:
+            self._enter((position + self._batch_size - 1) // self._round_size, self._guide)
         parts: list[pa.RecordBatch] = []
         missing = self._batch_size
         while missing:
@@ -83,6 +101,13 @@ class Batches:
         self._asked.clear()
         self._open.clear()
         self._fetcher.close()
+
+    def _enter(self, round_: int, guide: Guide) -> None:
+        """Have the round after a new one promised and read ahead."""
+        if round_ > self._round:
+            self._round = round_
+            guide.ask(round_, round_ + 1 + ROUNDS_AHEAD)
+            self._ask()
 
     def _take(self, lane: int, count: int) -> pa.RecordBatch:
         opened = self._open[lane]
@@ -111,22 +136,31 @@ class Batches:
         while len(self._asked) < WAITING_FETCHES:
             if self._held_bytes + self._asked_bytes >= self._budget_bytes and len(self._asked) >= at_least:
                 return
-            group = next(self._fetches, None)
-            if group is None:
+            group = self._next_fetch or next(self._fetches, None)
+            self._next_fetch = group
+            if group is None or (self._is_ahead(group) and len(self._asked) >= at_least):
                 return
+            self._next_fetch = None
             size = sum(piece.last - piece.first for piece in group) * self._granule_bytes
             self._waiting.append(group)
             self._asked.append(Asked(group, size, self._thread.submit(self._fetch, group)))
             self._asked_bytes += size
+
+    def _is_ahead(self, group: tuple[Piece, ...]) -> bool:
+        """Whether some pieces belong to rounds whose weights may still change: those are left alone for now."""
+        return self._guide is not None and group[-1].round > self._round + ROUNDS_AHEAD
 
     def _fetch(self, group: tuple[Piece, ...]) -> Future[list[pa.RecordBatch]]:
         """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones.
 
         Storages that serve many requests at a time are told of the fetches after, too.
         """
+        if self._guide is not None:
+            self._guide.wait(max(piece.round for piece in group) + 1)
         if isinstance(self._fetcher, Fetcher):
             for following in tuple(self._waiting):
-                self._fetcher.expect(following)
+                if self._guide is None or self._guide.is_promised(max(piece.round for piece in following) + 1):
+                    self._fetcher.expect(following)
             self._waiting.popleft()
             return self._decoder.submit(self._fetcher.fetch(group, self._decoder))
         self._waiting.popleft()

@@ -79,12 +79,13 @@ def cutting(
     return Cutting(tuple(lanes.tolist()), granules, first, fetch, own)
 
 
-def fetches(pieces: Iterable[Piece], cut: Cutting) -> Iterator[tuple[Piece, ...]]:
-    """Pieces that are read together; the first one alone, so that it comes soon."""
+def fetches(pieces: Iterable[Piece], cut: Cutting, across_rounds: bool = True) -> Iterator[tuple[Piece, ...]]:
+    """Pieces that are read together, of several rounds or of one; the first one alone, so that it comes soon."""
     group: list[Piece] = []
     granules, limit = 0, 0
     for piece in pieces:
-        if group and granules + piece.last - piece.first > limit:
+        full = granules + piece.last - piece.first > limit
+        if group and (full or not (across_rounds or piece.round == group[-1].round)):
             yield tuple(group)
             group, granules, limit = [], 0, cut.fetch_granules
         group.append(piece)

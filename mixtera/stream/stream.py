@@ -16,6 +16,7 @@ from mixtera.errors import StateError
 from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import chosen_columns
+from mixtera.stream.guide import Guide
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.traffic import Traffic
 
@@ -45,6 +46,7 @@ class Stream:
         workers: int = 1,
         columns: Sequence[str] | None = None,
         budget_bytes: int = BUDGET_BYTES,
+        guide: Guide | None = None,
     ) -> None:
         """Prepare a stream; nothing is opened yet.
 
@@ -59,11 +61,14 @@ class Stream:
             workers: Workers of this rank.
             columns: Content columns to read; all by default.
             budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
+            guide: Tells the timeline as it becomes known, of a plan that follows the training; None: it is the plan's.
 
         Raises:
             PlanError: A number is out of its range, or the plan has no such column.
         """
-        self._data = data
+        if guide is not None:
+            data = replace(data, timeline=guide.timeline)
+        self._data, self._guide = data, guide
         self._identity = PlanIdentity.of(data, digest)
         self._first = data.first  # below, positions count from there
         self._columns = chosen_columns(data, columns)
@@ -79,7 +84,7 @@ class Stream:
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        if self._left == 0:
+        if self._left == 0 or (self._guide is not None and not self._goes_on(self._guide)):
             self.close()
             raise StopIteration
         batches = self._batches
@@ -102,11 +107,24 @@ class Stream:
             TypeError: The plan has no end.
         """
         if self._consumer.total is None:
-            raise TypeError(f"plan {self._identity.name!r} has no end: a component repeats for ever")
+            why = "a component repeats for ever" if self._guide is None else "it depends on the training"
+            raise TypeError(f"plan {self._identity.name!r} has no end: {why}")
         return self._left
 
     def __bool__(self) -> bool:
         return True
+
+    def _goes_on(self, guide: Guide) -> bool:
+        """Whether the next step is full over all ranks: they learn the end with the same promise, and stop together."""
+        consumer = self._consumer
+        step = (self._next - consumer.start) // consumer.step_size
+        end = consumer.start + (step + 1) * consumer.step_size
+        if end > guide.timeline.known:
+            round_size = self._data.order.chunk_size * self._data.order.lanes
+            guide.ask(self._next // round_size, -(-end // round_size))
+            guide.wait(-(-end // round_size))
+        total = guide.timeline.total
+        return total is None or end <= total
 
     @property
     def position(self) -> int:
@@ -158,7 +176,7 @@ class Stream:
             )
         done = self._next - self._consumer.first
         consumer = replace(self._consumer, start=self._consumer.start + done)
-        self._batches = Batches(self._data, consumer, self._columns, self._budget_bytes)
+        self._batches = Batches(self._data, consumer, self._columns, self._budget_bytes, self._guide)
         self._finalizer = weakref.finalize(self, self._batches.close)
         return self._batches
 

@@ -165,12 +165,14 @@ def test_options_by_component_are_checked_against_the_groups(run) -> None:
     assert "no component is named 'cod'; did you mean 'code'" in err
 
 
-@pytest.mark.parametrize("command", [["compile", "-o", "p"], ["explain"], ["lock"]])
-def test_other_commands_say_that_a_job_is_needed(spec, run, command) -> None:
-    code, out, err = run(command[0], spec, *command[1:])
-    assert (code, out) == (1, "")
-    assert err.startswith("dynamic.yaml:9:3: `dynamic` needs a job")
-    assert "`mixtera simulate` shows what the algorithm would do" in err
+def test_its_plan_compiles_and_only_a_job_streams_it(spec, run) -> None:
+    for command in (["explain", spec], ["compile", spec, "-o", "p"], ["explain", "p"], ["lock", spec]):
+        assert run(*command)[0] == 0
+    for plan in ("p", spec):
+        code, out, err = run("stream", plan)
+        assert (code, out) == (1, "")
+        assert "follow the training (loss_average)" in err
+        assert "mixtera.Job.local(plan, directory)" in err
 
 
 def test_check_and_index_take_it(spec, run) -> None:

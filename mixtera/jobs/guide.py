@@ -1,0 +1,58 @@
+"""The guide of a stream: promises of a job, asked for ahead and taken over one after the other."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+from mixtera.jobs.channel import Channel
+from mixtera.jobs.model import Promise
+from mixtera.jobs.port import JobPort
+from mixtera.order.promised import Promised
+
+
+class JobGuide:
+    """See `mixtera.stream.guide.Guide`. Belongs to one stream, in one process."""
+
+    def __init__(self, port: JobPort, channel: Channel) -> None:
+        """Prepare; nothing is asked yet."""
+        data = port.plan.data
+        self.timeline = Promised(data.order_version)
+        self._round_size = data.order.chunk_size * data.order.lanes
+        self._port, self._channel = port, channel
+        self._guard = threading.Lock()
+        self._first = self._asked = 0
+        self._last: Future[None] | None = None
+
+    def ask(self, first: int, rounds: int) -> None:
+        """See `Guide`."""
+        with self._guard:
+            self._first = max(self._first, first)
+            if rounds <= self._asked or self.is_promised(rounds):
+                return
+            self._asked, first = rounds, self._first
+            self._last = self._channel.send(lambda: self._take(self._port.promise(first, rounds), rounds))
+
+    def wait(self, rounds: int) -> None:
+        """See `Guide`."""
+        while not self.is_promised(rounds):
+            self.ask(self._first, rounds)
+            last = self._last
+            if last is None:
+                continue
+            try:
+                last.result()
+            except BaseException:
+                with self._guard:
+                    if self._last is last:  # what failed may be asked again
+                        self._asked, self._last = 0, None
+                raise
+
+    def is_promised(self, rounds: int) -> bool:
+        """See `Guide`."""
+        return self.timeline.total is not None or self.timeline.known >= rounds * self._round_size
+
+    def _take(self, promise: Promise, rounds: int) -> None:
+        """Take a promise over. Where rounds are missing at its end, the end of the plan lies before them."""
+        phases = promise.timeline(self.timeline.order_version)
+        self.timeline.extend(phases, promise.total, promise.rounds * self._round_size)

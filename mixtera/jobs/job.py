@@ -1,0 +1,286 @@
+"""`Job`: a run of a plan, from the trainer's side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final
+
+from mixtera.errors import JobError, StateError
+from mixtera.jobs.channel import Channel
+from mixtera.jobs.guide import JobGuide
+from mixtera.jobs.model import Report, Topology, by_component
+from mixtera.jobs.port import JobPort
+from mixtera.plan import Plan
+from mixtera.stream import Stream
+from mixtera.stream.state import PlanIdentity
+from mixtera.stream.stream import BUDGET_BYTES
+
+Numbers = Mapping[str, float] | Sequence[float]
+_KEY: Final = "job"
+
+
+class Job:
+    """A run of a plan: what it has read, what the training reported, and the weights that followed.
+
+    Any number of processes may hold the same job, each with an object of its own. Positions are those of the run, as
+    everywhere. It is cheap to pickle: a copy opens the job again.
+
+    Attributes:
+        address: What another process opens it with: a directory, or a URL without secrets.
+        start: Position at which streams begin that are not told otherwise.
+    """
+
+    def __init__(self, port: JobPort, start: int | None = None) -> None:
+        """Made by `local`, `attach` and `resume`."""
+        self._port = port
+        self._channel = Channel()
+        self._identity = PlanIdentity.of(port.plan.data, port.plan.digest)
+        self._steps: tuple[Stream, int] | None = None
+        self.address = port.address
+        self.start = port.plan.start if start is None else start
+
+    @classmethod
+    def local(cls, plan: Plan | None, directory: str) -> Job:
+        """A job in a directory, without a server; made at its first use.
+
+        Args:
+            plan: The plan; None: the one that it was made with. One that was not saved is copied into the directory.
+            directory: The directory, on a file system with locks. Processes of several machines share it only where
+                locks hold across them.
+
+        Raises:
+            JobError: It is of another plan, or a service has it.
+            StorageError: It cannot be read or written.
+        """
+        from mixtera.jobs.local import LocalJob
+
+        return cls(LocalJob(directory, plan))
+
+    @classmethod
+    def resume(cls, state: Mapping[str, Any], directory: str | None = None) -> Job:
+        """The job of a checkpoint, at its position. Its timeline stays as it was: the same samples come again.
+
+        Feedback of steps that the job has heard of already does not count a second time.
+
+        Args:
+            state: What `checkpoint` returned.
+            directory: Where the job lies now; by default where it lay.
+
+        Raises:
+            StateError: It is not such a state, or one of another plan.
+            JobError: The job is gone.
+        """
+        address = _address(state) if directory is None else directory
+        job = cls.local(None, address)
+        try:
+            job.load_state_dict(state)
+        except BaseException:
+            job.close()
+            raise
+        return job
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self._port.plan
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the components, in the order of the plan: the order of all numbers by component."""
+        return self.plan.components
+
+    def stream(
+        self,
+        batch_size: int,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int | None = None,
+        worker: int = 0,
+        workers: int = 1,
+        columns: Sequence[str] | None = None,
+        budget_bytes: int = BUDGET_BYTES,
+    ) -> Stream:
+        """The samples of one reader; see `mixtera.Plan.stream`.
+
+        Where the weights follow the training, the stream reads at most one round (chunk_size × lanes samples) ahead of
+        the one that it delivers, so that what is reported soon counts; it has no length, and all ranks end after the
+        same step.
+
+        Args:
+            batch_size: Samples per batch of this rank.
+            rank: This reader's rank.
+            world_size: Readers in total.
+            start: Position to begin at, over all ranks; the job's `start` by default.
+            worker: Worker of the rank; see `mixtera.stream.Stream`.
+            workers: Workers of the rank.
+            columns: Content columns to read; all by default.
+            budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
+
+        Raises:
+            PlanError: An argument is out of range.
+            JobError: The job refuses.
+        """
+        data = self.plan.data
+        guide = None if data.steering is None else JobGuide(self._port, self._channel)
+        begin = self.start if start is None else start
+        stream = Stream(
+            data,
+            self.plan.digest,
+            batch_size=batch_size,
+            rank=rank,
+            world_size=world_size,
+            start=begin,
+            worker=worker,
+            workers=workers,
+            columns=columns,
+            budget_bytes=budget_bytes,
+            guide=guide,
+        )
+        if rank == 0 and worker == 0:
+            self._port.join(Topology(world_size, batch_size, begin - data.first))
+        self._steps = stream, world_size * batch_size
+        return stream
+
+    def feedback(
+        self,
+        step: int,
+        loss_sum: Numbers,
+        loss_count: Numbers,
+        samples: Numbers | None = None,
+        scalars: Mapping[str, Numbers] | None = None,
+        position: int | None = None,
+    ) -> None:
+        """Report the losses of a step, summed over all ranks; one rank does so. Returns at once.
+
+        What the job then does with it, or that it cannot, is seen by a later call. A step that is not after the last
+        one reported (late, or said twice) does not count. A loss that is NaN or infinite makes its component one that
+        did not come.
+
+        Args:
+            step: The step, ascending over the whole run, whatever its ranks; steps may be left out.
+            loss_sum: Sums of the losses by component: a mapping, or one number per component.
+            loss_count: How many losses these are of: tokens, or samples.
+            samples: Samples (sequences) of the step by component, over all ranks; by default the job knows.
+            scalars: Other numbers by component, such as `{"weights": {…}}` for the algorithm `external`.
+            position: Position after the step; by default that of the stream that this process reads.
+
+        Raises:
+            JobError: Numbers that are those of no component, or an earlier message failed.
+        """
+        self._channel.check()
+        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+            raise JobError(f"feedback: the step is {step!r}; it must be a whole number from 0")
+        at, size = self._reached(position)
+        try:
+            report = Report(
+                step,
+                by_component(loss_sum, self.components, "loss_sum") or (),
+                by_component(loss_count, self.components, "loss_count") or (),
+                by_component(samples, self.components, "samples"),
+                {name: by_component(values, self.components, name) or () for name, values in (scalars or {}).items()},
+                at,
+                size,
+            )
+        except (TypeError, ValueError) as error:
+            raise JobError(f"feedback of step {step}: {error}") from error
+        self._channel.report(lambda: self._port.report(report))
+
+    def checkpoint(self, position: int | None = None) -> dict[str, Any]:
+        """Note that the training keeps a checkpoint here; returns when all that was reported is durable.
+
+        Args:
+            position: Position up to which the training has used the samples, such as the `position` of a stream's or
+                loader's state; by default that of the stream that this process reads.
+
+        Returns:
+            JSON values for the trainer's own checkpoint: what `resume`, and `load_state_dict` of streams and loaders,
+            go on from. Its size does not depend on how long the run has been.
+
+        Raises:
+            StateError: Nobody can have read as far.
+            JobError: The job refuses, or something reported before did not reach it.
+        """
+        if position is None:
+            if self._steps is None:
+                raise JobError("checkpoint: this process reads no stream of the job; give the position")
+            position = self._steps[0].position
+        self._channel.flush()
+        self._channel.send(lambda: self._port.checkpoint(position - self.plan.start)).result()
+        return self._identity.state_at(position) | {_KEY: {"address": self.address}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let streams begin where a state was taken.
+
+        Raises:
+            StateError: It is not a state, or one of another plan.
+        """
+        self.start = self._unending.position_of(state)
+
+    def state_at(self, position: int) -> dict[str, Any]:
+        """The state after `position` samples of the run, as `checkpoint` returns it; nothing is noted."""
+        return self._identity.state_at(position) | {_KEY: {"address": self.address}}
+
+    def status(self) -> dict[str, Any]:
+        """What is known of the job: weights, promised positions, the last step; see `mixtera.jobs.status.status`.
+
+        Raises:
+            JobError: The job refuses, or something reported before did not reach it.
+        """
+        self._channel.flush()
+        return self._channel.send(self._port.status).result()
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The shares that were asked for last, by component; they hold from `status()["since"]` on."""
+        return dict(zip(self.components, self.status()["weights"], strict=True))
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when all that was reported is durable.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: It took longer.
+            JobError: Something could not be reported.
+        """
+        self._channel.flush(timeout)
+
+    def close(self) -> None:
+        """Say what waits to be said, and let the job go."""
+        self._channel.close()
+        self._port.close()
+
+    def __enter__(self) -> Job:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Job({self.plan.name!r}, {self.address!r})"
+
+    @property
+    def _unending(self) -> PlanIdentity:
+        """What states are checked against: the end of a plan that follows is not known."""
+        from dataclasses import replace
+
+        return self._identity if self.plan.data.steering is None else replace(self._identity, end=None)
+
+    def _reached(self, position: int | None) -> tuple[int | None, int | None]:
+        """Position after the step, counted from the plan's first, and the positions of a step."""
+        if self._steps is None:
+            return None if position is None else position - self.plan.start, None
+        stream, size = self._steps
+        return (stream.position if position is None else position) - self.plan.start, size
+
+
+def _address(state: Mapping[str, Any]) -> str:
+    job = state.get(_KEY) if isinstance(state, Mapping) else None
+    address = job.get("address") if isinstance(job, Mapping) else None
+    if not isinstance(address, str):
+        raise StateError("not the state of a job: it names none; pass what `Job.checkpoint` returned")
+    return address

@@ -1,0 +1,234 @@
+"""A job in a directory: several processes of a machine may share it.
+
+::
+
+    journal.jsonl   the records (`mixtera.jobs.records`); the job is their sum
+    snapshot.json   the sum up to some line
+    plan/           the plan, where it was not saved elsewhere
+    owner, lock     locks; see `mixtera.jobs.locks`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from mixtera.contracts.algorithm import FitResult, FitTask
+from mixtera.errors import JobError, StateError, StorageError
+from mixtera.jobs import snapshot
+from mixtera.jobs.fits import Fits
+from mixtera.jobs.journal import NAME, Journal
+from mixtera.jobs.locks import DirectoryLock
+from mixtera.jobs.model import JobState, Promise, Receipt, Report, Topology, clean_report
+from mixtera.jobs.progress import Rules
+from mixtera.jobs.records import VERSION, Began, Joined, Kept, Record
+from mixtera.jobs.status import status
+from mixtera.plan import Plan
+
+SNAPSHOT_RECORDS: Final = 512
+"""Records after which a snapshot is written."""
+
+
+class LocalJob:
+    """See `JobPort`. Open files and locks belong to a process: a forked child opens its own at its first call."""
+
+    def __init__(self, directory: str, plan: Plan | None = None, alone: bool = False) -> None:
+        """Open a job, or make one.
+
+        Args:
+            directory: Its directory.
+            plan: The plan; None where the job is there already.
+            alone: Whether no other process may use it meanwhile.
+
+        Raises:
+            JobError: There is none and no plan to make one of, it is of another plan, is in use, or is damaged.
+            PlanError: Its plan cannot be opened.
+            StorageError: It cannot be read or written.
+        """
+        self._directory = Path(directory).absolute()
+        self.address = str(self._directory)
+        self._alone = alone
+        if plan is None and not (self._directory / NAME).exists():
+            raise JobError(f"{directory} holds no job; `mixtera.Job.local(plan, {directory!r})` makes one")
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"the job {directory} cannot be made: {error.strerror or error}") from error
+        self._process = os.getpid()
+        self._lock = DirectoryLock(self._directory, alone)
+        self._journal = Journal(self._directory)
+        self._fits = Fits(self._finish)
+        try:
+            with self._lock.changing():
+                self.plan = self._opened(plan)
+                self._rules = Rules(self.plan.data)
+                self._state = self._rules.start()
+                self._restore()
+        except BaseException:
+            self._lock.close()
+            self._journal.close()
+            raise
+
+    def promise(self, first: int, rounds: int) -> Promise:
+        """See `JobPort`."""
+        with self._current():
+            record = self._rules.promise(self._state, rounds)
+            if record is not None:
+                self._keep(record)
+            return self._rules.promised(self._state, first, rounds)
+
+    def report(self, report: Report) -> Receipt:
+        """See `JobPort`."""
+        self._fits.check()
+        with self._current():
+            record = self._rules.report(self._state, clean_report(report))
+            if record is None:
+                counted = not self._rules.follows and report.step > self._state.step
+                return Receipt(max(self._state.step, report.step if counted else -1), counted)
+            self._keep(record)
+            change, task = record.change, self._rules.open_fit(self._state)
+        if task is not None:
+            self._fits.start(task)
+        return Receipt(report.step, True, *((change.weights, change.since) if change else (None, None)))
+
+    def join(self, topology: Topology) -> None:
+        """See `JobPort`."""
+        with self._current():
+            if topology != self._state.topology:
+                self._keep(Joined(topology))
+
+    def checkpoint(self, position: int) -> None:
+        """See `JobPort`.
+
+        Raises:
+            StateError: Nobody can have read as far.
+        """
+        with self._current():
+            end = self._end()
+            if not 0 <= position <= end:
+                first = self.plan.start
+                raise StateError(
+                    f"a checkpoint at position {position + first}: the job {self._directory} has promised positions "
+                    f"from {first} to {end + first}"
+                )
+            self._keep(Kept(position))
+
+    def status(self) -> dict[str, Any]:
+        """See `JobPort`."""
+        with self._current():
+            return status(self.plan, self._rules, self._state, self._journal.records)
+
+    @property
+    def state(self) -> JobState:
+        """What the job knows now."""
+        with self._current():
+            return self._state
+
+    @property
+    def rules(self) -> Rules:
+        """What the plan says of it."""
+        return self._rules
+
+    def sign(self, who: str) -> None:
+        """Leave a name for those who find the job in use."""
+        self._lock.sign(who)
+
+    def close(self) -> None:
+        """Let it go; a fit that is under way is given up, and done again by whoever opens the job."""
+        if self._process == os.getpid():
+            self._fits.close()
+            self._journal.close()
+            self._lock.close()
+
+    def resume_fit(self) -> None:
+        """Start the fit that somebody has left open, if one is."""
+        with self._current():
+            task = self._rules.open_fit(self._state)
+        if task is not None:
+            self._fits.start(task)
+
+    def _finish(self, task: FitTask, result: FitResult) -> None:
+        with self._current():
+            record = self._rules.fit(self._state, result)
+            if record is None:
+                return
+            self._keep(record)
+            following = self._rules.open_fit(self._state)
+        if following is not None and following != task:
+            self._fits.start(following)
+
+    def _end(self) -> int:
+        """Position up to which somebody may have read."""
+        total = self._state.course.timeline.total
+        if not self._rules.follows:
+            return (1 << 62) if total is None else total
+        known = self._state.promised * self._rules.round_size
+        return known if total is None else min(known, total)
+
+    @contextmanager
+    def _current(self) -> Iterator[None]:
+        """Hold the lock, knowing all that was written."""
+        self._check_process()
+        with self._lock.changing():
+            for record in self._journal.new():
+                self._state = self._rules.apply(self._state, record)
+            yield
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._lock = DirectoryLock(self._directory, self._alone)
+            self._journal = Journal(self._directory, self._journal.end, self._journal.records)
+            self._fits = Fits(self._finish)
+
+    def _keep(self, record: Record) -> None:
+        after = self._rules.apply(self._state, record)
+        self._journal.append([record])
+        self._state = after
+        if self._journal.records % SNAPSHOT_RECORDS == 0:
+            snapshot.write(self._directory, self.plan.digest, self._journal.end, self._journal.records, after)
+
+    def _restore(self) -> None:
+        """The state as the journal has it, from the last snapshot on."""
+        found = snapshot.read(self._directory, self.plan.digest, self._journal.size)
+        if found is not None:
+            end, records, self._state = found
+            self._journal.close()
+            self._journal = Journal(self._directory, end, records)
+        for record in self._journal.new():
+            self._state = self._rules.apply(self._state, record)
+
+    def _opened(self, plan: Plan | None) -> Plan:
+        """The plan of the job; the first record is written where there is none."""
+        began = next(self._journal.new(), None)
+        if began is None:
+            if plan is None:
+                raise JobError(f"{self._directory / NAME} is empty; start the job with its plan")
+            self._journal.append([Began(VERSION, plan.digest, self._kept(plan), plan.name)])
+            return plan
+        if not isinstance(began, Began):
+            raise JobError(f"{self._directory / NAME}:1: a journal begins otherwise; start a job in another directory")
+        if began.version > VERSION:
+            raise JobError(
+                f"the job {self._directory} was made by a newer Mixtera (version {began.version}, this one reads up to "
+                f"{VERSION}): upgrade Mixtera"
+            )
+        if plan is None:
+            plan = Plan.open(began.path if "://" in began.path else str(self._directory / began.path))
+        if plan.digest != began.plan:
+            raise JobError(
+                f"the job {self._directory} is of the plan {began.name!r} ({began.plan}), and the plan given is "
+                f"{plan.name!r} ({plan.digest}): open it with the plan that it was started with, or start a new job in "
+                "another directory"
+            )
+        return plan
+
+    def _kept(self, plan: Plan) -> str:
+        """Where the plan lies for good: where it was opened or saved, or else in the job's directory."""
+        if plan.url is None:
+            plan.save(str(self._directory / "plan"))
+            return "plan"
+        return plan.url if "://" in plan.url else str(Path(plan.url).absolute())
