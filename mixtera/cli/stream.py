@@ -21,7 +21,9 @@ _USAGE: Final = 2
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
-    parser.add_argument("given", metavar="SPEC|PLAN|JOB", help="a spec, whose sources are indexed, or the directory of a plan or a job")
+    parser.add_argument(
+        "given", metavar="SPEC|PLAN|JOB", help="a spec, whose sources are indexed, or the directory of a plan or a job"
+    )
     parser.add_argument("--start", type=whole_number(0), metavar="P", help="first position (default: the plan's)")
     parser.add_argument(
         "--limit", type=whole_number(0), metavar="N", help="samples at most (default: to the end of the plan)"

@@ -17,6 +17,7 @@ from mixtera.explanation.moved import moved
 from mixtera.explanation.overview import memory_of, order_summary, plan_summary, selection_of, sources_of
 from mixtera.explanation.progress import progress
 from mixtera.explanation.reading import reading
+from mixtera.explanation.steered import steered_of
 from mixtera.explanation.tokens import tokens_of
 from mixtera.explanation.units import units_of
 from mixtera.explanation.waterfall import waterfall
@@ -67,6 +68,7 @@ def report(
         order=order_summary(data),
         bounded=tuple(BoundedShare(found.name, found.at, found.asked, found.share) for found in facts.bounded),
         tokens=tokens_of(data),
+        steered=steered_of(data, batch),
     )
     found = moved(found, data.first)
     return replace(found, warnings=advice(found))

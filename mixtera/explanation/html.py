@@ -14,6 +14,7 @@ from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Part, Report
 from mixtera.explanation.plots import Bar, Vega
 from mixtera.explanation.series import Series, series
+from mixtera.explanation.steered import sentences
 from mixtera.registry import missing
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _rendered(environment: Environment, report: Report) -> str:
         marked=plots.marked(report),
         most_bars=bars.MOST,
         phrases=phrases,
+        steered=[] if report.steered is None else list(sentences(report.steered, report.unit)),
     )
     return page + "\n"
 

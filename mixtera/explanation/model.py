@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from mixtera.explanation.forecast import Cost, Event, Funnel, Limit, Progress, TokensSummary
+from mixtera.explanation.steered import Steered
 
 EXPLANATION_VERSION: Final = 1
 
@@ -362,6 +363,7 @@ class Report:
         warnings: What is probably not wanted, each with what to write instead.
         bounded: Shares that floors and ceilings changed; empty where they changed none.
         tokens: How samples become rows of tokens; None where they are delivered as they are.
+        steered: How the weights follow the training; None where they do not.
     """
 
     mixtera_explanation: int
@@ -386,6 +388,7 @@ class Report:
     warnings: tuple[Advice, ...] = ()
     bounded: tuple[BoundedShare, ...] = ()
     tokens: TokensSummary | None = None
+    steered: Steered | None = None
 
     @property
     def unit(self) -> str:

@@ -11,6 +11,7 @@ from mixtera.explanation.forecast import Event, TokenPart
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Part, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, weight_text
+from mixtera.explanation.steered import sentences
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
 
 _INDENT: Final = "  "
@@ -32,6 +33,7 @@ def text(report: Report) -> str:
             _tokens,
             _mixture,
             _bounded,
+            _steered,
             _course,
             _events,
             _end,
@@ -343,6 +345,13 @@ def _costs(report: Report) -> Iterator[str]:
         several = "" if report.reading.many is None else f", {phrases.readers(report.reading.many)}"
         yield from _indented(table([head, *rows], width=_INSIDE))
         yield f"{_INDENT}(about, as stored, for {whole}{several})"
+
+
+def _steered(report: Report) -> Iterator[str]:
+    if report.steered is not None:
+        yield "Weights that follow the training"
+        for sentence in sentences(report.steered, report.unit):
+            yield from wrapped(sentence, _INDENT, _INDENT)
 
 
 def _order(report: Report) -> Iterator[str]:
