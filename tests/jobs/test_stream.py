@@ -13,6 +13,7 @@ import pytest
 from mixtera.errors import JobError, PlanError, StateError
 from mixtera.jobs import Job
 from mixtera.plan import Plan
+from mixtera.testing.job import JobLaws
 from tests.jobs.following import NAMES, ROUND, decided, following_plan, push, steering, taken
 from tests.stream.written import text_of
 
@@ -20,6 +21,15 @@ from tests.stream.written import text_of
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return following_plan(tmp_path_factory.mktemp("following"))
+
+
+class TestLocalJob(JobLaws):
+    @pytest.fixture(autouse=True)
+    def where(self, tmp_path: Path) -> None:
+        self.directory = tmp_path
+
+    def open(self, plan: Plan, name: str) -> Job:
+        return Job.local(plan, str(self.directory / name))
 
 
 def weights_of(number: int) -> dict[str, float]:
@@ -51,20 +61,6 @@ def test_the_stream_is_what_the_job_has_decided(plan: Plan, tmp_path: Path, rank
     assert text_of(0, 0).endswith("row 0 ")
 
 
-def test_other_ranks_go_on_where_the_run_stopped(plan: Plan, tmp_path: Path) -> None:
-    with Job.local(plan, str(tmp_path / "job")) as job:
-        before = trained(job, 2, 8, 20)
-        state = job.checkpoint(len(before))
-        lost = trained(job, 2, 8, 0)  # what was read ahead
-    assert not lost
-    assert state["position"] == 320
-    again = Job.resume(state)
-    with again as job:
-        after = trained(job, 4, 8, 10, first=20)
-        whole = before + after
-        assert [(component, sample) for _, component, sample in whole] == decided(job, 0, len(whole))
-
-
 def test_an_older_checkpoint_gives_the_same_samples_again(plan: Plan, tmp_path: Path) -> None:
     with Job.local(plan, str(tmp_path / "job")) as job:
         streams = [job.stream(8, rank, 2) for rank in range(2)]
@@ -88,20 +84,6 @@ def test_an_older_checkpoint_gives_the_same_samples_again(plan: Plan, tmp_path: 
     assert first
 
 
-def test_new_weights_hold_from_the_named_round_on(plan: Plan, tmp_path: Path) -> None:
-    with Job.local(plan, str(tmp_path / "job")) as job:
-        stream = job.stream(16)
-        taken([stream], 1)
-        push(job, 0, {"c1": 1.0})
-        since = job.status()["since"]
-        assert since == 2 * ROUND  # rounds 0 and 1 were promised
-        before = taken([stream], since // 16 - 1)
-        after = taken([stream], 10 * ROUND // 16)
-    assert {component for _, component, _ in before} == set(NAMES)
-    # what the others were still owed at the change comes in the first round
-    assert {component for _, component, _ in after[ROUND:]} == {"c1"}
-
-
 def test_feedback_counts_two_rounds_after_its_step_however_fast_the_ranks_are(plan: Plan, tmp_path: Path) -> None:
     since = []
     for number, ahead in enumerate((0, 1, 3)):
@@ -112,20 +94,6 @@ def test_feedback_counts_two_rounds_after_its_step_however_fast_the_ranks_are(pl
             push(job, 2, {"c1": 1.0}, position=24)
             since.append(job.status()["since"])
     assert since == [2 * ROUND] * 3
-
-
-def test_ranks_far_apart_read_one_timeline(plan: Plan, tmp_path: Path) -> None:
-    with Job.local(plan, str(tmp_path / "job")) as job:
-        fast, slow = job.stream(4, 0, 2), job.stream(4, 1, 2)
-        ahead = []
-        for step in range(120):
-            ahead += taken([fast], 1)
-            push(job, step, weights_of(step), (step + 1) * 8)
-        behind = taken([slow], 120)
-        mine = decided(job, 0, 960)
-    expected = [[mine[8 * step + 4 * rank + n] for step in range(120) for n in range(4)] for rank in range(2)]
-    assert [(component, sample) for _, component, sample in ahead] == expected[0]
-    assert [(component, sample) for _, component, sample in behind] == expected[1]
 
 
 def test_all_ranks_end_after_the_same_step(tmp_path: Path) -> None:
