@@ -121,7 +121,7 @@ STORAGES_MIDDLE = """
 | a changed file is found | when it is opened | when it is opened, by its descriptor | with every read | when it is opened |
 | tried again | – | – | reads for up to 180 s, listings and descriptions 6 times | 8 times, for up to 120 s |
 | plans and locks | yes | yes | yes | where the package can write |
-| catalogs | yes | yes, where `flock` works | no | no |
+| catalogs | yes | yes, where `flock` works | yes, where the server knows `If-None-Match` | no |
 | secrets | – | – | environment and `~/.aws` only | as the package wants them, never in a spec |
 
 A leading dot is matched only where it is written. What cannot be read is a `StorageError` (exit code 3); a package that
@@ -150,16 +150,24 @@ who read the older one goes on. Old folders are not removed. The first process o
 to `MIXTERA_CACHE` (default: `~/.cache/mixtera`), the others wait and share the copy, which is mapped into memory. It
 may be deleted when nobody reads it.
 
-**Catalogs are directories**, local or on a shared file system: its SQLite database and its lock need one. What would be
-missing for S3: the database would have to be fetched, changed and put back with `If-Match` for each commit, the lock be
-a lease that ends by itself, and the data files be read by DuckDB and pyiceberg through the storage. A catalog on Lustre
-needs a mount with `flock` (or `localflock` with one writing machine); without, the error says so.
+## Catalogs on a storage
+
+`mixtera index SPEC --catalog s3://bucket/catalog`, and the same URL for every other command, or `MIXTERA_CATALOG`. Any
+number of machines may read and index at the same time: a commit is an object with a number, written only where there is
+none, and who finds his number taken looks at what the other has done and commits again. A reader keeps to the state that it
+found when it opened the catalog. Files are copied to `MIXTERA_CACHE` (default: `~/.cache/mixtera`) when they are needed;
+the copies may be deleted when nobody works with them, but work of a killed `index` lies there too, which the next one on
+this machine uses. Only the environment says whose rights count, which are `s3:GetObject`, `s3:ListBucket`, and to
+index also `s3:PutObject` and `s3:DeleteObject`. Why so: [decision 0022](../decisions/0022-catalogs-at-urls.md).
+
+A server that does not know `If-None-Match` is refused when the catalog is made. A catalog on Lustre, or any shared file
+system, is a directory and needs a mount with `flock` (or `localflock` with one writing machine); without, the error says so.
 
 ## Your own
 
 The contract is `mixtera.contracts.storage.Storage`. A storage may do more, each a contract beside it: `Pinning` tells
 with every read whether an object is another one, `Recognising` takes some paths of another storage's scheme,
-`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Configurable` takes options.
+`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Creating` catalogs too, `Configurable` takes options.
 """
 STORAGE_NOTES = {
     "s3": """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,27 +35,31 @@ class Catalog:
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> Catalog:
-        """Open the catalog in a directory; made when there is none.
+        """Open a catalog; made when there is none.
+
+        One at a URL is shown as it is now: what others commit later is seen by those who open it then, and by what
+        changes it.
 
         Args:
-            url: A path or a `file://` URL.
+            url: A path, or a URL of a storage on which catalogs can lie, such as `s3://bucket/catalog`.
             create: Whether to make it when there is none.
 
         Raises:
             CatalogError: There is none and `create` is false; the directory cannot be written, is something else, or
-                is of a newer version.
+                is of a newer version; catalogs cannot lie on the URL's storage.
+            StorageError: The URL cannot be read or written.
         """
         return cls(open_tables(url, create))
 
     @property
     def path(self) -> Path:
-        """The directory."""
+        """The directory; of a catalog at a URL, that with the copies of its files."""
         return self._tables.root
 
     @property
     def url(self) -> str:
         """Where the catalog lies, as `open` takes it."""
-        return str(self.path)
+        return self._tables.shown
 
     def sources(self) -> tuple[str, ...]:
         """Names of the sources that are indexed, sorted."""
@@ -81,9 +86,11 @@ class Catalog:
 
         started = time.perf_counter()
         spec = _with_counts(spec)
-        with writing(self.path, say), Workers(workers) as processes:
+        tables = self._tables
+        with writing(self.path, say, self.url), Workers(workers) as processes:
             listed = [(source, list_files(source)) for source in spec.sources]
-            reports = [index_source(self._tables, source, files, processes, progress) for source, files in listed]
+            calls = [partial(index_source, tables, source, files, processes, progress) for source, files in listed]
+            reports = [tables.as_newest(call) for call in calls]
         return _total(reports, time.perf_counter() - started)
 
     def verify(
@@ -138,7 +145,7 @@ class Catalog:
         state = read_state(self._tables, name)
         if state is None:
             known = ", ".join(self.sources()) or "nothing"
-            raise CatalogError(f"source {name!r} is not in the catalog {self.path}; it holds: {known}")
+            raise CatalogError(f"source {name!r} is not in the catalog {self.url}; it holds: {known}")
         return state
 
     def data_files(self, name: str) -> tuple[str, ...]:
@@ -192,14 +199,14 @@ class Catalog:
         """
         from mixtera.catalog.dropping import drop_source
 
-        with writing(self.path, say):
-            drop_source(self._tables, name)
+        with writing(self.path, say, self.url):
+            self._tables.as_newest(partial(drop_source, self._tables, name))
 
     def close(self) -> None:
         """End the use of the catalog. Nothing stays open between calls, so nothing is lost without it."""
 
     def __repr__(self) -> str:
-        return f"Catalog({str(self.path)!r})"
+        return f"Catalog({self.url!r})"
 
 
 def _with_counts(spec: Spec) -> Spec:

@@ -67,24 +67,25 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     Raises:
         StorageError: Something could not be written; the old state stays.
     """
-    files = _files(outcome)
+    files = _files(tables, outcome)
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
     runs = {outcome.run, *(staged.directory for staged in (*outcome.staged, *outcome.derived))}
-    with tables.together(), durable(outcome.run.parent.parent, runs):
+    with tables.together() as state, durable(outcome.run.parent.parent, runs, state):
         snapshot_id = _commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
         _replace_files(tables, outcome.source, path, files, summary)
+        state += [*data, *bad, path]
     return [*data, *bad, path]
 
 
-def _files(outcome: Outcome) -> pa.Table:
+def _files(tables: Tables, outcome: Outcome) -> pa.Table:
     """The files table of the new state; writes the Parquet files that kept files move to."""
     derived = {file.info.name: (staged, file) for staged in outcome.derived for file in staged.scanned.files}
     kept = files_kept(outcome.before, outcome.changes)
     anew = any(name in derived for name in kept["name"].to_pylist())
-    moved = {} if anew else _rewrite(outcome, kept)
+    moved = {} if anew else _rewrite(tables, outcome, kept)
     names = [moved.get(name, name) for name in kept["data_file"].to_pylist()]
     kept = _with(kept, "data_file", names, "string")
     files = pa.concat_tables([kept, _new_files(outcome)]).sort_by("name")
@@ -149,7 +150,7 @@ def _new_files(outcome: Outcome) -> pa.Table:
     return table_of(rows, FILE_COLUMNS)
 
 
-def _rewrite(outcome: Outcome, kept: pa.Table) -> dict[str, str]:
+def _rewrite(tables: Tables, outcome: Outcome, kept: pa.Table) -> dict[str, str]:
     """Copy the rows of kept files out of Parquet files that also hold others, and merge small Parquet files.
 
     Returns:
@@ -165,7 +166,9 @@ def _rewrite(outcome: Outcome, kept: pa.Table) -> dict[str, str]:
     moved: dict[str, str] = {}
     for number, group in enumerate([*([merged] if merged else []), *([name] for name in sorted(stale - set(merged)))]):
         target = f"{outcome.run.name}/kept-{number}.parquet"
-        _copy([outcome.run.parent / name for name in group], kept, outcome.run.parent / target, outcome.columns)
+        paths = [outcome.run.parent / name for name in group]
+        tables.have(paths)
+        _copy(paths, kept, outcome.run.parent / target, outcome.columns)
         moved |= dict.fromkeys(group, target)
     return moved
 

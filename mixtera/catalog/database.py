@@ -45,14 +45,21 @@ class Database:
         self.namespaces()
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Iterator[list[Path]]:
         """What this thread does inside the block is one transaction: all of it is there for others, or nothing."""
         with self._connected(write=True) as connection:
             self._local.connection = connection
             try:
-                yield
+                yield []
             finally:
                 self._local.connection = None
+
+    def refresh(self) -> None:
+        """Nothing: every call looks at the file."""
+
+    def directory(self, namespace: str) -> str:
+        """Name of the directory of a namespace, below the warehouse."""
+        return namespace
 
     def namespaces(self) -> list[str]:
         """All namespaces, sorted."""

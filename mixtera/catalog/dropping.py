@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
-from mixtera.catalog.lock import not_writable
 from mixtera.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -17,12 +15,9 @@ def drop_source(tables: Tables, name: str) -> None:
 
     Raises:
         CatalogError: It is not in the catalog, or cannot be deleted.
+        StorageError: It cannot be deleted at a URL.
     """
     if name not in tables.sources():
         known = ", ".join(tables.sources()) or "nothing"
-        raise CatalogError(f"source {name!r} is not in the catalog {tables.root}; it holds: {known}")
+        raise CatalogError(f"source {name!r} is not in the catalog {tables.shown}; it holds: {known}")
     tables.drop(name)
-    try:
-        shutil.rmtree(tables.data_directory(name).parent)
-    except OSError as error:
-        raise not_writable(tables.root, error) from error

@@ -46,24 +46,26 @@ def flush_directory(path: Path) -> None:
 
 
 @contextmanager
-def durable(space: Path, runs: Collection[Path]) -> Iterator[None]:
+def durable(space: Path, runs: Collection[Path], written: list[Path]) -> Iterator[None]:
     """Flush what the block writes into the metadata directories of a source, and the directories above, at its end.
 
     Args:
         space: Directory of the source in the catalog.
         runs: Directories that files of the state lie in, all in one; what they hold is flushed already.
+        written: Gets the files that were flushed.
 
     Raises:
         OSError: It cannot be written.
     """
     before = set(_metadata(space))
     yield
-    written = [path for path in _metadata(space) if path not in before]
-    directories = {path.parent for path in written} | {path.parent.parent for path in written}
+    metadata = [path for path in _metadata(space) if path not in before]
+    directories = {path.parent for path in metadata} | {path.parent.parent for path in metadata}
     above = [*runs, *(run.parent for run in runs), space, space.parent, space.parent.parent]
     with ThreadPoolExecutor(_AT_A_TIME) as threads:
-        _all(threads, flush, written)
+        _all(threads, flush, metadata)
         _all(threads, flush_directory, sorted({*directories, *above}))
+    written += metadata
 
 
 def _metadata(space: Path) -> Iterator[Path]:

@@ -89,7 +89,9 @@ def _update(
     findings = scan_files(source, definition, scanned, to_scan, run, leftovers, workers, progress, prepare)
     whole = findings.files == len(changes.to_scan)
     _check_bad(source, before, changes, [findings], whole)
-    added = refresh(source, definition, columns, before, changes, findings.staged, sidecars, staging, workers, progress)
+    added = refresh(
+        source, definition, columns, before, changes, findings.staged, sidecars, staging, workers, progress, tables.have
+    )
     _check_bad(source, before, changes, [findings, added.findings], whole=True)
     from mixtera.catalog.commit import Outcome, commit
 

@@ -13,12 +13,13 @@ from mixtera.errors import CatalogError
 
 
 @contextmanager
-def writing(root: Path, waiting: Callable[[str], None]) -> Iterator[None]:
+def writing(root: Path, waiting: Callable[[str], None], shown: str = "") -> Iterator[None]:
     """Hold the lock of a catalog directory; readers need none.
 
     Args:
         root: The catalog directory.
         waiting: Called once with a message when another process holds the lock and this one has to wait.
+        shown: How messages call the catalog; empty for its directory.
 
     Raises:
         CatalogError: The directory cannot be written.
@@ -28,7 +29,7 @@ def writing(root: Path, waiting: Callable[[str], None]) -> Iterator[None]:
     except OSError as error:
         raise not_writable(root, error) from error
     try:
-        _acquire(handle, root, waiting)
+        _acquire(handle, shown or str(root), waiting)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
@@ -36,7 +37,7 @@ def writing(root: Path, waiting: Callable[[str], None]) -> Iterator[None]:
         os.close(handle)
 
 
-def _acquire(handle: int, root: Path, waiting: Callable[[str], None]) -> None:
+def _acquire(handle: int, root: str, waiting: Callable[[str], None]) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

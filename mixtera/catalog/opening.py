@@ -1,16 +1,16 @@
-"""Opening a catalog directory, and making it when there is none."""
+"""Opening a catalog, and making it when there is none: in a directory, or at a URL (`catalog/remote.py`)."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from mixtera.artifact.remote import is_remote
 from mixtera.catalog.lock import not_writable, writing
 from mixtera.catalog.progress import say
 from mixtera.errors import CatalogError
@@ -24,41 +24,52 @@ _BEGUN: Final = ("lock", "catalog.db", MARK)
 """Files in a directory in which somebody has begun to make a catalog; with suffixes, where that was killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What `catalog.json` says: the version of the layout, and the URI the directory had when it was made."""
+class Mark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What `catalog.json` says.
+
+    Attributes:
+        version: Version of the layout.
+        root: The URI that the catalog had when it was made.
+        key: A random word, by which a catalog at a URL is known from another one that lay there before; empty for that
+            of a directory.
+    """
 
     version: int
     root: str
+    key: str = ""
 
 
 def open_tables(url: str, create: bool) -> Tables:
-    """Open the tables of a catalog directory, and make it first if `create`.
+    """Open the tables of a catalog, and make it first if `create`.
 
     Raises:
         CatalogError: It cannot be made or is something else.
+        StorageError: The URL cannot be read or written.
     """
+    if is_remote(url):
+        from mixtera.catalog.remote import open_remote
+
+        return open_remote(url.rstrip("/"), create)
     root = _directory(url)
     if not (root / MARK).exists():
         if not create:
             raise CatalogError(f"no catalog at {root}: run `mixtera index SPEC`, or name another with --catalog")
         _create(root)
-    recorded = _mark(root).root
+    mark = _mark(root)
+    if mark.key:
+        raise CatalogError(
+            f"{root} is a copy of the catalog at {mark.root}, which only its storage can be opened from: name that URL"
+        )
     from mixtera.catalog.tables import Tables
 
     try:
-        return Tables(root, recorded)
+        return Tables(root, mark.root)
     except sqlite3.Error as error:
         raise CatalogError(f"cannot open {root / 'catalog.db'}: {error}") from error
 
 
 def _directory(url: str) -> Path:
-    parts = urlsplit(url)
-    if "://" not in url:
-        return Path(url).expanduser().absolute()
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    raise CatalogError(f"a catalog lies in a directory, not at {url}; give a path or a file:// URL")
+    return Path(unquote(urlsplit(url).path)) if "://" in url else Path(url).expanduser().absolute()
 
 
 def _create(root: Path) -> None:
@@ -90,12 +101,25 @@ def _write_mark(root: Path, mark: Mark) -> None:
 
 def _mark(root: Path) -> Mark:
     try:
-        mark = msgspec.json.decode((root / MARK).read_bytes(), type=Mark)
-    except (OSError, msgspec.DecodeError) as error:
+        content = (root / MARK).read_bytes()
+    except OSError as error:
         raise CatalogError(f"{root / MARK} cannot be read: {error}; restore it, or use another directory") from error
+    return read_mark(str(root), content)
+
+
+def read_mark(where: str, content: bytes) -> Mark:
+    """The mark of a catalog in a directory or at a URL.
+
+    Raises:
+        CatalogError: It is not one, or one of another version.
+    """
+    try:
+        mark = msgspec.json.decode(content, type=Mark)
+    except msgspec.DecodeError as error:
+        raise CatalogError(f"{where}/{MARK} cannot be read: {error}; restore it, or use another directory") from error
     if mark.version != VERSION:
         raise CatalogError(
-            f"the catalog {root} has version {mark.version}, and this Mixtera reads version {VERSION}: "
+            f"the catalog {where} has version {mark.version}, and this Mixtera reads version {VERSION}: "
             + ("update Mixtera" if mark.version > VERSION else "index into a new directory")
         )
     return mark

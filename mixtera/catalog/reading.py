@@ -38,7 +38,7 @@ def indexed_source(tables: Tables, source: Source) -> IndexedSource:
     state = read_state(tables, source.name)
     if state is None:
         raise CatalogError(
-            f"source {source.name!r} is not in the catalog {tables.root}: run `mixtera index {source.place.file}`"
+            f"source {source.name!r} is not in the catalog {tables.shown}: run `mixtera index {source.place.file}`"
         )
     if differences := _differences(state, source):
         raise CatalogError(
@@ -61,7 +61,9 @@ def data_files(tables: Tables, state: State) -> tuple[str, ...]:
     """Paths of the Parquet files of a state, ordered."""
     directory = tables.data_directory(state.source)
     names = pc.unique(state.files["data_file"]).to_pylist()
-    return tuple(str(directory / name) for name in sorted(names) if name)
+    paths = [directory / name for name in sorted(names) if name]
+    tables.have(paths)
+    return tuple(map(str, paths))
 
 
 def _differences(state: State, source: Source) -> list[str]:

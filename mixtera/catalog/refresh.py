@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +70,7 @@ def refresh(
     staging: Staging,
     workers: Workers,
     progress: bool,
+    fetch: Callable[[Iterable[Path]], None],
 ) -> Refreshed:
     """Give new, changed and kept files the columns that they lack.
 
@@ -84,6 +85,7 @@ def refresh(
         staging: Where work is noted.
         workers: The processes.
         progress: Whether to show a bar.
+        fetch: Sees to it that files of the catalog are where their paths say.
 
     Raises:
         CatalogError: A sidecar cannot be joined, or knows none of the samples.
@@ -96,6 +98,7 @@ def refresh(
     files = {file.info.name: file for lacking in missing for file in lacking.files}
     if not files:
         return Refreshed(Findings(), ())
+    fetch(Path(file.base) for file in files.values())
     facts = RunFacts(definition, columns)
     findings = _taken_over(staging, facts, files)
     have = {file.info.name for staged in findings.staged for file in staged.scanned.files}

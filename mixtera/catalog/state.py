@@ -57,6 +57,7 @@ def read_state(tables: Tables, source: str) -> State | None:
         return None
     bad = summary[BAD_SNAPSHOT]
     path = tables.data_directory(source) / summary[FILES]
+    tables.have([path])
     return State(
         source,
         msgspec.json.decode(summary[DEFINITION], type=Definition),
@@ -82,7 +83,9 @@ def read_bad(tables: Tables, state: State) -> pa.Table:
     table = tables.load(state.source, "bad")
     if table is None or state.bad_snapshot_id is None:
         return table_of([], BAD_COLUMNS)
-    return _read(tables.data_paths(table, state.bad_snapshot_id), BAD_COLUMNS)
+    paths = tables.data_paths(table, state.bad_snapshot_id)
+    tables.have(paths)
+    return _read(paths, BAD_COLUMNS)
 
 
 def summary_values(snapshot: Snapshot) -> dict[str, str]:

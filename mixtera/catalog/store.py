@@ -1,4 +1,4 @@
-"""Where pyiceberg's tables get their metadata from and leave it: metadata files, and the database that points to them.
+"""Where pyiceberg's tables get their metadata from and leave it: metadata files, and what points to them.
 
 pyiceberg's own SQL catalog does the same through SQLAlchemy, which costs every command 0.2 s.
 """
@@ -17,8 +17,8 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
 from pyiceberg.typedef import Record
 
-from mixtera.catalog.database import Database
 from mixtera.catalog.datafile import DataFacts
+from mixtera.catalog.pointers import Pointers
 from mixtera.errors import StorageError
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 class TableStore:
     """The part of pyiceberg's catalog interface that its tables call; new tables are made in `catalog/newtable.py`."""
 
-    def __init__(self, database: Database, io: FileIO) -> None:
-        self._database = database
+    def __init__(self, pointers: Pointers, io: FileIO) -> None:
+        self._pointers = pointers
         self._io = io
 
     def load(self, namespace: str, name: str) -> Table | None:
         """A table as it is now, or None when there is none."""
-        location = self._database.location(namespace, name)
+        location = self._pointers.location(namespace, name)
         if location is None:
             return None
         metadata = FromInputFile.table_metadata(self._io.new_input(location))
@@ -56,7 +56,7 @@ class TableStore:
         after = provider.new_table_metadata_file_location(_version(before))
         ToOutputFile.table_metadata(metadata, self._io.new_output(after))
         namespace, name = table.name()
-        if not self._database.move(namespace, name, before, after):
+        if not self._pointers.move(namespace, name, before, after):
             raise StorageError(f"{metadata.location} was changed by another program; run the command again")
         return CommitTableResponse.model_validate({"metadata": metadata, "metadata-location": after})
 

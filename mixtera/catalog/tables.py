@@ -9,18 +9,20 @@ is done while other processes scan.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 import msgspec
 
 from mixtera.catalog.columns import Column, numbered
 from mixtera.catalog.database import Database
 from mixtera.catalog.location import Location
+from mixtera.catalog.lock import not_writable
 from mixtera.catalog.names import directory_name, source_name
 from mixtera.errors import CatalogError, StorageError
 
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
+    from mixtera.catalog.mirror import Mirror
+    from mixtera.catalog.pointers import Pointers
     from mixtera.catalog.store import TableStore
 
 Role: TypeAlias = Literal["samples", "files", "bad"]
+_Result = TypeVar("_Result")
 
 
 class _Snapshot(msgspec.Struct):
@@ -51,31 +56,35 @@ class _Metadata(msgspec.Struct):
 class Tables:
     """The Iceberg side of a catalog directory."""
 
-    def __init__(self, root: Path, recorded: str) -> None:
-        """Open the tables of the catalog at `root`, whose metadata was written for the URI `recorded`."""
-        self.root = root
+    def __init__(self, root: Path, recorded: str, mirror: Mirror | None = None) -> None:
+        """Open the tables of the catalog at `root`, whose metadata was written for the URI `recorded`.
+
+        With a mirror, the catalog lies at the mirror's URL, and `root` is where copies of its files are.
+        """
+        self.root, self._mirror = root, mirror
+        self.shown = str(root) if mirror is None else mirror.url
         self._location = Location(recorded, root)
-        self._database = Database(root / "catalog.db")
+        self._pointers: Pointers = Database(root / "catalog.db") if mirror is None else _commits_of(recorded, mirror)
 
     @cached_property
     def _store(self) -> TableStore:
         from mixtera.catalog.fileio import CatalogIO
         from mixtera.catalog.store import TableStore
 
-        return TableStore(self._database, CatalogIO(self._location))
+        return TableStore(self._pointers, CatalogIO(self._location, self._mirror))
 
     def prepare(self, source: str) -> None:
         """Import what a commit to the tables of a source needs, while there is time for it."""
         import mixtera.catalog.commit
         import mixtera.catalog.newtable
 
-        if self._database.location(directory_name(source), "samples") is not None:
+        if self._pointers.location(directory_name(source), "samples") is not None:
             import mixtera.catalog.schemas
             import mixtera.catalog.store  # noqa: F401
 
     def sources(self) -> list[str]:
         """Names of the sources that have tables, sorted."""
-        return sorted(map(source_name, self._database.namespaces()))
+        return sorted(map(source_name, self._pointers.namespaces()))
 
     def is_indexed(self, source: str) -> bool:
         """Whether a source was ever indexed to the end."""
@@ -83,12 +92,32 @@ class Tables:
 
     def data_directory(self, source: str) -> Path:
         """Where the Parquet files of a source lie."""
-        return self.root / "warehouse" / directory_name(source) / "data"
+        return self._space(source) / "data"
+
+    def _space(self, source: str) -> Path:
+        return self.root / "warehouse" / self._pointers.directory(directory_name(source))
+
+    def have(self, paths: Iterable[Path]) -> None:
+        """Make sure that files of the catalog are where their paths say; where it lies at a URL they are copied.
+
+        Raises:
+            StorageError: One cannot be.
+        """
+        if self._mirror is not None:
+            self._mirror.have(paths)
+
+    def as_newest(self, call: Callable[[], _Result]) -> _Result:
+        """Call for a change of the newest state: again, where others commit to the catalog's URL meanwhile."""
+        if self._mirror is None:
+            return call()
+        from mixtera.catalog.commits import until_first
+
+        return until_first(self._pointers.refresh, call)
 
     def load(self, source: str, role: Role) -> Table | None:
         """The table of a source, or None when there is none."""
         space = directory_name(source)
-        return self._store.load(space, role) if self._database.location(space, role) else None
+        return self._store.load(space, role) if self._pointers.location(space, role) else None
 
     def summary(self, source: str, role: Role) -> dict[str, str] | None:
         """What the summary of the current snapshot of a table says, or None when there is none; without pyiceberg.
@@ -96,10 +125,11 @@ class Tables:
         Raises:
             CatalogError: The metadata of the table cannot be read.
         """
-        location = self._database.location(directory_name(source), role)
+        location = self._pointers.location(directory_name(source), role)
         if location is None:
             return None
         path = self.path(location)
+        self.have([path])
         try:
             metadata = msgspec.json.decode(path.read_bytes(), type=_Metadata)
         except (OSError, msgspec.DecodeError) as error:
@@ -137,17 +167,29 @@ class Tables:
         from mixtera.catalog.newtable import write_table_metadata
 
         space = directory_name(source)
-        uri = f"{self._location.recorded}/warehouse/{space}/{role}"
+        uri = self._location.uri(self._space(source) / role)
         with _commits(self.root):
             files = [data_facts(path, self._location.uri(path), columns) for path in sorted(paths)]
             snapshot_id, metadata = write_table_metadata(self._location, uri, columns, files, properties)
-            if not self._database.move(space, role, None, metadata):
+            if not self._pointers.move(space, role, None, metadata):
                 raise StorageError(f"{uri} was made by another program meanwhile; run the command again")
         return snapshot_id
 
     def drop(self, source: str) -> None:
-        """Forget the tables of a source; their files stay."""
-        self._database.forget(directory_name(source))
+        """Forget the tables of a source, and delete what the catalog has of it.
+
+        Raises:
+            CatalogError: A file cannot be deleted.
+            StorageError: One at a URL cannot be.
+        """
+        space = self._space(source)
+        self._pointers.forget(directory_name(source))
+        try:
+            shutil.rmtree(space, ignore_errors=self._mirror is not None)
+        except OSError as error:
+            raise not_writable(self.root, error) from error
+        if self._mirror is not None:
+            self._mirror.delete_below(space)
 
     def path(self, location: str) -> Path:
         """Where a file of the recorded URI lies now."""
@@ -158,14 +200,16 @@ class Tables:
         return sorted(self.path(file.file_path) for file in data_files(table, table.snapshot_by_id(snapshot_id)))
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Iterator[list[Path]]:
         """What is committed inside the block is committed at its end, at once.
+
+        The block adds the files of the new state to the list, its metadata among them.
 
         Raises:
             StorageError: It cannot be written; all tables are as they were.
         """
-        with _commits(self.root), self._database.together():
-            yield
+        with _commits(self.root), self._pointers.together() as files:
+            yield files
 
     def replace(
         self,
@@ -204,6 +248,12 @@ class Tables:
             producer.commit()
             transaction.commit_transaction()
         return producer.snapshot_id
+
+
+def _commits_of(recorded: str, mirror: Mirror) -> Pointers:
+    from mixtera.catalog.commits import Commits
+
+    return Commits(recorded, mirror)
 
 
 @contextmanager

@@ -94,7 +94,9 @@ def verify_source(
         def finished(bundle: Work, scanned: Scanned) -> bool:
             assert isinstance(bundle, Bundle)
             old = known[bundle.files[0].info.name]["data_file"]
-            pair = (tables.data_directory(source.name) / old if old else None, _path(directory, scanned))
+            path = tables.data_directory(source.name) / old if old else None
+            tables.have([] if path is None else [path])
+            pair = (path, _path(directory, scanned))
             found.extend(_differences(bundle, scanned, known, pair))
             if pair[1] is not None:
                 pair[1].unlink()

@@ -42,7 +42,7 @@ def facts(
             "filter": None if spec.filter is None else show(spec.filter),
             "mixture": _tree(spec.mixture.parts),
         },
-        "catalog": str(catalog.path.absolute()),
+        "catalog": catalog.url,
         "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
         "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.chosen],
         **({"storage": {name: dict(options) for name, options in storage}} if (storage := _storage(spec)) else {}),

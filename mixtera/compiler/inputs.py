@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 from mixtera.catalog.model import IndexedSource
@@ -13,8 +12,8 @@ class Catalog(Protocol):
     """Where indexed sources are found."""
 
     @property
-    def path(self) -> Path:
-        """The directory it lies in."""
+    def url(self) -> str:
+        """Where it lies: a path or a URL."""
 
     def source(self, source: Source) -> IndexedSource:
         """The newest snapshot of a source of a spec.

@@ -193,6 +193,29 @@ class Writing(Protocol):
         """
 
 
+@runtime_checkable
+class Creating(Storage, Writing, Protocol):
+    """A storage that a catalog can lie on: of several programs that write one file at once, one succeeds."""
+
+    def create(self, url: str, content: bytes) -> bool:
+        """Write a file where there is none, in one step.
+
+        Returns:
+            Whether this call has written it. False is not certain: where an answer was lost and the request was made
+            again, the file that is there may be that of this call.
+
+        Raises:
+            StorageError: It cannot be written; where no answer came, it may have been.
+        """
+
+    def delete(self, urls: Sequence[str]) -> None:
+        """Delete files; what is not there is no error.
+
+        Raises:
+            StorageError: One cannot be deleted.
+        """
+
+
 OptionValue: TypeAlias = str | int | float | bool
 Options: TypeAlias = Mapping[str, OptionValue]
 StorageOptions: TypeAlias = tuple[tuple[str, tuple[tuple[str, OptionValue], ...]], ...]

@@ -82,6 +82,14 @@ class Filling(Protocol):
         """
 
 
+@dataclass(slots=True)
+class ReadCount:
+    """How much was read, as `contracts.storage.Counted`."""
+
+    requests: int = 0
+    read_bytes: int = 0
+
+
 class RangedFile:
     """A `RandomAccess` over an open file, which it owns.
 
@@ -89,10 +97,11 @@ class RangedFile:
         file: The file, with a descriptor, open for reading.
         label: How messages name it.
         size: Its bytes, where they are known.
+        count: Where reads are counted: each is a call of the system.
     """
 
-    def __init__(self, file: BinaryIO, label: str, size: int | None = None) -> None:
-        self._label = label
+    def __init__(self, file: BinaryIO, label: str, size: int | None = None, count: ReadCount | None = None) -> None:
+        self._label, self._count = label, ReadCount() if count is None else count
         self._descriptor = file.fileno()
         self._closed = weakref.finalize(self, file.close)
         self._size = os.fstat(self._descriptor).st_size if size is None else size
@@ -129,6 +138,8 @@ class RangedFile:
             read = list(map(os.preadv, repeat(self._descriptor), targets, wanted.starts.tolist()))
         except OSError as error:
             raise StorageError(f"{self._label} cannot be read: {error.strerror}") from error
+        self._count.requests += len(read)
+        self._count.read_bytes += wanted.size
         if sum(read) != wanted.size:
             for (part,), start, count in zip(targets, wanted.starts.tolist(), read, strict=True):
                 self._complete(part, start, count)

@@ -16,10 +16,10 @@ from mixtera.stream.readers import storage_options
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a reader asked of the storages that count it, such as S3. Without a storage that counts, all is 0.
+    """What a reader asked of the storages that count it: S3 and files. Without a storage that counts, all is 0.
 
     Attributes:
-        requests: Requests; of the whole process, if it has several streams.
+        requests: Requests, of files the calls that read; of the whole process, if it has several streams.
         read_bytes: Bytes that they fetched.
         delivered_bytes: Bytes of the samples that were fetched for the reader, as they lie in their files.
     """

@@ -89,7 +89,7 @@ class MadeCatalog:
 
     def __init__(self, path: Path, sources: Sequence[MadeSource], parquet_files: int = 2) -> None:
         """Write the sources; each into so many Parquet files, dealt out by file."""
-        self.path = path
+        self.path, self.url = path, str(path)
         self._indexed = {source.name: self._write(source, parquet_files) for source in sources}
 
     def source(self, source: Source) -> IndexedSource:

@@ -36,9 +36,26 @@ def test_a_directory_with_something_else_in_it_is_left_alone(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_catalog_lies_in_a_directory(tmp_path: Path) -> None:
-    with pytest.raises(CatalogError, match=r"not at s3://bucket/catalog"):
-        Catalog.open("s3://bucket/catalog")
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("memory://catalog", "the storage 'fsspec' does not say that of several programs .* s3://bucket/catalog"),
+        ("zip://catalog::s3://bucket/a.zip", "'::' has a meaning in patterns"),
+        ("s3://bucket/[a]", r"'\[' has a meaning in patterns"),
+        ("s3://bucket/a*", r"'\*' has a meaning in patterns"),
+    ],
+)
+def test_a_url_where_no_catalog_can_lie(url: str, why: str) -> None:
+    with pytest.raises(CatalogError, match=why):
+        Catalog.open(url)
+    with pytest.raises(CatalogError, match=why):
+        Catalog.open(url, create=False)
+
+
+def test_a_copy_of_a_catalog_at_a_url_is_no_directory_of_one(tmp_path: Path) -> None:
+    (tmp_path / "catalog.json").write_text(json.dumps({"version": 2, "root": "s3://b/c", "key": "a1b2"}))
+    with pytest.raises(CatalogError, match=r"is a copy of the catalog at s3://b/c.*name that URL"):
+        Catalog.open(str(tmp_path))
 
 
 @pytest.mark.parametrize(

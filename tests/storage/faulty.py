@@ -13,7 +13,7 @@ from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Fault = Literal["slow down", "internal error", "denied", "cut", "reset", "hang", "redirect"]
+Fault = Literal["slow down", "internal error", "denied", "cut", "reset", "hang", "redirect", "unanswered"]
 
 _ANSWERS = {"slow down": (503, "SlowDown"), "internal error": (500, "InternalError"), "denied": (403, "AccessDenied")}
 HANG_SECONDS = 3.0
@@ -98,6 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.server.proxy.note(Request(self.command, self.path, headers))
+        body = self.rfile.read(int(headers.get("content-length", 0)))
         if fault in _ANSWERS:
             self._answer_error(*_ANSWERS[fault])
         elif fault == "redirect":
@@ -108,7 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(HANG_SECONDS)
             self._reset()
         else:
-            self._pass_on(cut=fault == "cut")
+            self._pass_on(body, fault)
 
     do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - the names that the base class calls
 
@@ -116,8 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = b"" if self.command == "HEAD" else f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
         self._answer(status, {"content-type": "application/xml"}, body)
 
-    def _pass_on(self, cut: bool) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+    def _pass_on(self, body: bytes, fault: Fault | None) -> None:
         upstream = HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -131,11 +131,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         finally:
             upstream.close()
+        if fault == "unanswered":
+            self._reset()
+            return
         skipped = {"connection", "transfer-encoding", "content-length"}
         headers = {name: value for name, value in found.getheaders() if name.lower() not in skipped}
         if self.command == "HEAD":
             headers["content-length"] = found.getheader("content-length", "0")
-        self._answer(found.status, headers, data, cut)
+        self._answer(found.status, headers, data, fault == "cut")
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes, cut: bool = False) -> None:
         self.send_response_only(status)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mixtera
-from mixtera.errors import CatalogError, PlanError, StorageError
+from mixtera.errors import PlanError, StorageError
 from mixtera.stream import Stream
 from tests.storage.corpus import write_both
 from tests.storage.faulty import FaultyProxy
@@ -243,11 +243,6 @@ def test_a_large_object_is_written_in_parts(s3, objects, tmp_path, monkeypatch):
     S3Storage().write(url, tmp_path / "large.bin")
     assert objects.files.cat(url) == data
     assert objects.files.info(url)["ETag"].strip('"').endswith("-3")
-
-
-def test_a_catalog_is_a_directory():
-    with pytest.raises(CatalogError, match="a catalog lies in a directory, not at s3://mix/catalog"):
-        mixtera.Catalog.open("s3://mix/catalog")
 
 
 def test_a_replaced_object_ends_the_stream(weed, objects, s3, tmp_path):

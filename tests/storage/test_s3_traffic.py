@@ -5,6 +5,7 @@ import json
 from contextlib import closing
 from dataclasses import replace
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,8 +91,8 @@ def test_large_chunks_spare_readers_what_others_read_too(plan):
 
 
 def test_storages_that_count_nothing_have_no_traffic(tmp_path):
-    (tmp_path / "a.jsonl").write_text('{"text": "a"}\n' * 40)
-    source = {"path": f"{tmp_path}/a.jsonl", "content": "text"}
+    fsspec.filesystem("memory").pipe("/traffic/a.jsonl", b'{"text": "a"}\n' * 40)
+    source = {"path": "memory://traffic/a.jsonl", "content": "text"}
     spec = {"version": 1, "name": "here", "sources": {"web": source}, "mixture": {"by": "dataset"}}
     (tmp_path / "here.yaml").write_text(json.dumps(spec))
     with closing(mixtera.Catalog.open(str(tmp_path / "catalog-here"))) as catalog:

@@ -11,6 +11,10 @@ import sys
 import time
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError
 
 KEY, SECRET, BUCKET = "mixkey", "mixsecret-that-no-message-holds", "mix"
 START_SECONDS = 60
@@ -69,7 +73,7 @@ class Weed:
         """
         for attempt in range(START_ATTEMPTS):
             self._launch()
-            if self._answers():
+            if self._answers() and self._has_bucket():
                 self._known = True
                 return
             self.kill()
@@ -103,6 +107,22 @@ class Weed:
             self._process.wait()
             self._process = None
 
+    def _has_bucket(self) -> bool:
+        """Wait for the bucket, which it makes after it has begun to answer."""
+        deadline = time.monotonic() + START_SECONDS
+        client = _client(self.url)
+        try:
+            while time.monotonic() < deadline:
+                try:
+                    client.head_bucket(Bucket=BUCKET)
+                except (ClientError, BotoCoreError):
+                    time.sleep(0.05)
+                else:
+                    return True
+        finally:
+            client.close()
+        return False
+
     def _answers(self) -> bool:
         """Wait for an answer; False when the process ends instead."""
         deadline = time.monotonic() + START_SECONDS
@@ -120,6 +140,12 @@ class Weed:
             finally:
                 connection.close()
         return False
+
+
+def _client(url: str) -> Any:
+    session = botocore.session.get_session()
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
+    return session.create_client("s3", endpoint_url=url, region_name="us-east-1", **keys)
 
 
 def free_ports(count: int) -> list[int]:

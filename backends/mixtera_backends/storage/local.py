@@ -5,17 +5,21 @@ from __future__ import annotations
 import difflib
 import errno
 import glob
+import io
 import os
 import stat as modes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn, cast
 from urllib.parse import unquote
 
 from mixtera.contracts.storage import AccessProfile, FileInfo
 from mixtera.errors import MissingError, StorageError
-from mixtera.formats.ranges import GAP_BYTES, RangedFile
+from mixtera.formats.ranges import GAP_BYTES, RangedFile, ReadCount
 from mixtera_backends.storage.walk import Entry, Walk
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _PREFIX: Final = "file://"
 _NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -27,6 +31,9 @@ class LocalStorage:
 
     name = "local"
     schemes: tuple[str, ...] = ("file",)
+
+    def __init__(self) -> None:
+        self.traffic = ReadCount()
 
     def profile(self) -> AccessProfile:
         """Ranges are read through the page cache: small ones are fine, one at a time."""
@@ -55,14 +62,14 @@ class LocalStorage:
         """Open a file, unbuffered: callers read in large pieces. No metadata is asked for unless it fails."""
         path = local_path(url)
         try:
-            file = open(path, "rb", buffering=0, opener=at_once)  # noqa: SIM115 - pathlib's has no opener
+            file = CountedFile(path, self.traffic)
         except OSError as error:
             self.stat(url)
             refuse(path, error)
         if not modes.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
             raise irregular(path)
-        return file
+        return cast(BinaryIO, file)
 
     def describe(self, descriptor: int, url: str) -> FileInfo:
         """Describe an open file by its descriptor."""
@@ -74,7 +81,35 @@ class LocalStorage:
 
     def random_access(self, url: str) -> RangedFile:
         """Open a file for reading in ranges, through a memory map."""
-        return RangedFile(self.open(url), local_path(url))
+        return RangedFile(self.open(url), local_path(url), count=self.traffic)
+
+
+class CountedFile(io.FileIO):
+    """A file whose reads are counted; what is read through its descriptor is not."""
+
+    def __init__(self, path: str, count: ReadCount) -> None:
+        self._count = count
+        super().__init__(path, "rb", opener=at_once)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to so many bytes, or all."""
+        return self._counted(super().read(-1 if size is None else size))
+
+    def readall(self) -> bytes:
+        """Read what is left."""
+        return self._counted(super().readall())
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into memory."""
+        read = super().readinto(buffer) or 0
+        self._count.requests += 1
+        self._count.read_bytes += read
+        return read
+
+    def _counted(self, data: bytes | None) -> bytes:
+        self._count.requests += 1
+        self._count.read_bytes += len(data or b"")
+        return data or b""
 
 
 def local_path(url: str) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mixtera.arrow import large_binary, take
 from mixtera.errors import StorageError
-from mixtera.formats.ranges import RangedFile, Spans, cut
+from mixtera.formats.ranges import RangedFile, ReadCount, Spans, cut
 
 HELD_BYTES: Final = 32 << 20
 """Bytes of stripes that are in memory at a time, about; a range that is larger is read as a whole."""
@@ -27,10 +27,11 @@ class StripedFile:
         label: How messages name it.
         size: Its bytes.
         unit: Reads begin and end at multiples of so many bytes, or at the end of the file.
+        count: Where reads are counted.
     """
 
-    def __init__(self, file: BinaryIO, label: str, size: int, unit: int) -> None:
-        self._opened, self._file = file, RangedFile(file, label, size)
+    def __init__(self, file: BinaryIO, label: str, size: int, unit: int, count: ReadCount | None = None) -> None:
+        self._opened, self._file = file, RangedFile(file, label, size, count)
         self._label, self._size, self.unit = label, size, unit
 
     @property

@@ -33,6 +33,7 @@ class LustreStorage(LocalStorage):
         width = in_force(self.options, options or {}).get("stripe_bytes")
         if width is not None and int(width) % LEAST_BYTES:
             raise StorageError(f"stripe_bytes is {width}: stripes of Lustre are multiples of {LEAST_BYTES} bytes")
+        super().__init__()
         self._stripes = Stripes(None if width is None else int(width))
 
     def configured(self, options: Options) -> Storage:
@@ -80,7 +81,7 @@ class LustreStorage(LocalStorage):
                 f"{path} changed since it was indexed ({said}); restore the file, or run `mixtera index` and "
                 "compile again"
             )
-        return StripedFile(file, path, facts.st_size, self._stripes.unit(path))
+        return StripedFile(file, path, facts.st_size, self._stripes.unit(path), self.traffic)
 
 
 class StripedStream(RangesFile):
@@ -99,7 +100,7 @@ class PinnedFile(LustreStorage):
     """A storage in which one URL is the file that was indexed, and any other file there an error."""
 
     def __init__(self, storage: LustreStorage, file: FileInfo) -> None:
-        self._stripes, self._indexed = storage._stripes, file
+        self._stripes, self._indexed, self.traffic = storage._stripes, file, storage.traffic
 
     def open(self, url: str) -> BinaryIO:
         """Open a file; it is read ahead in whole stripes."""

@@ -14,6 +14,11 @@ _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _REASON: Final = re.compile(r" - (?:HTTP error: )?(.{1,120})")
 _NO_CREDENTIALS: Final = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
 _KEYS_REFUSED: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+_RIGHTS: Final = {
+    "read": "s3:GetObject, and s3:ListBucket for patterns",
+    "written": "s3:PutObject",
+    "deleted": "s3:DeleteObject",
+}
 CREDENTIALS_ADVICE: Final = (
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as other S3 tools want them"
 )
@@ -86,7 +91,7 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0, done:
         case Failure(code="NoSuchBucket"):
             why = f"{endpoint} has no such bucket: check its name, and AWS_ENDPOINT_URL"
         case Failure(status=401 | 403):
-            needed = "s3:GetObject, and s3:ListBucket for patterns" if done == "read" else "s3:PutObject"
+            needed = _RIGHTS[done]
             why = (
                 f"access denied ({failure.code or failure.status}): the credentials need {needed}; {CREDENTIALS_ADVICE}"
             )

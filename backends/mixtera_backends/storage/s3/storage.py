@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import glob
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -16,12 +17,12 @@ from mixtera_backends.storage.patterns import Pattern, matcher
 from mixtera_backends.storage.s3.address import SCHEME, Address, address_of
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, BRIDGED_BLOCKS, kept_bytes
 from mixtera_backends.storage.s3.budget import Traffic
-from mixtera_backends.storage.s3.clients import ClientsHere, Refused
+from mixtera_backends.storage.s3.clients import Clients, ClientsHere, Refused
 from mixtera_backends.storage.s3.failures import missing, refused
 from mixtera_backends.storage.s3.objects import GAP_BYTES, S3Object
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.settings import OPTIONS, Settings
-from mixtera_backends.storage.s3.upload import upload
+from mixtera_backends.storage.s3.upload import create, delete, upload
 
 _NOT_FOUND: Final = 404
 
@@ -98,16 +99,34 @@ class S3Storage:
 
     def write(self, url: str, content: bytes | Path) -> None:
         """Write an object, or replace it: readers see the old one or the new one."""
-        address = address_of(url)
-        clients = self._clients.get()
         try:
-            upload(clients, address, content)
-        except Refused as error:
-            raise refused(url, error.failure, clients.endpoint, error.seconds, "written") from error
+            with self._writing(url, "written") as clients:
+                upload(clients, address_of(url), content)
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
             raise StorageError(f"{content!s} cannot be written to {url}: {error.strerror or error}") from error
+
+    def create(self, url: str, content: bytes) -> bool:
+        """Write an object where there is none; of several at once, the server lets one."""
+        with self._writing(url, "written") as clients:
+            return create(clients, address_of(url), content)
+
+    def delete(self, urls: Sequence[str]) -> None:
+        """Delete objects, many with one request; what is not there is no error."""
+        addresses = [address_of(url) for url in urls]
+        for bucket in sorted({address.bucket for address in addresses}):
+            keys = [address.key for address in addresses if address.bucket == bucket]
+            with self._writing(f"s3://{bucket}/{keys[0]}", "deleted") as clients:
+                delete(clients, bucket, keys)
+
+    @contextmanager
+    def _writing(self, url: str, done: str) -> Iterator[Clients]:
+        clients = self._clients.get()
+        try:
+            yield clients
+        except Refused as error:
+            raise refused(url, error.failure, clients.endpoint, error.seconds, done) from error
 
     def _object(self, file: FileInfo, fast: bool, indexed: bool) -> S3Object:
         return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast)

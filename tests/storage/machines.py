@@ -1,0 +1,89 @@
+"""A catalog on S3 that several machines use, each with a directory of copies of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mixtera
+from tests.catalog.contents import rows
+from tests.storage.objects import new_root
+
+PROGRAM = str(Path(sys.executable).with_name("mixtera"))
+SPEC = """\
+version: 1
+name: shared
+sources:
+  web:
+    path: {data}/web/*.jsonl
+    content: text
+    properties: {{language: meta.language, year: meta.year, tags: tags, score: score}}
+mixture: {{by: [language], weights: natural}}
+"""
+
+
+@contextmanager
+def machine(cache: Path) -> Iterator[None]:
+    """What runs in the block runs on a machine that has its copies there."""
+    before = os.environ.get("MIXTERA_CACHE")
+    os.environ["MIXTERA_CACHE"] = str(cache)
+    try:
+        yield
+    finally:
+        os.environ.pop("MIXTERA_CACHE")
+        if before is not None:
+            os.environ["MIXTERA_CACHE"] = before
+
+
+class Shared:
+    """A catalog at a URL, data in a directory, and the machines that use both."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.url = directory, f"{new_root()}/catalog"
+
+    def spec(self, name: str, text: str = SPEC) -> Path:
+        path = self.directory / f"{name}.yaml"
+        path.write_text(text.format(data=self.directory))
+        return path
+
+    def on(self, name: str) -> Path:
+        """The copies of a machine."""
+        return self.directory / "machines" / name
+
+    def open(self, name: str, create: bool = False) -> mixtera.Catalog:
+        with machine(self.on(name)):
+            return mixtera.Catalog.open(self.url, create=create)
+
+    def rows(self, name: str, spec: Path, catalog: str | None = None) -> list[dict[str, object]]:
+        """What a machine sees of the first source of a spec."""
+        with machine(self.on(name)):
+            opened = mixtera.Catalog.open(catalog or self.url, create=catalog is not None)
+            loaded = mixtera.load(str(spec))
+            if catalog is not None:
+                opened.index(loaded)
+            return rows(opened, loaded.sources[0])
+
+    def start(self, name: str, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [PROGRAM, *words, "--catalog", self.url],
+            env={**os.environ, "MIXTERA_CACHE": str(self.on(name))},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, name: str, *words: str, code: int = 0) -> str:
+        """Standard output of a command that ends well, else standard error."""
+        out, err = self.finish(self.start(name, *words), code)
+        return out if code == 0 else err
+
+    @staticmethod
+    def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code, out + err
+        assert "Traceback" not in err
+        return out, err
