@@ -55,13 +55,21 @@ def sql(spec: Spec, catalog: Catalog, dialect: str = "duckdb") -> dict[str, str]
     Raises:
         EngineError: There is no such dialect.
     """
+    return {name: printed(expression, dialect) for name, expression in expressions(spec, catalog).items()}
+
+
+def printed(expression: ir.Table, dialect: str) -> str:
+    """The SQL of an expression.
+
+    Raises:
+        EngineError: There is no such dialect.
+    """
     import ibis
 
     known = dialects()
     if dialect not in known:
         raise EngineError(f"SQL cannot be printed in the dialect {dialect!r}{suggestion(dialect, known)}")
-    found = expressions(spec, catalog)
-    return {name: str(ibis.to_sql(expression, dialect=known[dialect])) for name, expression in found.items()}
+    return str(ibis.to_sql(expression, dialect=known[dialect]))
 
 
 def analyze(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> dict[str, str]:

@@ -77,8 +77,11 @@ class Configurable(Protocol):
 
 
 CAPABILITIES: Final[Mapping[str, str]] = {
-    "sql": "`mixtera explain --sql --dialect` prints its SQL",
-    "run": "it compiles plans, and runs `mixtera catalog query`",
+    "sql": "prints SQL (`mixtera explain --sql --dialect`)",
+    "run": "compiles plans, answers `mixtera catalog query`",
+    "any_year": "compares dates and moments of any year",
+    "nul": "holds texts with the character NUL",
+    "long_names": "knows sources and properties of more than 63 bytes",
 }
 """What engines can do, for the table of the documentation and for `mixtera.testing.engine.EngineLaws`."""
 

@@ -5,9 +5,10 @@ A ClickHouse server is not used: it reads no files of its clients.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -16,14 +17,18 @@ from uuid import uuid4
 import pyarrow as pa
 
 from mixtera.contracts.engine import EngineOption, Gap
+from mixtera.errors import EngineError
 from mixtera_backends.engines.folder import folder_of
 from mixtera_backends.engines.limits import MEMORY, THREADS, Limits
+from mixtera_backends.engines.rewriting import rewritten
 from mixtera_backends.engines.session import answer_schema, conformed, engine_errors, package
 
 if TYPE_CHECKING:
+    import ibis.expr.operations as ops
     import ibis.expr.types as ir
 
 _BATCH_ROWS: Final = 65_536
+_YEARS: Final = range(1900, 2300)
 
 
 class ClickHouseEngine:
@@ -32,7 +37,9 @@ class ClickHouseEngine:
     name = "clickhouse"
     dialect = "clickhouse"
     options: ClassVar[tuple[EngineOption, ...]] = (THREADS, MEMORY)
-    gaps: ClassVar[Mapping[str, Gap]] = {}
+    gaps: ClassVar[Mapping[str, Gap]] = {
+        "any_year": Gap("never", "it knows the years 1900 … 2299", "Its Date32 and DateTime64 end there."),
+    }
 
     def __init__(self, **options: str | int) -> None:
         """Make a session; chDB is loaded when it is first used.
@@ -98,7 +105,37 @@ class ClickHouseEngine:
 def _sql(expression: ir.Table) -> str:
     import ibis
 
-    return str(ibis.to_sql(expression, dialect="clickhouse"))
+    return str(ibis.to_sql(rewritten(expression, _plain), dialect="clickhouse"))
+
+
+def _plain(node: ops.Node) -> ops.Node:
+    """What ClickHouse misreads, in other words.
+
+    Ibis writes a date as one of 16 bits, which begins in 1970. Those of 32 bits, and moments, are silently moved into
+    the years that they can hold.
+    """
+    import ibis.expr.operations as ops
+
+    if not isinstance(node, ops.Literal) or not isinstance(node.value, datetime.date):
+        return node
+    if node.value.year not in _YEARS:
+        raise EngineError(
+            f"clickhouse: {node.value} cannot be compared there: it knows the years {_YEARS[0]} … {_YEARS[-1]}"
+        )
+    if not node.dtype.is_date():
+        return node
+    day: ops.Node = _date_function()(node.value.isoformat()).op()
+    return day
+
+
+@cache
+def _date_function() -> Any:  # noqa: ANN401 - a function of Ibis' making
+    import ibis
+
+    def toDate32(text: str) -> datetime.date:  # noqa: N802 - ClickHouse calls it so
+        raise AssertionError("it is ClickHouse's own, and named here only")
+
+    return ibis.udf.scalar.builtin(toDate32, signature=(("string",), "date"))
 
 
 def _quoted(name: str) -> str:

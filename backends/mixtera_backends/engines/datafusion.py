@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import pyarrow as pa
 
@@ -14,9 +15,11 @@ from mixtera.contracts.engine import EngineOption, Gap
 from mixtera.errors import EngineError
 from mixtera_backends.engines.folder import folder_of
 from mixtera_backends.engines.limits import LIMITS, Limits
+from mixtera_backends.engines.rewriting import rewritten
 from mixtera_backends.engines.session import answer_schema, conformed, package
 
 if TYPE_CHECKING:
+    import ibis.expr.operations as ops
     import ibis.expr.types as ir
     from datafusion import SessionContext
     from ibis.backends.datafusion import Backend
@@ -69,19 +72,14 @@ class DataFusionEngine:
         """Run an unbound expression and stream its rows, in any order."""
         schema = answer_schema(expression)
         with _errors():
-            for batch in self._connection.con.sql(self._sql(expression)).execute_stream():
+            for batch in self._connection.con.sql(_sql(expression)).execute_stream():
                 yield conformed(batch.to_pyarrow(), schema)
 
     def analyze(self, expression: ir.Table) -> str:
         """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
         with _errors():
-            found = self._connection.con.sql(f"EXPLAIN ANALYZE {self._sql(expression)}").to_pydict()
+            found = self._connection.con.sql(f"EXPLAIN ANALYZE {_sql(expression)}").to_pydict()
         return "\n".join(found["plan"])
-
-    def _sql(self, expression: ir.Table) -> str:
-        import ibis
-
-        return str(ibis.to_sql(expression, dialect=self.dialect))
 
     def close(self) -> None:
         """End the session and remove what it spilled."""
@@ -97,6 +95,45 @@ def _context(limits: Limits, folder: Path) -> SessionContext:
     settings = {"datafusion.sql_parser.dialect": "PostgreSQL"}  # as Ibis has it
     config = SessionConfig(settings).with_information_schema(True).with_target_partitions(limits.threads)
     return SessionContext(config.with_batch_size(_BATCH_ROWS), runtime)
+
+
+def _sql(expression: ir.Table) -> str:
+    import ibis
+
+    return str(ibis.to_sql(rewritten(expression, _plain), dialect="datafusion"))
+
+
+def _plain(node: ops.Node) -> ops.Node:
+    """What DataFusion misreads, in other words.
+
+    - It makes LIKE of `starts_with`, and does not escape backslashes there: the first characters are compared instead.
+    - Ibis writes a date as a timestamp of nanoseconds, which end in 2262 and overflow without a word: a cast instead.
+    """
+    import ibis
+    import ibis.expr.operations as ops
+
+    match node:
+        case ops.StartsWith(start=ops.Literal(value=str() as text)) if "\\" in text:
+            first: ops.Node = (_left(node.arg.to_expr(), len(text)) == text).op()
+            return first
+        case ops.Literal(value=datetime.date() as day) if node.dtype.is_date():
+            cast: ops.Node = ibis.literal(day.isoformat(), "string").cast("date").op()
+            return cast
+    return node
+
+
+@cache
+def _left_function() -> Any:  # noqa: ANN401 - a function of Ibis' making
+    import ibis
+
+    def left(text: str, characters: int) -> str:
+        raise AssertionError("it is DataFusion's own, and named here only")
+
+    return ibis.udf.scalar.builtin(left, signature=(("string", "int64"), "string"))
+
+
+def _left(text: ir.Value, characters: int) -> ir.Value:
+    return _left_function()(text, characters)
 
 
 def _quoted(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -46,7 +46,7 @@ class PolarsEngine:
             for name, files in tables.items():
                 if files:
                     frame = polars.scan_parquet(list(files), glob=False, hive_partitioning=False)
-                    frame.collect_schema()  # reads the first file's footer: what is not there is found here
+                    frame = frame.select(_known(frame))
                 else:
                     frame = polars.from_arrow(schemas[name].empty_table()).lazy()
                 connection.create_table(name, frame, overwrite=True)
@@ -79,6 +79,18 @@ class PolarsEngine:
     def close(self) -> None:
         """Forget the tables."""
         self.__dict__.pop("_connection", None)
+
+
+def _known(frame: polars.LazyFrame) -> list[str]:
+    """The columns of types that Ibis can name, by the first file's footer: others are not there for it."""
+    from ibis.formats.polars import PolarsType
+
+    found = []
+    for name, type_ in frame.collect_schema().items():
+        with suppress(KeyError):
+            PolarsType.to_ibis(type_)
+            found.append(name)
+    return found
 
 
 @contextmanager

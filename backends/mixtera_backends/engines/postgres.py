@@ -49,7 +49,10 @@ class PostgresEngine:
 
     name = "postgres"
     dialect = "postgres"
-    gaps: ClassVar[Mapping[str, Gap]] = {}
+    gaps: ClassVar[Mapping[str, Gap]] = {
+        "nul": Gap("never", "0x00", "Its texts end at a NUL."),
+        "long_names": Gap("never", "too long for it: at most 63 bytes", "It cuts longer names off without a word."),
+    }
 
     def __init__(self) -> None:
         """Make a session; it connects when it is first used."""
@@ -97,7 +100,7 @@ class PostgresEngine:
         """Copy the columns that an expression reads and that are not there yet."""
         import ibis.expr.operations as ops
 
-        fields = {field.name for field in expression.op().find(ops.Field)}
+        fields = {field.name for field in expression.op().find(ops.Field)}.union(expression.columns)
         for table in expression.op().find(ops.UnboundTable):
             name, columns = table.name, frozenset(fields.intersection(table.schema.names)) | {"file_id"}
             if name in self._files and not columns <= self._copied.get(name, frozenset()):

@@ -49,6 +49,13 @@ def answer_schema(expression: ir.Table) -> pa.Schema:
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of a batch, in their order, under the names and with the types that were promised."""
+    """The columns of a batch, in their order, under the names and with the types that were promised.
+
+    Raises:
+        EngineError: There are fewer.
+    """
+    if batch.num_columns < len(schema):
+        lacking = ", ".join(name for name in schema.names if name not in batch.schema.names)
+        raise EngineError(f"the engine's answer lacks {lacking}: it cannot hold values of their types")
     columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
