@@ -108,6 +108,7 @@ def _plain(node: ops.Node) -> ops.Node:
 
     - It makes LIKE of `starts_with`, and does not escape backslashes there: the first characters are compared instead.
     - Ibis writes a date as a timestamp of nanoseconds, which end in 2262 and overflow without a word: a cast instead.
+    - It makes FALSE of `x IN (1) AND x IN (2)`, where NULL is meant for a NULL: below a NOT, NULL is asked for first.
     """
     import ibis
     import ibis.expr.operations as ops
@@ -119,7 +120,21 @@ def _plain(node: ops.Node) -> ops.Node:
         case ops.Literal(value=datetime.date() as day) if node.dtype.is_date():
             cast: ops.Node = ibis.literal(day.isoformat(), "string").cast("date").op()
             return cast
+        case ops.Not():
+            kept: ops.Node = node.replace(_null_first, filter=ops.Value)
+            return kept
     return node
+
+
+def _null_first(node: ops.Node, arguments: dict[str, Any] | None) -> ops.Node:
+    import ibis
+    import ibis.expr.operations as ops
+
+    node = node.__recreate__(arguments) if arguments else node
+    if not isinstance(node, ops.InValues):
+        return node
+    asked: ops.Node = ibis.ifelse(node.value.to_expr().isnull(), ibis.null("boolean"), node.to_expr()).op()
+    return asked
 
 
 @cache
