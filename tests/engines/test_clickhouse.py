@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from mixtera.testing.engine import EngineLaws
 from mixtera_backends.engines.clickhouse import ClickHouseEngine
 
-pytest.importorskip("chdb", reason="chDB is not installed: pip install 'mixtera[clickhouse]'")
 
-
+@pytest.mark.skipif(
+    importlib.util.find_spec("chdb") is None, reason="chDB is not installed: pip install 'mixtera[clickhouse]'"
+)
 class TestClickHouse(EngineLaws):
     def engine(self) -> ClickHouseEngine:
         return ClickHouseEngine(threads=2)
