@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.algorithm import Algorithm
+from mixtera.contracts.engine import Configurable as ConfigurableEngine
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.format import Configurable, Format
 from mixtera.contracts.storage import (
@@ -92,12 +93,25 @@ def split_format(text: str) -> tuple[str, dict[str, str]]:
     Raises:
         PluginError: It is neither.
     """
+    return split_named("format", text)
+
+
+def split_named(kind: str, text: str) -> tuple[str, dict[str, str]]:
+    """Name and options of a plugin in one text: `tokens(dtype=uint16,separator=0)`; the name alone has none.
+
+    Args:
+        kind: What it is, for the error.
+        text: The text.
+
+    Raises:
+        PluginError: It is neither.
+    """
     found = re.fullmatch(r"([^()]*)\((.*)\)", text)
     if found is None:
         return text, {}
     pairs = [part.partition("=") for part in found[2].split(",")]
     if not all(key.strip() and sign for key, sign, _ in pairs):
-        raise PluginError(f"{text!r} is no format with options; write NAME(OPTION=VALUE, OPTION=VALUE)")
+        raise PluginError(f"{text!r} is no {kind} with options; write NAME(OPTION=VALUE, OPTION=VALUE)")
     return found[1].strip(), {key.strip(): value.strip() for key, _, value in pairs}
 
 
@@ -229,12 +243,27 @@ def has_descriptors(kind: type) -> bool:
 
 
 def engine_named(name: str) -> Engine:
-    """A new session of the engine of that name.
+    """A new session of the engine of that name, which may have options behind it: `duckdb(threads=4)`.
+
+    Raises:
+        PluginError: There is none, or it does not take these options.
+    """
+    plain, options = split_named("engine", name)
+    found = cast(Engine, _load("engines", plain)())
+    if not options:
+        return found
+    if not isinstance(found, ConfigurableEngine):
+        raise PluginError(f"the engine {plain!r} takes no options; found {', '.join(options)}")
+    return found.configured(options)
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine's sessions: what it says of itself, without a session.
 
     Raises:
         PluginError: There is none.
     """
-    return cast(Engine, _load("engines", name)())
+    return cast("type[Engine]", _load("engines", name))
 
 
 @cache

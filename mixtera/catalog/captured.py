@@ -98,7 +98,7 @@ def _float(text: str) -> float | None:
         value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value + 0.0 if math.isfinite(value) else None  # 0.0 for −0.0: engines differ on it
 
 
 def _date(text: str) -> datetime.date | None:

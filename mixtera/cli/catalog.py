@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from mixtera.cli.aligned import aligned
-from mixtera.cli.options import add_common
+from mixtera.cli.options import add_common, add_engine
 from mixtera.cli.output import note, write, write_json
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     query = _source_action(actions, "query", "find samples by a predicate", _query)
     query.add_argument("predicate", metavar="PREDICATE", help="""for example 'language == "en" and year >= 2015'""")
     query.add_argument("--limit", type=int, default=10, metavar="N", help="samples to print (default: 10)")
-    query.add_argument("--engine", default="duckdb", metavar="NAME", help="the engine that runs it (default: duckdb)")
+    add_engine(query, "that runs it")
     _source_action(actions, "drop", "forget a source; its files stay as they are", _drop)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.continuing import stop_of
 from mixtera.cli.given import Options, compiled
-from mixtera.cli.options import add_no_lock
+from mixtera.cli.options import add_engine, add_no_lock
 from mixtera.cli.output import note, write, write_json
 from mixtera.spec.keys import HOLDOUT_PARTS
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PLAN",
         help="directory of the plan, or the URL of one; an older plan there is replaced",
     )
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
+    add_engine(parser, "that compiles")
     parser.add_argument(
         "--part", choices=HOLDOUT_PARTS, help="which side of the spec's holdout is meant (default: as the spec says)"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import Options, compiled, plan_directory
 from mixtera.cli.numbers import whole_number
+from mixtera.cli.options import add_engine
 from mixtera.cli.output import write, write_json
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-code", action="store_true", help="exit 1 if a run would see other samples, files or another order"
     )
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles specs (default: duckdb)")
+    add_engine(parser, "that compiles specs")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import Compiled, Options, compiled, plan_directory, spec_and_catalog
 from mixtera.cli.numbers import whole_number
+from mixtera.cli.options import add_engine
 from mixtera.cli.output import complain, json_text, note, write, write_file
 from mixtera.errors import LockError, PlanError
 
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch", type=whole_number(1), metavar="B", help="samples of a step over all ranks: names steps too"
     )
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
+    add_engine(parser, "that compiles")
     more = parser.add_mutually_exclusive_group()
     more.add_argument("--sql", action="store_true", help="print only the SQL of each source of a spec")
     more.add_argument("--analyze", action="store_true", help="add the engine's own account of each query of a spec")

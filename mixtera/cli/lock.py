@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import spec_and_catalog
+from mixtera.cli.options import add_engine
 from mixtera.cli.output import complain, note, write, write_json
 from mixtera.errors import CatalogError
 
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--portable", action="store_true", help="leave out times and etags of files, which copies of them do not keep"
     )
     parser.add_argument("--file", metavar="FILE", help="the lock (default: SPEC.lock, where `compile` looks for it)")
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles (default: duckdb)")
+    add_engine(parser, "that compiles")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from mixtera import __version__
-from mixtera.cli.options import add_common
+from mixtera.cli.options import add_common, join_engine
 from mixtera.cli.output import complain
 from mixtera.errors import MixteraError
 
@@ -86,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if module is None:
             parser.print_help(sys.stderr)
             return USAGE
+        join_engine(arguments)
         code = module.run(arguments)
         sys.stdout.flush()
         return code

@@ -24,6 +24,39 @@ def add_common(parser: argparse.ArgumentParser, *, below: bool = False) -> None:
         option.default = argparse.SUPPRESS
 
 
+def add_engine(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add `--engine` and `--engine-option`, for commands that ask the catalog.
+
+    Args:
+        parser: Parser of the command.
+        what: What the engine does for it, as the end of a sentence.
+    """
+    parser.add_argument("--engine", default="duckdb", metavar="E", help=f"engine {what} (default: duckdb)")
+    parser.add_argument(
+        "--engine-option",
+        action="append",
+        type=_engine_option,
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the engine, such as threads=4 or memory_limit=8GiB; may be given again",
+    )
+
+
+def join_engine(arguments: argparse.Namespace) -> None:
+    """Put the options behind the engine's name, as `mixtera.registry.engine_named` reads them."""
+    if given := dict(getattr(arguments, "engine_option", ())):
+        from mixtera.registry import joined_format
+
+        arguments.engine = joined_format(arguments.engine, given)
+
+
+def _engine_option(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign and value) or "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, without a comma")
+    return name, value
+
+
 def add_no_lock(parser: argparse.ArgumentParser) -> None:
     """Add `--no-lock`, for commands that compile what they then run."""
     parser.add_argument(

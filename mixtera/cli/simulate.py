@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.numbers import whole_number
+from mixtera.cli.options import add_engine
 from mixtera.cli.output import complain, json_text, note, write, write_file
 from mixtera.errors import AlgorithmError, CatalogError
 
@@ -66,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--format", choices=("text", "json", "html"), help="text or html for people, json for programs (default: text)"
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file; an older one there is replaced")
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that counts samples (default: duckdb)")
+    add_engine(parser, "that counts samples")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import plan_of
 from mixtera.cli.numbers import whole_number
-from mixtera.cli.options import add_no_lock, add_spool, use_spool
+from mixtera.cli.options import add_engine, add_no_lock, add_spool, use_spool
 from mixtera.cli.output import complain, note, write, write_json
 from mixtera.errors import PlanError
 
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FROM=TO",
         help="files of the plan below FROM lie below TO on this machine; may be given several times",
     )
-    parser.add_argument("--engine", default="duckdb", metavar="E", help="engine that compiles a spec (default: duckdb)")
+    add_engine(parser, "that compiles a spec")
     add_spool(parser)
     add_no_lock(parser)
 

@@ -131,4 +131,6 @@ def _leaf(
 def _literal(value: Literal_, type_: PropertyType) -> ir.Value:
     import ibis
 
+    if isinstance(value, float):
+        value += 0.0  # 0.0 for −0.0, as in the catalog: some engines tell the two apart
     return ibis.literal(value, _IBIS_TYPES[type_].removeprefix("array<").removesuffix(">"))

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from mixtera import registry
 from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
 from mixtera.compiler.pipeline import optimised, session
 from mixtera.contracts.engine import Engine
-from mixtera.errors import EngineError
+from mixtera.errors import EngineError, PluginError
 from mixtera.spec.issues import suggestion
 from mixtera.spec.model import Spec
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-DIALECTS: Final[Mapping[str, str]] = {
-    "bigquery": "bigquery",
-    "clickhouse": "clickhouse",
-    "databricks": "databricks",
-    "datafusion": "datafusion",
-    "duckdb": "duckdb",
-    "postgres": "postgres",
-    "pyspark": "pyspark",
-    "snowflake": "snowflake",
-    "spark": "pyspark",
-    "trino": "trino",
-}
-"""Dialects that SQL can be printed in, and their names in Ibis."""
+_SPARK: Final = {"pyspark": "pyspark", "spark": "pyspark"}
+
+
+@cache
+def dialects() -> Mapping[str, str]:
+    """Dialects that SQL can be printed in, and their names in Ibis: those of the engines, and Spark's."""
+    found = dict(_SPARK)
+    for name in registry.names("engines"):
+        try:
+            engine = registry.engine_class(name)
+        except PluginError:  # a plugin that cannot be loaded here is no reason not to print what Ibis can
+            continue
+        found |= dict.fromkeys((engine.name, engine.dialect), engine.dialect) if engine.dialect else {}
+    return dict(sorted(found.items()))
 
 
 def _plans(spec: Spec, catalog: Catalog) -> tuple[SourcePlan, ...]:
@@ -52,12 +55,21 @@ def sql(spec: Spec, catalog: Catalog, dialect: str = "duckdb") -> dict[str, str]
     Raises:
         EngineError: There is no such dialect.
     """
+    return {name: printed(expression, dialect) for name, expression in expressions(spec, catalog).items()}
+
+
+def printed(expression: ir.Table, dialect: str) -> str:
+    """The SQL of an expression.
+
+    Raises:
+        EngineError: There is no such dialect.
+    """
     import ibis
 
-    if dialect not in DIALECTS:
-        raise EngineError(f"SQL cannot be printed in the dialect {dialect!r}{suggestion(dialect, DIALECTS)}")
-    found = expressions(spec, catalog)
-    return {name: str(ibis.to_sql(expression, dialect=DIALECTS[dialect])) for name, expression in found.items()}
+    known = dialects()
+    if dialect not in known:
+        raise EngineError(f"SQL cannot be printed in the dialect {dialect!r}{suggestion(dialect, known)}")
+    return str(ibis.to_sql(expression, dialect=known[dialect]))
 
 
 def analyze(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> dict[str, str]:

@@ -42,11 +42,13 @@ def property_array(values: Values, type_: PropertyType) -> pa.Array:
 
 
 def _numbers(values: Values, kind: np.dtype[Any]) -> pa.Array:
-    """Integers, or floats that are not NaN: numpy takes a None among floats for one."""
+    """Integers, or floats that are not NaN: numpy takes a None among floats for one. −0.0 becomes 0.0."""
     try:
         numbers = np.array(values, kind)
     except TypeError:  # a None
         numbers = np.fromiter((0 if value is None else value for value in values), kind, len(values))
+    if kind.kind == "f":
+        numbers += 0.0
     whole = from_numpy(numbers)
     if None not in values:
         return whole

@@ -1,4 +1,4 @@
-"""Arrow types of properties, and the rules that make all engines agree: no NaN, no NULL list, no NULL in a list."""
+"""Arrow types of properties, and the rules that make all engines agree: no NaN, no −0.0, no NULL list or element."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ INDEX_FIELDS: Final = (pa.field("row", pa.int64()), pa.field("offset", pa.int64(
 
 
 def clean(array: pa.Array) -> pa.Array:
-    """The same values with NaN as NULL, a NULL list as an empty one, and no NULL in a list."""
+    """The same values with NaN as NULL, −0.0 as 0.0, a NULL list as an empty one, and no NULL in a list."""
     if pa.types.is_list(array.type):
         return _clean_list(array)
-    return _without_nan(array) if pa.types.is_floating(array.type) else array
+    return _clean_floats(array) if pa.types.is_floating(array.type) else array
 
 
-def _without_nan(array: pa.Array) -> pa.Array:
+def _clean_floats(array: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     nan = pc.is_nan(array)
-    return pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+    found = pc.if_else(nan, pa.scalar(None, array.type), array) if pc.any(nan).as_py() else array
+    if not pa.types.is_float64(found.type) or not pc.any(pc.equal(found, 0.0)).as_py():
+        return found
+    return pc.add(found, 0.0)  # −0.0 + 0.0 is 0.0: some engines tell the two apart
 
 
 def _clean_list(array: pa.ListArray) -> pa.ListArray:
     import pyarrow.compute as pc
 
     values = clean(array.flatten())
-    if not array.null_count and not values.null_count:
+    if not array.null_count and not values.null_count and not pa.types.is_floating(values.type):
         return array
     kept = values.is_valid()
     lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy()

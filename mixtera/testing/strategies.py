@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,18 +19,32 @@ _PLACE: Final = Place("spec.yaml", 1, 1)
 _UTC: Final = datetime.UTC
 
 POOLS: Final[Mapping[str, Sequence[Any]]] = {
-    "string": ("", "en", "EN", "o'clock", 'say "no"', "naïve", "100%_", "a\\b", "null"),
-    "int64": (-(2**62), -1, 0, 1, 7, 2**40),
-    "float64": (-1.5, 0.0, 0.25, 1e300),
+    "string": (
+        *("", "en", "EN", "o'clock", 'say "no"', "naïve", "nai\u0308ve", "ß", "🙂", "100%_", "a\\b", "\\.", "{a,b}"),
+        *("two\nlines", "null"),
+    ),
+    "int64": (-(2**63), -(2**62), -1, 0, 1, 7, 2**40, 2**53, 2**53 + 1, 2**63 - 1),
+    "float64": (-1.5, 0.0, 5e-324, 0.25, 0.1 + 0.2, 0.3, 1e300),
     "bool": (True, False),
-    "date": (datetime.date(1969, 12, 31), datetime.date(2000, 2, 29), datetime.date(2024, 1, 1)),
+    "date": (
+        *(datetime.date.min, datetime.date(1969, 12, 31), datetime.date(2000, 2, 29), datetime.date(2024, 1, 1)),
+        datetime.date.max,
+    ),
     "timestamp": (
+        datetime.datetime.min.replace(tzinfo=_UTC),
         datetime.datetime(1969, 12, 31, 23, 59, 59, 999_999, _UTC),
         datetime.datetime(2020, 6, 1, tzinfo=_UTC),
         datetime.datetime(2020, 6, 1, 0, 0, 0, 1, _UTC),
+        datetime.datetime.max.replace(tzinfo=_UTC),
     ),
 }
-"""Values that properties of each type have."""
+"""Values that properties of each type have, and predicates ask for: extremes, near misses, and what quoting meets."""
+
+DATA_ONLY: Final[Mapping[str, Sequence[Any]]] = {"float64": (math.inf, -math.inf)}
+"""Values that data may have beside them, and a spec cannot write."""
+
+ASKED_ONLY: Final[Mapping[str, Sequence[Any]]] = {"float64": (-0.0,)}
+"""Values that a spec may write beside them, and a catalog never has."""
 
 TYPES: Final[Mapping[str, PropertyType]] = {
     "text": "string",
@@ -49,8 +64,19 @@ _SOURCES: Final = ("web", "code", "books")
 _TESTS: Final = ("startswith", "endswith", "contains")
 
 
-def _pool(type_: str) -> Sequence[Any]:
-    return POOLS[type_.removeprefix("list<").removesuffix(">")]
+def element(type_: str) -> str:
+    """The type of a list's elements; that of a value itself."""
+    return type_.removeprefix("list<").removesuffix(">")
+
+
+def asked(type_: str) -> Sequence[Any]:
+    """What predicates on a property ask for."""
+    return (*POOLS[element(type_)], *ASKED_ONLY.get(element(type_), ()))
+
+
+def held(type_: str) -> Sequence[Any]:
+    """What a property, or the lists of one, may hold."""
+    return (*POOLS[element(type_)], *DATA_ONLY.get(element(type_), ()))
 
 
 def predicates(types: Mapping[str, PropertyType], sources: Sequence[str] = _SOURCES) -> st.SearchStrategy[Predicate]:
@@ -75,14 +101,14 @@ def _some(values: Sequence[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
 
 
 def _leaf(name: str, type_: str) -> st.SearchStrategy[Predicate]:
-    column, span, negated, value = st.just(name), st.just(_SPAN), st.booleans(), st.sampled_from(_pool(type_))
+    column, span, negated, value = st.just(name), st.just(_SPAN), st.booleans(), st.sampled_from(asked(type_))
     if type_ in LIST_TYPES:
         has = st.builds(Has, column, value, negated, span)
-        return st.one_of(has, st.builds(Matches, column, _some(_pool(type_)), span))
+        return st.one_of(has, st.builds(Matches, column, _some(asked(type_)), span))
     found: list[st.SearchStrategy[Predicate]] = [
-        st.builds(In, column, _some(_pool(type_)), negated, span),
+        st.builds(In, column, _some(asked(type_)), negated, span),
         st.builds(IsNone, column, negated, span),
-        st.builds(Matches, column, _some((*_pool(type_), None)), span),
+        st.builds(Matches, column, _some((*asked(type_), None)), span),
     ]
     ordered = type_ not in ("string", "bool")
     operators = st.sampled_from(["==", "!=", "<", "<=", ">", ">="]) if ordered else _equality()
@@ -95,7 +121,7 @@ def _leaf(name: str, type_: str) -> st.SearchStrategy[Predicate]:
 
 
 def _values(type_: str) -> st.SearchStrategy[Any]:
-    value = st.sampled_from(_pool(type_))
+    value = st.sampled_from(held(type_))
     return st.lists(value, max_size=3) if type_ in LIST_TYPES else st.none() | value
 
 

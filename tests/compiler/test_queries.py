@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 from mixtera.compiler import Overlap, analyze, expressions, overlap, sql
-from mixtera.compiler.queries import DIALECTS
+from mixtera.compiler.queries import dialects
 from mixtera.errors import EngineError
 from mixtera.testing.catalog import MadeFile, MadeSource
 from tests.compiler.made import CODE, WEB, catalog_of, spec_of
@@ -32,7 +32,7 @@ def test_expressions_are_unbound_and_have_the_columns_of_the_contract(tmp_path: 
     assert str(found["web"].schema()["label"]) == "int32"
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", dialects())
 def test_sql_of_every_dialect_can_be_parsed(tmp_path: Path, dialect: str) -> None:
     found = sql(spec_of(tmp_path, TEXT), catalog_of(tmp_path), dialect)
     for text in found.values():

@@ -5,23 +5,22 @@ Ibis writes the SQL; the session is DuckDB's own, because Ibis' calls methods th
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
-from mixtera.errors import EngineError
+from mixtera.contracts.engine import EngineOption, Gap
+from mixtera_backends.engines.limits import LIMITS, Limits
+from mixtera_backends.engines.session import engine_errors, package
 
 if TYPE_CHECKING:
     import duckdb
     import ibis.expr.types as ir
 
 _BATCH_ROWS: Final = 131_072
-_MEMORY_LIMIT: Final = "2GB"
 
 
 class DuckDBEngine:
@@ -29,38 +28,41 @@ class DuckDBEngine:
 
     name = "duckdb"
     dialect = "duckdb"
+    options: ClassVar[tuple[EngineOption, ...]] = LIMITS
+    gaps: ClassVar[Mapping[str, Gap]] = {}
 
-    def __init__(self, memory_limit: str = _MEMORY_LIMIT, threads: int | None = None) -> None:
+    def __init__(self, **options: str | int) -> None:
         """Make a session; DuckDB is loaded when it is first used.
 
         Args:
-            memory_limit: What DuckDB may hold before it spills, as it writes sizes: `2GB`.
-            threads: Threads; the processors of this process by default.
+            options: `threads`, `memory_limit`, `spill_directory`; see `mixtera_backends.engines.limits`.
         """
-        self._memory_limit = memory_limit
-        self._threads = threads or len(os.sched_getaffinity(0))
-        self._spill: TemporaryDirectory[str] | None = None
+        self._limits = Limits.of({name: str(value) for name, value in options.items()})
+        self._open = ExitStack()
+
+    def configured(self, options: Mapping[str, str]) -> DuckDBEngine:
+        """A session with these options."""
+        return DuckDBEngine(**options)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
-        import duckdb
-
-        self._spill = TemporaryDirectory(prefix="mixtera-duckdb-")
+        duckdb = package("duckdb", self.name)
         connection = duckdb.connect(
             ":memory:",
             config={
-                "threads": self._threads,
-                "memory_limit": self._memory_limit,
-                "temp_directory": self._spill.name,
+                "threads": self._limits.threads,
+                "memory_limit": f"{self._limits.memory_bytes}B",
+                "temp_directory": self._open.enter_context(self._limits.spilling(self.name)),
                 "preserve_insertion_order": False,
             },
         )
+        self._open.callback(connection.close)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
         """Make the catalog's tables known: table name → Parquet files, read in place; no files make an empty table."""
-        with _engine_errors():
+        with _errors():
             for name, files in tables.items():
                 if files:
                     rows = self._connection.read_parquet(list(files), hive_partitioning=False)
@@ -70,12 +72,12 @@ class DuckDBEngine:
 
     def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run an unbound expression and stream its rows, in any order."""
-        with _engine_errors():
+        with _errors():
             yield from self._run(_sql(expression)).to_arrow_reader(_BATCH_ROWS)
 
     def analyze(self, expression: ir.Table) -> str:
         """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
-        with _engine_errors():
+        with _errors():
             return "\n".join(str(row[1]) for row in self._run(f"EXPLAIN ANALYZE {_sql(expression)}").fetchall())
 
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
@@ -83,11 +85,8 @@ class DuckDBEngine:
 
     def close(self) -> None:
         """End the session and remove what it spilled."""
-        if self._spill is not None:
-            self._connection.close()
-            self._spill.cleanup()
-            self._spill = None
-            del self._connection
+        self._open.close()
+        self.__dict__.pop("_connection", None)
 
 
 def _sql(expression: ir.Table) -> str:
@@ -97,11 +96,8 @@ def _sql(expression: ir.Table) -> str:
 
 
 @contextmanager
-def _engine_errors() -> Iterator[None]:
+def _errors() -> Iterator[None]:
     import duckdb
-    from ibis.common.exceptions import IbisError
 
-    try:
+    with engine_errors("duckdb", duckdb.Error):
         yield
-    except (duckdb.Error, IbisError, pa.ArrowException, OSError) as error:
-        raise EngineError(f"duckdb: {error}") from error
