@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from mixtera.compiler.build import SourcePlan, build
+from mixtera.compiler.dialect import sql_of
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
 from mixtera.compiler.pipeline import optimised, session
@@ -52,12 +53,10 @@ def sql(spec: Spec, catalog: Catalog, dialect: str = "duckdb") -> dict[str, str]
     Raises:
         EngineError: There is no such dialect.
     """
-    import ibis
-
     if dialect not in DIALECTS:
         raise EngineError(f"SQL cannot be printed in the dialect {dialect!r}{suggestion(dialect, DIALECTS)}")
     found = expressions(spec, catalog)
-    return {name: str(ibis.to_sql(expression, dialect=DIALECTS[dialect])) for name, expression in found.items()}
+    return {name: sql_of(expression, DIALECTS[dialect]) for name, expression in found.items()}
 
 
 def analyze(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> dict[str, str]:
