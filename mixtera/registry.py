@@ -266,6 +266,15 @@ def engine_class(name: str) -> type[Engine]:
     return cast("type[Engine]", _load("engines", name))
 
 
+def executor_kind_named(name: str) -> Any:  # noqa: ANN401 - the catalog has its contract
+    """What makes the executor of that name: `mixtera.catalog.executor.Executor`.
+
+    Raises:
+        PluginError: There is none.
+    """
+    return _load("executors", name)
+
+
 @cache
 def tokenizer_kind_named(name: str) -> TokenizerKind:
     """The kind of tokenizers of that name.

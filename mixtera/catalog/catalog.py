@@ -19,6 +19,7 @@ from mixtera.spec.model import Source, Spec
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mixtera.catalog.executor import Executor
     from mixtera.catalog.history import SnapshotFacts
     from mixtera.catalog.state import State
     from mixtera.catalog.statistics import PropertyStatistics
@@ -65,7 +66,14 @@ class Catalog:
         """Names of the sources that are indexed, sorted."""
         return tuple(name for name in self._tables.sources() if self._tables.is_indexed(name))
 
-    def index(self, spec: Spec, *, workers: int | None = None, progress: bool = False) -> IndexReport:
+    def index(
+        self,
+        spec: Spec,
+        *,
+        workers: int | None = None,
+        progress: bool = False,
+        executor: str | Executor = "local",
+    ) -> IndexReport:
         """Bring the catalog up to date with the files of a spec; only new and changed files are read.
 
         Each source is committed at once: when a run fails or dies, a source is as it was, or all new.
@@ -74,20 +82,24 @@ class Catalog:
             spec: The spec; only its sources matter, and its tokens: they are counted where samples are packed.
             workers: Processes that read, this one among them; None for what the work is worth.
             progress: Whether to show a bar on stderr, if that is a terminal.
+            executor: Where files are read: `local`, in processes of this machine, or `spark`; or an executor, which
+                knows itself how many there are. The catalog is the same with any.
 
         Raises:
+            EngineError: Spark failed; sources that it had not finished are as they were.
             SampleError: Records cannot be used, and more of them than the spec allows.
             StorageError: A file is missing, cannot be read, or changed meanwhile; the catalog cannot be written.
             SpecError: The type of a property cannot be inferred.
             CatalogError: The catalog cannot be written.
         """
+        from mixtera.catalog.executor import executor_named
         from mixtera.catalog.indexing import index_source
-        from mixtera.catalog.pool import Workers
 
         started = time.perf_counter()
         spec = _with_counts(spec)
         tables = self._tables
-        with writing(self.path, say, self.url), Workers(workers) as processes:
+        chosen = executor_named(executor, workers) if isinstance(executor, str) else executor
+        with writing(self.path, say, self.url), chosen as processes:
             listed = [(source, list_files(source)) for source in spec.sources]
             calls = [partial(index_source, tables, source, files, processes, progress) for source, files in listed]
             reports = [tables.as_newest(call) for call in calls]

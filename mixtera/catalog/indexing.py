@@ -14,10 +14,10 @@ from mixtera.catalog.captured import check_captured
 from mixtera.catalog.columns import SAMPLE_COLUMNS, sample_columns
 from mixtera.catalog.definition import define
 from mixtera.catalog.derived import fingerprint_of
+from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import Changes, compare
 from mixtera.catalog.model import SourceReport
 from mixtera.catalog.names import assign_file_ids
-from mixtera.catalog.pool import Workers
 from mixtera.catalog.refresh import Refreshed, refresh
 from mixtera.catalog.scanning import Findings, numbered_files, scan_files
 from mixtera.catalog.sidecars import list_sidecars
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def index_source(
-    tables: Tables, source: Source, files: Sequence[FileInfo], workers: Workers, progress: bool
+    tables: Tables, source: Source, files: Sequence[FileInfo], workers: Executor, progress: bool
 ) -> SourceReport:
     """Bring one source up to date; the caller holds the catalog's lock.
 
@@ -73,7 +73,7 @@ def _update(
     sidecars: Sequence[tuple[FileInfo, ...]],
     before: State | None,
     changes: Changes,
-    workers: Workers,
+    workers: Executor,
     progress: bool,
 ) -> Refreshed:
     definition = define(source, files, sidecars, None if before is None else before.definition)

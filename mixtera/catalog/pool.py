@@ -13,19 +13,17 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from mixtera import errors
 from mixtera.catalog.bundles import Scanned
 from mixtera.catalog.children import Child, close_pipes, start_child
+from mixtera.catalog.executor import Finished
 from mixtera.catalog.scan import Advance
 from mixtera.catalog.work import Work, done
-from mixtera.catalog.worker import Answer, Failure
-from mixtera.errors import MixteraError, StorageError
-
-Finished: TypeAlias = Callable[[Work, Scanned], bool]
+from mixtera.catalog.worker import Answer
+from mixtera.errors import StorageError
 
 BYTES_PER_WORKER: Final = 64 << 20
 """A child process is worth its start for so many bytes: a new interpreter takes about 0.3 s."""
@@ -78,7 +76,7 @@ class WorkerProcess:
             if answer.progress is not None:
                 advance(answer.progress.bytes, answer.progress.rows)
             if answer.failure is not None:
-                raise _error(answer.failure)
+                raise answer.failure.error()
             if answer.result is not None:
                 return answer.result
 
@@ -101,12 +99,6 @@ class WorkerProcess:
         return StorageError(
             f"a worker process {how} while it {doing}; nothing was changed. If memory ran out, use fewer --workers"
         )
-
-
-def _error(failure: Failure) -> MixteraError:
-    kind = getattr(errors, failure.kind, None)
-    known = isinstance(kind, type) and issubclass(kind, MixteraError) and kind is not errors.SpecError
-    return kind(failure.message) if known and kind is not None else MixteraError(failure.message)
 
 
 class _Stopped(Exception):  # noqa: N818 - not an error, and never leaves this file

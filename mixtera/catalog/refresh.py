@@ -14,9 +14,9 @@ from mixtera.catalog.bundles import BUNDLES_PER_WORKER, SMALLEST_BUNDLE_BYTES, S
 from mixtera.catalog.columns import SAMPLE_COLUMNS, Column
 from mixtera.catalog.derivation import BasedFile, Derivation, base_names, cut
 from mixtera.catalog.derived import identities
+from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import Changes
 from mixtera.catalog.model import Definition, Unmatched
-from mixtera.catalog.pool import Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.scanning import Findings, noting
 from mixtera.catalog.staging import RunFacts, Staged, Staging, delete_unfinished
@@ -68,7 +68,7 @@ def refresh(
     scanned: Sequence[Staged],
     sidecars: Sequence[tuple[FileInfo, ...]],
     staging: Staging,
-    workers: Workers,
+    workers: Executor,
     progress: bool,
     fetch: Callable[[Iterable[Path]], None],
 ) -> Refreshed:
@@ -130,7 +130,7 @@ def _run(
     title: str,
     pieces: Sequence[Derivation],
     run: Path,
-    workers: Workers,
+    workers: Executor,
     progress: bool,
     findings: Findings,
 ) -> None:
@@ -219,7 +219,7 @@ def _pieces(
     sidecars: Sequence[tuple[FileInfo, ...]],
     have: set[str],
     run: Path,
-    workers: Workers,
+    workers: Executor,
 ) -> list[Derivation]:
     smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES // (COMPUTING if definition.computed else 1)
     todo = [file for file in lacking.files if file.info.name not in have]

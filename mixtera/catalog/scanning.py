@@ -10,8 +10,8 @@ from mixtera.catalog.bad import too_many_so_far
 from mixtera.catalog.bundles import SMALLEST_BUNDLE_BYTES, BadRecord, Bundle, NumberedFile, Scanned
 from mixtera.catalog.bundles import bundled as cut
 from mixtera.catalog.columns import Column
+from mixtera.catalog.executor import Executor, Finished
 from mixtera.catalog.model import Definition
-from mixtera.catalog.pool import Finished, Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.staging import Staged, delete_unfinished, note_finished
 from mixtera.catalog.work import Work
@@ -55,7 +55,7 @@ def scan_files(
     files: Sequence[NumberedFile],
     run: Path,
     leftovers: Sequence[Staged],
-    workers: Workers,
+    workers: Executor,
     progress: bool,
     meanwhile: Callable[[], None],
 ) -> Findings:
@@ -103,7 +103,7 @@ def _bundles(
     columns: tuple[Column, ...],
     files: Sequence[NumberedFile],
     run: Path,
-    workers: Workers,
+    workers: Executor,
 ) -> list[Bundle]:
     smallest = 1 if workers.given else SMALLEST_BUNDLE_BYTES
     return [

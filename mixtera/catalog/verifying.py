@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from mixtera.arrow import to_numpy
 from mixtera.catalog.bundles import Bundle, NumberedFile, Scanned
 from mixtera.catalog.columns import ROW_GROUP_ROWS, sample_columns
+from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import same_fingerprint
-from mixtera.catalog.pool import Workers
 from mixtera.catalog.progress import shown
 from mixtera.catalog.state import State
 from mixtera.catalog.work import Work
@@ -69,7 +69,7 @@ class SourceVerification:
 
 
 def verify_source(
-    tables: Tables, source: Source, state: State, files: Sequence[FileInfo], workers: Workers, progress: bool
+    tables: Tables, source: Source, state: State, files: Sequence[FileInfo], workers: Executor, progress: bool
 ) -> SourceVerification:
     """Read the files of a source again; those that are new, changed or gone are differences and not read.
 

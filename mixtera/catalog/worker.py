@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from mixtera import errors
 from mixtera.catalog.bundles import Scanned
 from mixtera.catalog.work import Work, done
 from mixtera.errors import MixteraError
@@ -34,6 +35,17 @@ class Failure(msgspec.Struct, frozen=True):
 
     kind: str
     message: str
+
+    @classmethod
+    def of(cls, error: MixteraError) -> Failure:
+        """What crosses the border for an error."""
+        return cls(type(error).__name__, str(error))
+
+    def error(self) -> MixteraError:
+        """The error that it was; a SpecError's issues do not cross the border."""
+        kind = getattr(errors, self.kind, None)
+        known = isinstance(kind, type) and issubclass(kind, MixteraError) and kind is not errors.SpecError
+        return kind(self.message) if known and kind is not None else MixteraError(self.message)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -92,6 +104,6 @@ def _answer(line: bytes, reporter: _Reporter) -> Answer:
     try:
         result = done(msgspec.json.decode(line, type=Work), reporter.advance)
     except MixteraError as error:
-        return Answer(failure=Failure(type(error).__name__, str(error)))
+        return Answer(failure=Failure.of(error))
     reporter.flush()
     return Answer(result=result)

@@ -17,6 +17,7 @@ NAME: Final = "index"
 HELP: Final = "bring the catalog up to date with the files of a spec"
 
 _DIFFERS: Final = 1
+_USAGE: Final = 2
 _HEADER: Final = ("source", "new", "changed", "gone", "unchanged", "files", "samples", "skipped", "quarantined")
 
 
@@ -25,6 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", help="a spec file")
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="processes that read (default: what the work is worth)"
+    )
+    parser.add_argument(
+        "--executor",
+        metavar="X",
+        help="where files are read: local, in processes of this machine, or spark (default: local)",
     )
     parser.add_argument(
         "--verify",
@@ -44,11 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
     from mixtera.catalog import Catalog
     from mixtera.spec import load
 
+    if arguments.verify and arguments.executor:
+        complain("mixtera index: --executor goes without --verify, which reads in processes of this machine")
+        return _USAGE
     spec = load(arguments.spec)
     if arguments.verify:
         return _verify(Catalog.open(arguments.catalog, create=False), spec, arguments)
     catalog = Catalog.open(arguments.catalog)
-    report = catalog.index(spec, workers=arguments.workers, progress=not arguments.quiet)
+    executor = arguments.executor or "local"
+    report = catalog.index(spec, workers=arguments.workers, progress=not arguments.quiet, executor=executor)
     if arguments.json:
         write_json(_json(report))
         return 0

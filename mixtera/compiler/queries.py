@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from mixtera import registry
 from mixtera.compiler.build import SourcePlan, build
+from mixtera.compiler.dialect import sql_of
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
 from mixtera.compiler.pipeline import optimised, session
@@ -19,13 +20,11 @@ from mixtera.spec.model import Spec
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_SPARK: Final = {"pyspark": "pyspark", "spark": "pyspark"}
-
 
 @cache
 def dialects() -> Mapping[str, str]:
-    """Dialects that SQL can be printed in, and their names in Ibis: those of the engines, and Spark's."""
-    found = dict(_SPARK)
+    """Dialects that SQL can be printed in, and their names in Ibis: those of the engines."""
+    found: dict[str, str] = {}
     for name in registry.names("engines"):
         try:
             engine = registry.engine_class(name)
@@ -64,12 +63,10 @@ def printed(expression: ir.Table, dialect: str) -> str:
     Raises:
         EngineError: There is no such dialect.
     """
-    import ibis
-
     known = dialects()
     if dialect not in known:
         raise EngineError(f"SQL cannot be printed in the dialect {dialect!r}{suggestion(dialect, known)}")
-    return str(ibis.to_sql(expression, dialect=known[dialect]))
+    return sql_of(expression, known[dialect])
 
 
 def analyze(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Where the pieces of an indexing run are done, beside the processes of one machine."""

@@ -1,0 +1,100 @@
+"""A job of Spark that this process waits for, without waiting for ever."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, Generic, TypeVar
+
+from py4j.protocol import Py4JError
+from pyspark import InheritableThread
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from mixtera_backends.spark.cluster import context_of, executors, is_local, no_executor
+from mixtera_backends.spark.session import patience, spark_errors
+
+_LOOK_SECONDS: Final = 1.0
+
+T = TypeVar("T")
+
+
+class Job(Generic[T]):
+    """An action that runs in a thread of its own; `cancel` ends what Spark does for it."""
+
+    def __init__(self, session: SparkSession, action: Callable[[], T], patience_seconds: float | None = None) -> None:
+        """Start it; `patience_seconds` is how long it waits where there is no executor."""
+        self._session = session
+        self._action = action
+        self._patience = patience() if patience_seconds is None else patience_seconds
+        self._tag = f"mixtera-{uuid.uuid4().hex}"
+        self._ended = threading.Event()
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self._last_seen = self._next_look = time.monotonic()
+        self._thread = InheritableThread(self._run, session=session, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            with spark_errors():
+                self._session.addTag(self._tag)
+                self._result = self._action()
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def ended(self, seconds: float) -> bool:
+        """Wait a while; whether it has ended.
+
+        Raises:
+            EngineError: There has been no executor for too long; the job was cancelled.
+        """
+        if self._ended.wait(seconds):
+            return True
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            if _has_executors(self._session):
+                self._last_seen = time.monotonic()
+        if now - self._last_seen > self._patience:
+            self.cancel()
+            raise no_executor(self._session, self._patience)
+        return False
+
+    def result(self) -> T:
+        """Wait for its end.
+
+        Raises:
+            EngineError: Spark failed.
+        """
+        clean = False
+        try:
+            while not self.ended(_LOOK_SECONDS):
+                pass
+            clean = True
+        finally:
+            if not clean:
+                self.cancel()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]  # set, as there was no error
+
+    def cancel(self) -> None:
+        """End it, perhaps from another thread; a Spark that is gone has ended it itself."""
+        with suppress(PySparkException, Py4JError, OSError):
+            self._session.interruptTag(self._tag)
+
+
+def _has_executors(session: SparkSession) -> bool:
+    """Whether somebody works. A local master does, and what a Spark Connect server has is its own business."""
+    if context_of(session) is None or is_local(session):
+        return True
+    try:
+        return executors(session) > 0
+    except (Py4JError, OSError):
+        return False
