@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from mixtera.arrow import encoded, from_numpy, strings, to_numpy
 from mixtera.artifact import digest, layout, remote
+from mixtera.artifact.following import check_static
 from mixtera.artifact.model import ROW_BITS, PlanData, TokenParameters
 from mixtera.artifact.pointers import PointerMap
 from mixtera.artifact.remote import plain_path
@@ -150,8 +151,10 @@ class Plan:
             first_token and last_token int64, the part [first, last) of the document's tokens.
 
         Raises:
-            PlanError: `start` lies before the plan's first position, or behind `stop`.
+            PlanError: `start` lies before the plan's first position, or behind `stop`, or the plan follows the
+                training: `mixtera.Job.decided` gives what its job has decided.
         """
+        check_static(self.data, "samples")
         self._check_begun(start, f"samples({start}, {stop})")
         if not 0 <= start <= stop:
             raise PlanError(f"samples({start}, {stop}): positions are not negative and ascend")
@@ -191,8 +194,9 @@ class Plan:
             stop: Only positions before this one; needed when the plan has no end.
 
         Raises:
-            PlanError: The plan has no end and `stop` is not given.
+            PlanError: The plan has no end and `stop` is not given, or it follows the training.
         """
+        check_static(self.data, "locate")
         if stop is None and self.data.timeline.total is None:
             raise PlanError(f"plan {self.name!r} has no end: locate(sample, stop=…) says how far to look")
         before = None if stop is None else stop - self.start
@@ -203,18 +207,6 @@ class Plan:
         else:
             found = self.pointers.locate(int(sample), before)
         return [position + self.start for position in found]
-
-    def check_static(self, what: str) -> None:
-        """Refuse what only the job of a plan can tell.
-
-        Raises:
-            PlanError: The weights of the plan follow the training.
-        """
-        if self.data.steering is not None:
-            raise PlanError(
-                f"{what}: the weights of plan {self.name!r} follow the training ({self.data.steering.algorithm}), so "
-                "its job says which sample comes when: `mixtera.Job.local(plan, directory)`"
-            )
 
     def _check_begun(self, position: int, what: str) -> None:
         begins = self.data.begins
@@ -276,8 +268,6 @@ class Plan:
             PlanError: An argument is out of range, or the plan follows the training: its job has the stream.
         """
         from mixtera.stream import Stream
-
-        self.check_static("stream")
 
         return Stream(self.data, self.digest, batch_size=batch_size, rank=rank, world_size=world_size, start=start)
 

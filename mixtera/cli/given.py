@@ -1,4 +1,4 @@
-"""What a command was given: a spec, which is compiled over the catalog, or a plan, which is opened."""
+"""What a command was given: a spec, which is compiled over the catalog, a plan, which is opened, or a job."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixtera.spec.model import HoldoutPart
 
 _DOCUMENT: Final = "plan.json"
+_JOURNAL: Final = "journal.jsonl"
 _SPEC_SUFFIXES: Final = (".yaml", ".yml")
 
 
@@ -96,17 +97,34 @@ def compiled(path: str, catalog: str, engine: str, options: Options = DEFAULTS) 
 
 
 def plan_of(path: str, catalog: str, engine: str, remap: Mapping[str, str] | None = None, locked: bool = True) -> Plan:
-    """The plan that is given, or that of the spec that is given.
+    """The plan that is given, or that of the spec or of the job that is given.
 
     Raises:
         PlanError: It is not a plan, or a spec is given and `remap` too.
         LockError: The spec does not compile to what the lock beside it says.
     """
-    from mixtera.plan import Plan
-
     directory = plan_directory(path)
     if directory is not None:
-        return Plan.open(directory, remap)
+        return opened(directory, remap)
     if remap:
         raise PlanError(f"{path} is a spec, which says itself where its data lies: --remap is for plans")
     return compiled(path, catalog, engine, Options(locked=locked)).plan
+
+
+def opened(directory: str, remap: Mapping[str, str] | None = None) -> Plan:
+    """The plan in a directory; of a job in one, as far as it is decided.
+
+    Raises:
+        PlanError: It is no plan.
+        JobError: The job is damaged, or a service has it.
+    """
+    from mixtera.plan import Plan
+
+    if "://" in directory or not (Path(directory) / _JOURNAL).is_file():
+        return Plan.open(directory, remap)
+    from mixtera.jobs import Job
+
+    if remap:
+        raise PlanError(f"{directory} is a job, whose plan lies where it was started: --remap is for plans")
+    with Job.local(None, directory) as job:
+        return job.decided()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from mixtera.cli.given import opened
 from mixtera.cli.output import note, write, write_json
 from mixtera.errors import PlanError
 
@@ -19,7 +20,7 @@ HELP: Final = "tell which documents a step saw, and when a document is seen"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own arguments."""
-    parser.add_argument("plan", metavar="PLAN", help="directory of a plan")
+    parser.add_argument("plan", metavar="PLAN", help="directory of a plan, or of a job")
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--step", type=int, metavar="N", help="the documents of step N, from 0")
     asked.add_argument(
@@ -31,9 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the documents of a step, or the positions of a document."""
-    from mixtera.plan import Plan
-
-    plan = Plan.open(arguments.plan)
+    plan = opened(arguments.plan)
     if arguments.batch is not None and arguments.batch < 1:
         raise PlanError(f"--batch is {arguments.batch}; it must be at least 1")
     if arguments.step is None:

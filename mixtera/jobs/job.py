@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from mixtera.jobs.channel import Channel
 from mixtera.jobs.guide import JobGuide
 from mixtera.jobs.model import Report, Topology, by_component
 from mixtera.jobs.port import JobPort
+from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
@@ -221,6 +223,27 @@ class Job:
         """The state after `position` samples of the run, as `checkpoint` returns it; nothing is noted."""
         return self._identity.state_at(position) | {_KEY: {"address": self.address}}
 
+    def decided(self) -> Plan:
+        """The plan as far as it is decided: what was promised to readers, and ends there.
+
+        Its `samples` and `locate` are those of the job, and `mixtera ledger` asks them. A plan that does not follow
+        the training is decided from the beginning.
+
+        Raises:
+            JobError: The job refuses.
+        """
+        plan, data = self.plan, self.plan.data
+        if data.steering is None:
+            return plan
+        round_size = data.order.chunk_size * data.order.lanes
+        rounds = (self.status()["promised"] - plan.start) // round_size
+        promise = self._channel.send(lambda: self._port.promise(0, rounds)).result()
+        end = promise.rounds * round_size if promise.total is None else promise.total
+        timeline = Timeline(tuple(promise.timeline(data.order_version)), end)
+        decided = Plan(replace(data, timeline=timeline, steering=None), plan.path, plan.digest, plan.remap)
+        decided.url = plan.url
+        return decided
+
     def status(self) -> dict[str, Any]:
         """What is known of the job: weights, promised positions, the last step; see `mixtera.jobs.status.status`.
 
@@ -260,14 +283,15 @@ class Job:
     ) -> None:
         self.close()
 
+    def __reduce__(self) -> tuple[type[Job], tuple[JobPort, int]]:
+        return Job, (self._port, self.start)
+
     def __repr__(self) -> str:
         return f"Job({self.plan.name!r}, {self.address!r})"
 
     @property
     def _unending(self) -> PlanIdentity:
         """What states are checked against: the end of a plan that follows is not known."""
-        from dataclasses import replace
-
         return self._identity if self.plan.data.steering is None else replace(self._identity, end=None)
 
     def _reached(self, position: int | None) -> tuple[int | None, int | None]:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -143,6 +143,9 @@ class LocalJob:
             self._journal.close()
             self._lock.close()
 
+    def __reduce__(self) -> tuple[Callable[[str, str, dict[str, str]], LocalJob], tuple[str, str, dict[str, str]]]:
+        return _again, (self.address, str(self.plan.path), self.plan.remap)
+
     def resume_fit(self) -> None:
         """Start the fit that somebody has left open, if one is."""
         with self._current():
@@ -232,3 +235,8 @@ class LocalJob:
             plan.save(str(self._directory / "plan"))
             return "plan"
         return plan.url if "://" in plan.url else str(Path(plan.url).absolute())
+
+
+def _again(directory: str, path: str, remap: dict[str, str]) -> LocalJob:
+    """The job of a copy, in another process."""
+    return LocalJob(directory, Plan.open(path, remap or None))

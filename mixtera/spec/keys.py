@@ -333,11 +333,7 @@ ORDER: Final = Section(
     (
         Key("seed", {"type": "integer", "minimum": 0, "maximum": LARGEST_SEED}, "Seed of the shuffle. Default: 0."),
         Key("shuffle", {"enum": list(SHUFFLES)}, "global or none. Default: global."),
-        Key(
-            "chunk_size",
-            COUNT,
-            "Samples (sequences) that one reader fetches in one go. Default: 16384; 1024 with `dynamic`.",
-        ),
+        Key("chunk_size", COUNT, "Samples (sequences) fetched in one go. Default: 16384; with `dynamic`: 1024."),
         Key(
             "lanes",
             COUNT,

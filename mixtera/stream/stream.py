@@ -11,6 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from mixtera.artifact.following import check_static
 from mixtera.artifact.model import PlanData
 from mixtera.errors import StateError
 from mixtera.stream.batches import Batches
@@ -64,9 +65,11 @@ class Stream:
             guide: Tells the timeline as it becomes known, of a plan that follows the training; None: it is the plan's.
 
         Raises:
-            PlanError: A number is out of its range, or the plan has no such column.
+            PlanError: A number is out of its range, the plan has no such column, or needs a guide.
         """
-        if guide is not None:
+        if guide is None:
+            check_static(data, "stream")
+        else:
             data = replace(data, timeline=guide.timeline)
         self._data, self._guide = data, guide
         self._identity = PlanIdentity.of(data, digest)

@@ -1,0 +1,122 @@
+"""Slow fits: done aside, applied at their step, done again where a process died over them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mixtera.algorithms.steering import fitted
+from mixtera.artifact.model import Steering
+from mixtera.errors import JobError
+from mixtera.jobs.local import LocalJob
+from mixtera.jobs.model import Report
+from mixtera.jobs.progress import Rules
+from mixtera.jobs.records import Fitted, Reported, line, record
+from tests.jobs.following import following_plan
+
+DUE, LAG = 120, 7
+ADO = Steering("ado", {"start": DUE, "interval": DUE, "ignore": 20, "starts": 1}, 0.01, None, 1, LAG, None)
+
+
+def curve(step: int) -> Report:
+    """Losses that fall at different speeds."""
+    fall = np.array([0.9, 0.5, 0.1])
+    losses = 1 + 2 * (step + 1.0) ** -fall
+    return Report(step, tuple((losses * 8).tolist()), (8.0, 8.0, 8.0), (3.0, 3.0, 2.0), {}, (step + 1) * 8, 8)
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def job(tmp_path: Path):
+    found = LocalJob(str(tmp_path / "job"), following_plan(tmp_path, ADO))
+    yield found
+    found.close()
+
+
+def test_a_fit_is_done_aside_and_counts_at_its_step(job: LocalJob) -> None:
+    for step in range(DUE + 1):
+        job.report(curve(step))
+    assert job.status()["fit"] == DUE
+    until(lambda: job.status()["fit"] is None)
+    before = job.state.course.weights
+    for step in range(DUE + 1, DUE + LAG):
+        job.report(curve(step))
+    assert job.state.course.weights == before
+    job.report(curve(DUE + LAG))
+    until(lambda: job.state.course.weights != before)
+
+
+def test_feedback_waits_for_a_fit_and_promises_do_not(tmp_path: Path) -> None:
+    rules = Rules(following_plan(tmp_path, ADO).data)
+    state = rules.start()
+    late = rules.start()
+
+    def reported(state, step):
+        found = rules.report(state, curve(step))
+        assert isinstance(found, Reported)
+        return rules.apply(state, record(line(found)))  # through the journal
+
+    def with_fit(state):
+        task = rules.open_fit(state)
+        assert task is not None
+        found = rules.fit(state, fitted(task))
+        assert isinstance(found, Fitted)
+        return rules.apply(state, record(line(found)))
+
+    for step in range(150):
+        state = reported(state, step)
+        if rules.open_fit(state) is not None:
+            state = with_fit(state)
+    for step in range(150):
+        late = reported(late, step)
+        if step == DUE + LAG + 8:
+            assert len(late.held) == 9
+            assert rules.promise(late, 100) is not None
+            late = with_fit(late)
+    assert not late.held
+    assert late.step == state.step == 149
+    assert late.course.weights == state.course.weights
+    assert late.steering == state.steering
+
+
+def test_a_killed_fit_is_done_again(job: LocalJob) -> None:
+    for step in range(DUE + 1):
+        job.report(curve(step))
+    until(lambda: bool(job._fits._pool and job._fits._pool._processes))
+    for process in list(job._fits._pool._processes):
+        os.kill(process, signal.SIGKILL)
+    until(lambda: job._fits._running is None)
+    if job.status()["fit"] is not None:  # it may have been done before
+        job.report(curve(DUE + 1))
+    until(lambda: job.status()["fit"] is None)
+
+
+def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:
+    plan = following_plan(tmp_path, ADO)
+    job = LocalJob(str(tmp_path / "job"), plan)
+    for step in range(DUE + 1):
+        job.report(curve(step))
+    job.close()
+    again = LocalJob(str(tmp_path / "job"))
+    again.resume_fit()
+    until(lambda: again.status()["fit"] is None)
+    again.close()
+
+
+def test_a_fit_that_fails_is_said(job: LocalJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job._fits, "_error", ValueError("no such thing"))
+    with pytest.raises(JobError, match="the weights cannot follow the training: a fit failed: no such thing"):
+        job.report(curve(0))
+    assert job.report(curve(0)).counted
