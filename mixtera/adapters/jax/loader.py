@@ -26,7 +26,7 @@ Batch: TypeAlias = dict[str, jax.Array | npt.NDArray[np.generic]]
 
 
 class MixteraLoader:
-    """Batches of a plan or a job for this process. `iter()` gives an iterator with Grain's `get_state` and `set_state`."""
+    """Batches of a plan or a job for this process; its iterators have Grain's `get_state` and `set_state`."""
 
     def __init__(
         self,

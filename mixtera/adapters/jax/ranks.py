@@ -55,7 +55,7 @@ def topology(mesh: jax.sharding.Mesh, data: Sequence[str] | None = None) -> Coor
     if sum(map(len, different)) != size or len(set(map(len, different))) > 1:
         raise PlanError(
             f"the processes hold parts {', '.join(map(str, different))} of {size} of the batch: they must be the same "
-            "or have nothing in common, and be of one size; order the devices of the mesh by process along the data axes"
+            "or have nothing in common, and be of one size; order the mesh's devices by process along the data axes"
         )
     return Coordinate(different.index(tuple(sorted(parts[me]))), len(different))
 
