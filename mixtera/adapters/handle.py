@@ -1,54 +1,89 @@
-"""A plan as adapters hold it: pickled as its directory and opened again where it is read."""
+"""A plan or a job as adapters hold it: pickled as its address and opened again where it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike, fspath
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
 from mixtera.arrow import strings, take
+from mixtera.jobs import Job
 from mixtera.plan import Plan
 from mixtera.registry import format_named
 from mixtera.stream import Stream
+from mixtera.stream.guide import Guide
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
+Readable: TypeAlias = Plan | Job | str | PathLike[str]
+"""What adapters read: a plan, the directory of one, or a job."""
 WORKER_BUDGET_BYTES: Final = 3 << 20
 """Bytes for each of several workers, at least: what they send ahead waits in the trainer's process."""
+AHEAD_PART: Final = 4
+"""Where weights follow the training, batches are made ahead for this part of a round at most, if any."""
+RANKS_APART: Final = 2
+"""Steps that ranks may be apart: they meet at each, to add up gradients."""
 
 
-class PlanHandle:
-    """A plan that crosses to another process as a directory name; its tables and arrays never do."""
-
-    def __init__(self, plan: Plan | str | PathLike[str]) -> None:
-        self._plan: Plan | None = plan if isinstance(plan, Plan) else None
-        self._path = str(plan.path) if isinstance(plan, Plan) else fspath(plan)
-        self._remap = dict(plan.remap) if isinstance(plan, Plan) else {}
-
-    def __getstate__(self) -> tuple[str, dict[str, str]]:
-        return self._path, self._remap
-
-    def __setstate__(self, state: tuple[str, Mapping[str, str]]) -> None:
-        self._path, self._remap = state[0], dict(state[1])
-        self._plan = None
+class Handle(ABC):
+    """What is read, in a form that crosses to another process; its tables and arrays never do."""
 
     @property
+    @abstractmethod
     def plan(self) -> Plan:
         """The plan, opened at the first use in a process.
 
         Raises:
             PlanError: It is not a plan, or damaged.
         """
-        if self._plan is None:
-            self._plan = Plan.open(self._path, remap=self._remap or None)
-        return self._plan
+
+    @property
+    @abstractmethod
+    def first(self) -> int:
+        """Position at which readers begin that are not told otherwise."""
 
     @property
     def identity(self) -> PlanIdentity:
-        """What resume states of the plan are checked against."""
+        """What resume states are checked against."""
         return PlanIdentity.of(self.plan.data, self.plan.digest)
+
+    @abstractmethod
+    def state_at(self, position: int) -> dict[str, object]:
+        """The state after `position` samples of the run: JSON values."""
+
+    def guide(self) -> Guide | None:
+        """What tells one stream the timeline; None: it is the plan's."""
+        return None
+
+    @abstractmethod
+    def quiet(self) -> None:
+        """Have nothing under way in other threads, before this process is forked."""
+
+    @abstractmethod
+    def begin(
+        self, rank: int, world_size: int, batch_size: int, position: Callable[[], int], ahead_steps: int = 0
+    ) -> None:
+        """Say that this process begins to read.
+
+        Args:
+            rank: Its rank.
+            world_size: Ranks.
+            batch_size: Samples of a batch of one.
+            position: Gives the position up to which the trainer has taken samples.
+            ahead_steps: Steps that are read ahead of it at most.
+        """
+
+    def steps_ahead(self, step_size: int) -> int | None:
+        """Steps that should be made ahead at most; None: as many as is fast.
+
+        Args:
+            step_size: Samples of a step, over all ranks.
+        """
+        return None
 
     def load_readers(self) -> None:
         """Import what reading needs, before workers are forked that then share its memory: 20 MB for each."""
@@ -73,9 +108,115 @@ class PlanHandle:
             batch_size=batch_size,
             rank=rank,
             world_size=world_size,
-            start=start,
+            start=self.first if start is None else start,
             worker=worker,
             workers=workers,
             columns=columns,
             budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (4 * workers)),
+            guide=self.guide(),
         )
+
+
+class PlanHandle(Handle):
+    """A plan that crosses to another process as a directory name."""
+
+    def __init__(self, plan: Plan | str | PathLike[str]) -> None:
+        self._plan: Plan | None = plan if isinstance(plan, Plan) else None
+        self._path = str(plan.path) if isinstance(plan, Plan) else fspath(plan)
+        self._remap = dict(plan.remap) if isinstance(plan, Plan) else {}
+
+    def __getstate__(self) -> tuple[str, dict[str, str]]:
+        return self._path, self._remap
+
+    def __setstate__(self, state: tuple[str, Mapping[str, str]]) -> None:
+        self._path, self._remap = state[0], dict(state[1])
+        self._plan = None
+
+    @property
+    def plan(self) -> Plan:
+        """See `Handle`."""
+        if self._plan is None:
+            self._plan = Plan.open(self._path, remap=self._remap or None)
+        return self._plan
+
+    @property
+    def first(self) -> int:
+        """See `Handle`."""
+        return self.plan.start
+
+    def state_at(self, position: int) -> dict[str, object]:
+        """See `Handle`."""
+        return self.identity.state_at(position)
+
+    def quiet(self) -> None:
+        """See `Handle`. A plan has no threads."""
+
+    def begin(
+        self, rank: int, world_size: int, batch_size: int, position: Callable[[], int], ahead_steps: int = 0
+    ) -> None:
+        """See `Handle`. Nobody keeps account of who reads a plan."""
+
+
+class JobHandle(Handle):
+    """A job that crosses to another process as its address and its plan's directory: a pickled job is no more."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def plan(self) -> Plan:
+        """See `Handle`."""
+        return self._job.plan
+
+    @property
+    def first(self) -> int:
+        """See `Handle`."""
+        return self._job.start
+
+    @property
+    def identity(self) -> PlanIdentity:
+        """See `Handle`. Where a plan ends that follows the training is not known."""
+        identity = super().identity
+        return identity if self.plan.data.steering is None else replace(identity, end=None)
+
+    def state_at(self, position: int) -> dict[str, object]:
+        """See `Handle`. It names the job, as `Job.checkpoint` does."""
+        return self._job.state_at(position)
+
+    def guide(self) -> Guide | None:
+        """See `Handle`."""
+        return self._job.guide()
+
+    def quiet(self) -> None:
+        """See `Handle`."""
+        self._job.flush()
+
+    def begin(
+        self, rank: int, world_size: int, batch_size: int, position: Callable[[], int], ahead_steps: int = 0
+    ) -> None:
+        """See `Handle`. The first rank tells the job who reads; every one tells its own how far the trainer is.
+
+        Unless they read further ahead, all readers say that they may be a part of a round ahead. So which weights hold
+        where does not depend on workers and ranks.
+        """
+        if rank == 0:
+            self._job.join(world_size, batch_size, position())
+        step_size = world_size * batch_size
+        ahead = max(self._ahead, (ahead_steps + RANKS_APART) * step_size)
+        self._job.follow(position, step_size, ahead)
+
+    def steps_ahead(self, step_size: int) -> int | None:
+        """See `Handle`."""
+        if self.plan.data.steering is None:
+            return None
+        return max(0, self._ahead // step_size - RANKS_APART)
+
+    @property
+    def _ahead(self) -> int:
+        order = self.plan.data.order
+        return order.chunk_size * order.lanes // AHEAD_PART
+
+
+def handle_of(given: Readable) -> Handle:
+    """The handle of what an adapter is given."""
+    return JobHandle(given) if isinstance(given, Job) else PlanHandle(given)

@@ -21,17 +21,20 @@ class JobGuide:
         self._round_size = data.order.chunk_size * data.order.lanes
         self._port, self._channel = port, channel
         self._guard = threading.Lock()
-        self._first = self._asked = 0
+        self._first = self._asked = self._turn = 0
         self._last: Future[None] | None = None
 
     def ask(self, first: int, rounds: int) -> None:
         """See `Guide`."""
         with self._guard:
-            self._first = max(self._first, first)
+            if first < self._first:  # the stream went back: what was forgotten is asked for again
+                self._turn, self._asked, self._last = self._turn + 1, 0, None
+                self.timeline.extend((), None, 0)
+            self._first = first
             if rounds <= self._asked or self.is_promised(rounds):
                 return
-            self._asked, first = rounds, self._first
-            self._last = self._channel.send(lambda: self._take(self._port.promise(first, rounds), rounds))
+            self._asked, turn = rounds, self._turn
+            self._last = self._channel.send(lambda: self._take(self._port.promise(first, rounds), rounds, turn))
 
     def wait(self, rounds: int) -> None:
         """See `Guide`."""
@@ -52,7 +55,9 @@ class JobGuide:
         """See `Guide`."""
         return self.timeline.total is not None or self.timeline.known >= rounds * self._round_size
 
-    def _take(self, promise: Promise, rounds: int) -> None:
+    def _take(self, promise: Promise, rounds: int, turn: int) -> None:
         """Take a promise over. Where rounds are missing at its end, the end of the plan lies before them."""
         phases = promise.timeline(self.timeline.order_version)
-        self.timeline.extend(phases, promise.total, promise.rounds * self._round_size)
+        with self._guard:
+            if turn == self._turn:
+                self.timeline.extend(phases, promise.total, promise.rounds * self._round_size)

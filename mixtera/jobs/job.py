@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final
@@ -38,7 +38,7 @@ class Job:
         self._port = port
         self._channel = Channel()
         self._identity = PlanIdentity.of(port.plan.data, port.plan.digest)
-        self._steps: tuple[Stream, int] | None = None
+        self._reading: tuple[Callable[[], int], int, int] | None = None
         self.address = port.address
         self.start = port.plan.start if start is None else start
 
@@ -123,11 +123,9 @@ class Job:
             PlanError: An argument is out of range.
             JobError: The job refuses.
         """
-        data = self.plan.data
-        guide = None if data.steering is None else JobGuide(self._port, self._channel)
         begin = self.start if start is None else start
         stream = Stream(
-            data,
+            self.plan.data,
             self.plan.digest,
             batch_size=batch_size,
             rank=rank,
@@ -137,12 +135,35 @@ class Job:
             workers=workers,
             columns=columns,
             budget_bytes=budget_bytes,
-            guide=guide,
+            guide=self.guide(),
         )
         if rank == 0 and worker == 0:
-            self._port.join(Topology(world_size, batch_size, begin - data.first))
-        self._steps = stream, world_size * batch_size
+            self.join(world_size, batch_size, begin)
+        self.follow(lambda: stream.position, world_size * batch_size)
         return stream
+
+    def guide(self) -> JobGuide | None:
+        """What tells one stream of this process the timeline; None where the plan has it. For adapters."""
+        return None if self.plan.data.steering is None else JobGuide(self._port, self._channel)
+
+    def join(self, world_size: int, batch_size: int, start: int) -> None:
+        """Note who reads from a position on. `stream` and loaders do so for the first rank.
+
+        Raises:
+            JobError: The job refuses.
+        """
+        self._port.join(Topology(world_size, batch_size, start - self.plan.start))
+
+    def follow(self, position: Callable[[], int], step_size: int, ahead: int = 0) -> None:
+        """Say how far the training is in this process, for `feedback` and `checkpoint`. `stream` and loaders do so.
+
+        Args:
+            position: Gives the position up to which the training has taken samples, over all ranks.
+            step_size: Samples of a step, over all ranks.
+            ahead: Positions after that one which some reader may have reached: new weights hold behind them, so that
+                they do not depend on how fast readers are.
+        """
+        self._reading = position, step_size, ahead
 
     def feedback(
         self,
@@ -165,7 +186,7 @@ class Job:
             loss_count: How many losses these are of: tokens, or samples.
             samples: Samples (sequences) of the step by component, over all ranks; by default the job knows.
             scalars: Other numbers by component, such as `{"weights": {…}}` for the algorithm `external`.
-            position: Position after the step; by default that of the stream that this process reads.
+            position: Position after the step; by default that of the stream or loader that this process reads.
 
         Raises:
             JobError: Numbers that are those of no component, or an earlier message failed.
@@ -173,7 +194,7 @@ class Job:
         self._channel.check()
         if isinstance(step, bool) or not isinstance(step, int) or step < 0:
             raise JobError(f"feedback: the step is {step!r}; it must be a whole number from 0")
-        at, size = self._reached(position)
+        at, size, ahead = self._reached(position)
         try:
             report = Report(
                 step,
@@ -183,6 +204,7 @@ class Job:
                 {name: by_component(values, self.components, name) or () for name, values in (scalars or {}).items()},
                 at,
                 size,
+                ahead,
             )
         except (TypeError, ValueError) as error:
             raise JobError(f"feedback of step {step}: {error}") from error
@@ -193,7 +215,7 @@ class Job:
 
         Args:
             position: Position up to which the training has used the samples, such as the `position` of a stream's or
-                loader's state; by default that of the stream that this process reads.
+                loader's state; by default that of the stream or loader that this process reads.
 
         Returns:
             JSON values for the trainer's own checkpoint: what `resume`, and `load_state_dict` of streams and loaders,
@@ -204,9 +226,9 @@ class Job:
             JobError: The job refuses, or something reported before did not reach it.
         """
         if position is None:
-            if self._steps is None:
+            if self._reading is None:
                 raise JobError("checkpoint: this process reads no stream of the job; give the position")
-            position = self._steps[0].position
+            position = self._reading[0]()
         self._channel.flush()
         self._channel.send(lambda: self._port.checkpoint(position - self.plan.start)).result()
         return self._identity.state_at(position) | {_KEY: {"address": self.address}}
@@ -294,12 +316,12 @@ class Job:
         """What states are checked against: the end of a plan that follows is not known."""
         return self._identity if self.plan.data.steering is None else replace(self._identity, end=None)
 
-    def _reached(self, position: int | None) -> tuple[int | None, int | None]:
-        """Position after the step, counted from the plan's first, and the positions of a step."""
-        if self._steps is None:
-            return None if position is None else position - self.plan.start, None
-        stream, size = self._steps
-        return (stream.position if position is None else position) - self.plan.start, size
+    def _reached(self, position: int | None) -> tuple[int | None, int | None, int]:
+        """Position after the step, counted from the plan's first, the positions of a step, and how far readers are."""
+        if self._reading is None:
+            return None if position is None else position - self.plan.start, None, 0
+        reached, size, ahead = self._reading
+        return (reached() if position is None else position) - self.plan.start, size, ahead
 
 
 def _address(state: Mapping[str, Any]) -> str:

@@ -139,6 +139,7 @@ class LocalJob:
     def close(self) -> None:
         """Let it go; a fit that is under way is given up, and done again by whoever opens the job."""
         if self._process == os.getpid():
+            self._process = 0  # nothing is open: to close it again does nothing
             self._fits.close()
             self._journal.close()
             self._lock.close()
@@ -184,8 +185,11 @@ class LocalJob:
         if self._process != os.getpid():
             self._process = os.getpid()
             self._lock = DirectoryLock(self._directory, self._alone)
-            self._journal = Journal(self._directory, self._journal.end, self._journal.records)
+            self._journal = Journal(self._directory)
             self._fits = Fits(self._finish)
+            self._state = self._rules.start()  # another thread may have been at work on it when this process was forked
+            with self._lock.changing():
+                self._restore()
 
     def _keep(self, record: Record) -> None:
         after = self._rules.apply(self._state, record)

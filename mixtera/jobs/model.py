@@ -23,6 +23,7 @@ class Report:
         scalars: Other numbers by name.
         position: Position after the step, counted from the plan's first; None where it is not known.
         size: Positions of the step over all ranks; None likewise.
+        ahead: Positions after `position` that some reader may have reached.
     """
 
     step: int
@@ -32,6 +33,7 @@ class Report:
     scalars: dict[str, tuple[float, ...]] = field(default_factory=dict)
     position: int | None = None
     size: int | None = None
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def clean_report(report: Report) -> Report:
         scalars,
         report.position,
         report.size,
+        report.ahead,
     )
 
 

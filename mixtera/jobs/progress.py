@@ -1,8 +1,9 @@
 """What a job becomes with each record: pure functions of its state.
 
 New weights hold from the first round that nobody has been promised. Where the report says at which position its step
-ended, they hold from the second round after that position at the earliest: by then every rank has asked for the round
-between, so the timeline does not depend on who was faster.
+ended, they hold from the second round after that position at the earliest, or after the one that readers which read
+ahead may have reached: by then every rank has asked for the round between, so the timeline does not depend on who was
+faster.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Rules:
         if state.steering is None or report.step <= state.step:
             return None
         after, weights = self._reported(state, report)
-        return Reported(report, self._change(after, report.step, weights, report.position))
+        return Reported(report, self._change(after, report.step, weights, report))
 
     def fit(self, state: JobState, result: FitResult) -> Fitted | None:
         """The record of a fit; None where nobody waits for it."""
@@ -105,8 +106,8 @@ class Rules:
         if task is None or task.step != result.step:
             return None
         after, weights = self._fitted(state, result)
-        position = state.held[-1].position if state.held else None
-        return Fitted(result.step, result.data, self._change(after, after.step, weights, position))
+        last = state.held[-1] if state.held else None
+        return Fitted(result.step, result.data, self._change(after, after.step, weights, last))
 
     def open_fit(self, state: JobState) -> FitTask | None:
         """The fit that is to be done; None where none is."""
@@ -147,13 +148,13 @@ class Rules:
         return given
 
     def _change(
-        self, state: JobState, step: int, weights: tuple[float, ...] | None, position: int | None
+        self, state: JobState, step: int, weights: tuple[float, ...] | None, report: Report | None
     ) -> Change | None:
         if weights is None:
             return None
-        first = (
-            state.promised if position is None else max(state.promised, position // self.round_size + ROUNDS_BETWEEN)
-        )
+        first = state.promised
+        if report is not None and report.position is not None:
+            first = max(first, (report.position + report.ahead) // self.round_size + ROUNDS_BETWEEN)
         at = max(first * self.round_size, state.course.since)
         course = changed(state.course, at, weights, self.limits)
         if course is state.course:

@@ -142,6 +142,22 @@ def test_streams_have_no_length_and_small_states(plan: Plan, tmp_path: Path) -> 
             other.load_state_dict(state | {"plan": "sha256:0"})
 
 
+def test_a_stream_may_go_back(plan: Plan, tmp_path: Path) -> None:
+    """Its guide has forgotten the phases before, and asks for them again."""
+    with Job.local(plan, str(tmp_path / "job")) as job:
+        found = trained(job, 1, 8, 80)
+        stream = job.stream(8)
+        assert taken([stream], 80) == found
+        for position in (64, 300, 0):
+            stream.load_state_dict(job.state_at(position))
+            assert taken([stream], 40) == found[position : position + 320]
+
+
+def test_a_job_that_is_closed_twice_is_closed(plan: Plan, tmp_path: Path) -> None:
+    with Job.local(plan, str(tmp_path / "job")) as job:
+        job.close()
+
+
 def test_a_copy_of_a_job_opens_it_again(plan: Plan, tmp_path: Path) -> None:
     with Job.local(plan, str(tmp_path / "job")) as job:
         push(job, 0, {"c0": 1.0})

@@ -4,7 +4,7 @@
 
     from mixtera.adapters.jax import MixteraLoader
 
-    batches = iter(MixteraLoader("plans/web", batch_size=32, sharding=sharding))
+    batches = iter(MixteraLoader("plans/web", batch_size=32, sharding=sharding))   # or a job
     for batch in batches:
         batch["text"], batch["component"], batch["component_id"], batch["sample"]
     batches.get_state()
@@ -15,5 +15,6 @@
 from __future__ import annotations
 
 from mixtera.adapters.jax.loader import HOST_COLUMNS, Batch, BatchIterator, MixteraLoader, jax_batch
+from mixtera.adapters.jax.ranks import Coordinate, topology
 
-__all__ = ["HOST_COLUMNS", "Batch", "BatchIterator", "MixteraLoader", "jax_batch"]
+__all__ = ["HOST_COLUMNS", "Batch", "BatchIterator", "Coordinate", "MixteraLoader", "jax_batch", "topology"]

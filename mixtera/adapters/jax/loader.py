@@ -6,7 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from os import PathLike
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import jax
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mixtera.adapters.columns import HostColumns, host_columns
-from mixtera.adapters.handle import PlanHandle
+from mixtera.adapters.handle import Handle, Readable, handle_of
+from mixtera.adapters.jax.ranks import Coordinate, coordinate_of
 from mixtera.errors import PlanError, SampleError
-from mixtera.plan import Plan
 from mixtera.stream import Stream
 
 HOST_COLUMNS: Final = frozenset({"component", "sample"})
@@ -26,11 +26,11 @@ Batch: TypeAlias = dict[str, jax.Array | npt.NDArray[np.generic]]
 
 
 class MixteraLoader:
-    """Batches of a plan for this process. `iter()` gives an iterator with Grain's `get_state` and `set_state`."""
+    """Batches of a plan or a job for this process; its iterators have Grain's `get_state` and `set_state`."""
 
     def __init__(
         self,
-        plan: Plan | str | PathLike[str],
+        plan: Readable,
         batch_size: int,
         sharding: jax.sharding.Sharding | None = None,
         rank: int | None = None,
@@ -38,58 +38,72 @@ class MixteraLoader:
         start: int | None = None,
         prefetch: int = 2,
         columns: Sequence[str] | None = None,
+        topology: Coordinate | None = None,
     ) -> None:
         """Prepare a loader; nothing is read yet.
 
         Args:
-            plan: A plan, or the directory of one.
+            plan: A plan, the directory of one, or a job.
             batch_size: Samples per batch of this process.
             sharding: How the global batch, of `world_size` × `batch_size` samples, lies on the devices of all
                 processes; None puts this process's batch on its default device.
-            rank: This process's rank; `jax.process_index()` by default.
-            world_size: Ranks in total; `jax.process_count()` by default.
-            start: Position to begin at, over all ranks; the plan's first by default.
-            prefetch: Batches that are made ahead.
+            rank: This process's rank; by default that of its rows in the sharding, where that is over a mesh, and else
+                `jax.process_index()`.
+            world_size: Ranks in total; likewise, and else `jax.process_count()`.
+            start: Position to begin at, over all ranks; by default the plan's first, or where the job goes on.
+            prefetch: Batches that are made ahead; fewer where the weights follow the training and rounds are short.
             columns: Content columns to read; all by default.
+            topology: What `mixtera.adapters.jax.topology` makes of a mesh, in place of `rank` and `world_size`.
 
         Raises:
             PlanError: An argument is out of its range, or the plan cannot be opened.
         """
         if prefetch < 0:
             raise PlanError(f"prefetch is {prefetch}; it must be at least 0")
-        if (rank is None) != (world_size is None):
-            raise PlanError(f"rank is {rank} and world_size is {world_size}; give both, or neither")
-        self._handle = PlanHandle(plan)
-        self._rank = jax.process_index() if rank is None else rank
-        self._world_size = jax.process_count() if world_size is None else world_size
+        self._handle = handle_of(plan)
+        self._place = coordinate_of(rank, world_size, topology, sharding)
         self._batch_size, self._start, self._columns = batch_size, start, columns
-        self._sharding, self._prefetch = sharding, prefetch
+        most = self._handle.steps_ahead(batch_size * self._place.world_size)
+        self._sharding, self._prefetch = sharding, prefetch if most is None else min(prefetch, most)
         self._stream()
 
     def __iter__(self) -> BatchIterator:
-        return BatchIterator(self._stream(), self._sharding, self._prefetch)
+        return BatchIterator(
+            self._stream(), self._handle, self._place, self._batch_size, self._sharding, self._prefetch
+        )
 
     def __len__(self) -> int:
         """Batches of this process.
 
         Raises:
-            TypeError: The plan has no end.
+            TypeError: The plan has no end, or the training decides on it.
         """
         return len(self._stream())
 
     def _stream(self) -> Stream:
-        return self._handle.stream(self._batch_size, self._rank, self._world_size, self._start, columns=self._columns)
+        place = self._place
+        return self._handle.stream(self._batch_size, place.rank, place.world_size, self._start, columns=self._columns)
 
 
 class BatchIterator:
     """The batches of one process; a thread makes some of them ahead. The state counts what was taken."""
 
-    def __init__(self, stream: Stream, sharding: jax.sharding.Sharding | None, prefetch: int) -> None:
-        self._stream, self._sharding, self._prefetch = stream, sharding, prefetch
-        self._state = stream.state_dict()
-        self._ahead: deque[Future[tuple[Batch, dict[str, object]] | None]] = deque()
+    def __init__(
+        self,
+        stream: Stream,
+        handle: Handle,
+        place: Coordinate,
+        batch_size: int,
+        sharding: jax.sharding.Sharding | None,
+        prefetch: int,
+    ) -> None:
+        self._stream, self._handle, self._sharding, self._prefetch = stream, handle, sharding, prefetch
+        self._place, self._batch_size = place, batch_size
+        self._reached = Reached(stream.position)
+        self._ahead: deque[Future[tuple[Batch, int] | None]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
         self._finalizer = weakref.finalize(self, _end, self._thread, stream)
+        self._begin()
 
     def __iter__(self) -> BatchIterator:
         return self
@@ -100,12 +114,12 @@ class BatchIterator:
         made = self._ahead.popleft().result()
         if made is None:
             raise StopIteration
-        batch, self._state = made
+        batch, self._reached.position = made
         return batch
 
     def get_state(self) -> dict[str, object]:
         """The state after the last batch that was taken: JSON values, the same on every process at the same step."""
-        return dict(self._state)
+        return self._handle.state_at(self._reached.position)
 
     def set_state(self, state: Mapping[str, object]) -> None:
         """Go on where a state was taken, by any number of processes and with any batch size.
@@ -118,20 +132,32 @@ class BatchIterator:
             if not waiting.cancel():
                 waiting.exception()
         self._stream.load_state_dict(state)
-        self._state = self._stream.state_dict()
+        self._reached.position = self._stream.position
+        self._begin()
 
     def close(self) -> None:
         """End the threads and close all files."""
         self._ahead.clear()
         self._finalizer()
 
+    def _begin(self) -> None:
+        reached, place = self._reached, self._place
+        self._handle.begin(place.rank, place.world_size, self._batch_size, lambda: reached.position, self._prefetch)
 
-def _made(stream: Stream, sharding: jax.sharding.Sharding | None) -> tuple[Batch, dict[str, object]] | None:
-    """The next batch and the state after it; None at the end."""
+
+@dataclass(slots=True)
+class Reached:
+    """Position after the last batch that was taken. A job holds it, and not the iterator, which may then be dropped."""
+
+    position: int
+
+
+def _made(stream: Stream, sharding: jax.sharding.Sharding | None) -> tuple[Batch, int] | None:
+    """The next batch and the position after it; None at the end."""
     samples = next(stream, None)
     if samples is None:
         return None
-    return jax_batch(host_columns(samples), sharding), stream.state_dict()
+    return jax_batch(host_columns(samples), sharding), stream.position
 
 
 def jax_batch(columns: HostColumns, sharding: jax.sharding.Sharding | None) -> Batch:

@@ -3,7 +3,8 @@
 ::
 
     sums, counts = component_sums(losses, component_id, len(components), mask)   # in the step that is compiled
-    report = loss_by_component(losses, component_id, components, mask)           # outside, in every process
+    found = report(job, step, sums, counts)                                      # outside: tells a job
+    found = loss_by_component(losses, component_id, components, mask)            # outside, in every process
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixtera.adapters.losses import LossReport, checked, report
+from mixtera.adapters import losses as shared
+from mixtera.adapters.losses import LossReport, checked
 from mixtera.errors import PlanError
+from mixtera.jobs import Job
 
-__all__ = ["LossReport", "component_sums", "loss_by_component", "loss_report"]
+__all__ = ["LossReport", "component_sums", "loss_by_component", "loss_report", "report"]
 
 
 def component_sums(
@@ -67,7 +70,29 @@ def loss_report(components: Sequence[str], sums: jax.Array, counts: jax.Array) -
     Raises:
         PlanError: Tokens that count have the id of no component.
     """
-    return report(components, np.asarray(sums).tolist(), np.asarray(counts).tolist())
+    return shared.report(components, np.asarray(sums).tolist(), np.asarray(counts).tolist())
+
+
+def report(job: Job, step: int, sums: jax.Array, counts: jax.Array) -> LossReport:
+    """Tell a job the losses of a step; the first process sends, which nobody waits for.
+
+    Call it in every process, after the batch was taken from the job's `MixteraLoader` and before the next one is: the
+    job then knows the position. It waits for the sums.
+
+    Args:
+        job: The job.
+        step: The step, ascending over the whole run.
+        sums: What `component_sums` gave: over all devices, and whole on each of them (`out_shardings` without axes).
+        counts: Likewise.
+
+    Raises:
+        PlanError: Tokens that count have the id of no component.
+        JobError: An earlier report did not reach the job.
+    """
+    found = loss_report(job.components, sums, counts)
+    if jax.process_index() == 0:
+        job.feedback(step, found.loss_sum, found.loss_count)
+    return found
 
 
 def loss_by_component(
@@ -131,7 +156,7 @@ def _gathered(components: Sequence[str], sums: jax.Array, counts: jax.Array) -> 
     from jax.experimental.multihost_utils import process_allgather
 
     all_sums, all_counts = process_allgather((sums, counts))
-    return report(
+    return shared.report(
         components,
         np.asarray(all_sums, np.float64).sum(0).tolist(),
         np.asarray(all_counts, np.int64).sum(0).tolist(),

@@ -4,7 +4,7 @@
 
     from mixtera.adapters.torch import loader
 
-    batches = loader("plans/web", batch_size=32, num_workers=2)
+    batches = loader("plans/web", batch_size=32, num_workers=2)   # or a job: mixtera.Job.local(plan, "jobs/run-7")
     for batch in batches:
         batch["text"], batch["component"], batch["component_id"], batch["sample"]
     batches.state_dict()
@@ -14,5 +14,6 @@ from __future__ import annotations
 
 from mixtera.adapters.torch.dataset import MixteraDataset
 from mixtera.adapters.torch.loader import PlanLoader, loader
+from mixtera.adapters.torch.ranks import Coordinate, topology
 
-__all__ = ["MixteraDataset", "PlanLoader", "loader"]
+__all__ = ["Coordinate", "MixteraDataset", "PlanLoader", "loader", "topology"]

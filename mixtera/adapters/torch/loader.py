@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from multiprocessing.context import BaseContext
-from os import PathLike
-from typing import cast
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 import pyarrow as pa
 import torch
 from torch.utils.data import DataLoader
 
-from mixtera.adapters.handle import PlanHandle
+from mixtera.adapters.handle import Readable, handle_of
 from mixtera.adapters.torch.batches import Batch, torch_batches
 from mixtera.adapters.torch.messages import Failure, Message, MessageDataset, gathered, unpacked
-from mixtera.adapters.torch.ranks import resolved
+from mixtera.adapters.torch.ranks import Coordinate, coordinate_of, group_of
+from mixtera.adapters.torch.sharing import received, shared
 from mixtera.arrow import strings
-from mixtera.plan import Plan
+from mixtera.errors import PlanError
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
+Read: TypeAlias = Literal["every", "first"]
+_READS: Final = ("every", "first")
 
 
 def loader(
-    plan: Plan | str | PathLike[str],
+    plan: Readable,
     batch_size: int,
     num_workers: int = 0,
     rank: int | None = None,
@@ -30,26 +36,40 @@ def loader(
     columns: Sequence[str] | None = None,
     prefetch_factor: int | None = None,
     multiprocessing_context: BaseContext | str | None = None,
+    topology: Coordinate | None = None,
+    read: Read = "every",
 ) -> PlanLoader:
-    """A DataLoader over a plan, in the plan's order whatever the number of workers.
+    """A DataLoader over a plan or a job, in its order whatever the number of workers.
+
+    Over a job, `job.feedback` and `job.checkpoint` know the position of the trainer from it. Where the weights follow
+    the training, little is read ahead, and there is no length.
 
     Args:
-        plan: A plan, or the directory of one.
+        plan: A plan, the directory of one, or a job.
         batch_size: Samples per batch of this rank.
         num_workers: Processes that read and decode; 0 reads in this process, with a thread that reads ahead.
         rank: This process's rank; see `mixtera.adapters.torch.ranks.resolved` for the default.
         world_size: Ranks in total.
-        start: Position to begin at, over all ranks; the plan's first by default.
+        start: Position to begin at, over all ranks; by default the plan's first, or where the job goes on.
         columns: Content columns to read; all by default.
-        prefetch_factor: Messages of about 512 KiB that each worker sends ahead (PyTorch's default: 2).
+        prefetch_factor: Messages of about 512 KiB that each worker sends ahead (PyTorch's default: 2); smaller ones
+            where the weights follow the training.
         multiprocessing_context: How workers are started: `fork`, `forkserver` or `spawn`.
+        topology: What `mixtera.adapters.torch.topology` makes of a mesh, in place of `rank` and `world_size`.
+        read: `every` rank reads its samples; or of those that work on the same samples only the `first` does, and the
+            others get its batches by broadcast. Then all of them call this and go on together, batch by batch.
 
     Raises:
         PlanError: An argument is out of its range, or the plan cannot be opened.
     """
-    rank, world_size = resolved(rank, world_size)
-    messages = MessageDataset(PlanHandle(plan), batch_size, rank, world_size, start, columns)
-    return PlanLoader(messages, num_workers, prefetch_factor, multiprocessing_context)
+    if read not in _READS:
+        raise PlanError(f"read is {read!r}; it must be one of {', '.join(_READS)}")
+    if read == "first" and topology is None:
+        raise PlanError("read='first' needs a topology: mixtera.adapters.torch.topology(mesh) tells who reads for whom")
+    place = coordinate_of(rank, world_size, topology)
+    messages = MessageDataset(handle_of(plan), batch_size, place.rank, place.world_size, start, columns)
+    peers = place.peers if read == "first" and len(place.peers) > 1 else ()
+    return PlanLoader(messages, num_workers, prefetch_factor, multiprocessing_context, peers)
 
 
 class PlanLoader(DataLoader[Batch]):
@@ -64,6 +84,7 @@ class PlanLoader(DataLoader[Batch]):
         num_workers: int = 0,
         prefetch_factor: int | None = None,
         multiprocessing_context: BaseContext | str | None = None,
+        peers: Sequence[int] = (),
     ) -> None:
         """Prepare a loader; made by `loader`."""
         super().__init__(
@@ -77,30 +98,37 @@ class PlanLoader(DataLoader[Batch]):
         )
         if num_workers:
             messages.handle.load_readers()
+        self._ahead_steps = messages.hurry(num_workers * (1 + (self.prefetch_factor or 0)))
         self._messages = messages
         self._start = messages.start
         self._position = messages.start
         self._resumed: int | None = None
         self._names = strings([component.name for component in messages.handle.plan.data.components])
+        self._peers: ProcessGroup | None = group_of(peers, "gloo") if peers else None
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # any iterator will do
         self._position = self._start if self._resumed is None else self._resumed
-        self._messages.start = self._position
+        messages, self._messages.start = self._messages, self._position
         self._resumed = None
-        batches = self._read_here() if self.num_workers == 0 else self._read_in_workers()
-        return self._counted(batches, self._position)
+        messages.handle.begin(
+            messages.rank, messages.world_size, messages.batch_size, lambda: self._position, self._ahead_steps
+        )
+        return self._counted(self._batches(), self._position)
 
     def __len__(self) -> int:
         """Batches that the next `iter()` delivers.
 
         Raises:
-            TypeError: The plan has no end.
+            TypeError: The plan has no end, or the training decides on it.
         """
         return len(self._messages.stream(self._start if self._resumed is None else self._resumed))
 
     def state_dict(self) -> dict[str, object]:
-        """The state after the last batch that the trainer took: JSON values, whatever the workers have sent since."""
-        return self._messages.handle.identity.state_at(self._position)
+        """The state after the last batch that the trainer took: JSON values, whatever the workers have sent since.
+
+        That of a job names it, as what `Job.checkpoint` returns does.
+        """
+        return self._messages.handle.state_at(self._position)
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Let the next `iter()` go on where the state was taken, by any number of ranks, workers and batch size.
@@ -115,13 +143,22 @@ class PlanLoader(DataLoader[Batch]):
             self._position = start + done * self._messages.step_size
             yield batch
 
+    def _batches(self) -> Iterator[Batch]:
+        if self._peers is None:
+            return self._ordered(self._of_workers()) if self.num_workers else self._read_here()
+        if torch.distributed.get_rank(self._peers):
+            return self._ordered(received(self._peers))
+        messages = self._of_workers() if self.num_workers else iter(self._messages)
+        return self._ordered(shared(messages, self._peers))
+
     def _read_here(self) -> Iterator[Batch]:
         with self._messages.stream(self._messages.start) as stream:
-            for group in gathered(stream, self._messages.batches_per_message()):
+            for group in gathered(stream, self._messages.most):
                 yield from torch_batches(pa.concat_batches(group), self._messages.batch_size)
 
-    def _read_in_workers(self) -> Iterator[Batch]:
-        return self._ordered(cast("Iterator[Message | Failure]", super().__iter__()))
+    def _of_workers(self) -> Iterator[Message | Failure]:
+        self._messages.handle.quiet()
+        return cast("Iterator[Message | Failure]", super().__iter__())
 
     def _ordered(self, messages: Iterator[Message | Failure]) -> Iterator[Batch]:
         """The batches of all workers, by step."""
@@ -134,7 +171,7 @@ class PlanLoader(DataLoader[Batch]):
                 if isinstance(message, Failure):
                     raise message.error
                 batches = torch_batches(unpacked(message.samples, self._names), self._messages.batch_size)
-                waiting.update(zip(count(message.step, self.num_workers), batches, strict=False))
+                waiting.update(zip(count(message.step, message.turn), batches, strict=False))
             yield waiting.pop(step)
 
 

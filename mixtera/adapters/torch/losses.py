@@ -3,7 +3,10 @@
 ::
 
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    report = loss_by_component(losses.view_as(labels), batch["component_id"], components, mask=labels != -100)
+    found = loss_by_component(losses.view_as(labels), batch["component_id"], components, mask=labels != -100)
+
+    sums = component_sums(losses.view_as(labels), batch["component_id"], len(components), mask=labels != -100)
+    found = report(job, step, sums)   # `+` adds the sums of micro-batches before
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ from collections.abc import Sequence
 import torch
 import torch.distributed
 
-from mixtera.adapters.losses import LossReport, checked, report
+from mixtera.adapters import losses as shared
+from mixtera.adapters.losses import LossReport, checked
+from mixtera.jobs import Job
 
-__all__ = ["LossReport", "loss_by_component"]
+__all__ = ["LossReport", "component_sums", "loss_by_component", "report"]
 
 
 def loss_by_component(
@@ -44,15 +49,54 @@ def loss_by_component(
         PlanError: Shapes do not fit, or tokens that count have the id of no component, on any rank: all ranks raise.
     """
     checked(components, losses.shape, component.shape, None if mask is None else mask.shape)
-    both = _sums(losses.detach(), component.to(losses.device), len(components), mask)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(both, group=group)
-    sums, counts = both.tolist()
-    return report(components, sums, counts)
+    return _over_ranks(components, component_sums(losses, component, len(components), mask), group)
 
 
-def _sums(losses: torch.Tensor, component: torch.Tensor, size: int, mask: torch.Tensor | None) -> torch.Tensor:
-    """[2, size + 1]: sums and counts by id; the last are those of ids that no component has."""
+def report(
+    job: Job, step: int, losses: torch.Tensor | LossReport, group: torch.distributed.ProcessGroup | None = None
+) -> LossReport:
+    """Tell a job the losses of a step: one `all_reduce`, and the first rank of the group sends, which nobody waits for.
+
+    Every rank of the group calls it, after the batch was taken from the job's `loader` and before the next one is: the
+    job then knows the position. Where several groups have the same losses, as with tensor parallelism, each sends them,
+    and they count once.
+
+    Args:
+        job: The job.
+        step: The step, ascending over the whole run.
+        losses: What `component_sums` gave on this rank, or the sum of several of them; it is not changed. Or a report
+            of all ranks: then nothing is exchanged.
+        group: The ranks whose losses are added up; all by default, if `torch.distributed` is initialised.
+
+    Returns:
+        The losses of all ranks.
+
+    Raises:
+        PlanError: Tokens that count have the id of no component, on any rank: all ranks raise.
+        JobError: An earlier report did not reach the job.
+    """
+    found = losses if isinstance(losses, LossReport) else _over_ranks(job.components, losses.clone(), group)
+    if not _is_distributed() or torch.distributed.get_rank(group) == 0:
+        job.feedback(step, found.loss_sum, found.loss_count)
+    return found
+
+
+def component_sums(
+    losses: torch.Tensor, component: torch.Tensor, size: int, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sum the losses of every component on this rank; nothing waits for the device.
+
+    Args:
+        losses: [B, T], one per token, or [B]; without reduction. Not differentiated.
+        component: [B] or [B, T] ids, as `component_id` of a batch.
+        size: How many components there are.
+        mask: Like `losses`: which of them count; all by default.
+
+    Returns:
+        [2, size + 1] float64 sums and counts by id (float32 on devices without it); the last are those of ids that no
+        component has, which `report` refuses.
+    """
+    losses, component = losses.detach(), component.to(losses.device)
     kind = torch.float32 if losses.device.type == "mps" else torch.float64
     values = losses.to(kind)
     counted = torch.ones_like(values) if mask is None else mask.to(device=losses.device, dtype=torch.bool).to(kind)
@@ -64,3 +108,16 @@ def _sums(losses: torch.Tensor, component: torch.Tensor, size: int, mask: torch.
     ids = torch.where(known, component, size).to(torch.int64).flatten()
     both = torch.zeros(2, size + 1, dtype=kind, device=losses.device)
     return both.index_add_(1, ids, torch.stack([values.flatten(), counted.flatten()]))
+
+
+def _over_ranks(
+    components: Sequence[str], both: torch.Tensor, group: torch.distributed.ProcessGroup | None
+) -> LossReport:
+    if _is_distributed():
+        torch.distributed.all_reduce(both, group=group)
+    sums, counts = both.tolist()
+    return shared.report(components, sums, counts)
+
+
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -14,7 +14,7 @@ from typing import Final
 import pyarrow as pa
 from torch.utils.data import IterableDataset, get_worker_info
 
-from mixtera.adapters.handle import PlanHandle
+from mixtera.adapters.handle import Handle
 from mixtera.errors import MixteraError
 from mixtera.stream import Stream
 from mixtera.stream.batches import mean_position_bytes
@@ -25,10 +25,17 @@ MESSAGE_BATCHES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Batches of one worker: the step of the first, counted from the start of the iteration, and their samples."""
+    """Batches of one worker.
+
+    Attributes:
+        step: Step of the first, counted from the start of the iteration.
+        samples: Samples of all of them.
+        turn: Steps from one to the next.
+    """
 
     step: int
     samples: bytes
+    turn: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,16 @@ class Failure:
 
 
 class MessageDataset(IterableDataset[Message | Failure]):
-    """What a worker of the loader sends, in the order of its steps. `start` is set before each iteration."""
+    """What a worker of the loader sends, in the order of its steps. `start` is set before each iteration.
+
+    Attributes:
+        batch_size: Samples of a batch of one rank.
+        most: Batches of a message at most.
+    """
 
     def __init__(
         self,
-        handle: PlanHandle,
+        handle: Handle,
         batch_size: int,
         rank: int,
         world_size: int,
@@ -51,18 +63,19 @@ class MessageDataset(IterableDataset[Message | Failure]):
         columns: Sequence[str] | None,
     ) -> None:
         self.handle, self.batch_size = handle, batch_size
-        self.start = handle.plan.start if start is None else start
-        self._rank, self._world_size, self._columns = rank, world_size, columns
+        self.start = handle.first if start is None else start
+        self.rank, self.world_size, self._columns = rank, world_size, columns
         self.stream(self.start)
+        self.most = self.batches_per_message()
 
     @property
     def step_size(self) -> int:
         """Samples of one step over all ranks."""
-        return self._world_size * self.batch_size
+        return self.world_size * self.batch_size
 
     def stream(self, start: int, worker: int = 0, workers: int = 1) -> Stream:
         """The stream of one worker; nothing is opened yet."""
-        return self.handle.stream(self.batch_size, self._rank, self._world_size, start, worker, workers, self._columns)
+        return self.handle.stream(self.batch_size, self.rank, self.world_size, start, worker, workers, self._columns)
 
     def __iter__(self) -> Iterator[Message | Failure]:
         info = get_worker_info()
@@ -74,14 +87,28 @@ class MessageDataset(IterableDataset[Message | Failure]):
 
     def _messages(self, stream: Stream, worker: int, workers: int) -> Iterator[Message]:
         step = worker
-        for batches in gathered(stream, self.batches_per_message()):
-            yield Message(step, packed(batches))
+        for batches in gathered(stream, self.most):
+            yield Message(step, packed(batches), workers)
             step += len(batches) * workers
 
     def batches_per_message(self) -> int:
         """Batches that make up about `MESSAGE_BYTES`."""
         batch_bytes = self.batch_size * mean_position_bytes(self.handle.plan.data)
         return max(1, min(MESSAGE_BATCHES, int(MESSAGE_BYTES / batch_bytes)))
+
+    def hurry(self, messages: int) -> int:
+        """Make messages small enough where the weights follow the training, so that what is reported soon counts.
+
+        Args:
+            messages: Messages that are made ahead, in all workers; 0 where the trainer's own process reads.
+
+        Returns:
+            Steps that are read ahead of the one that the trainer is at, at most.
+        """
+        limit = self.handle.steps_ahead(self.step_size)
+        if limit is not None:
+            self.most = max(1, min(self.most, limit // messages if messages else limit + 1))
+        return self.most * messages if messages else self.most - 1
 
 
 def gathered(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[list[pa.RecordBatch]]:
