@@ -13,8 +13,9 @@ from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.groups import Codes, GroupEncoder, Key
 from mixtera.compiler.leaves import Leaf
-from mixtera.compiler.lower import lower
+from mixtera.compiler.lower import arrow_schema, lower
 from mixtera.compiler.nodes import NO_LABEL
+from mixtera.compiler.questions import Question, questions
 from mixtera.compiler.rows import Numbering, Rows
 from mixtera.compiler.scratch import scratch
 from mixtera.compiler.sorting import SortValues
@@ -22,6 +23,7 @@ from mixtera.compiler.split import Split
 from mixtera.compiler.starts import Starts, Unsigned
 from mixtera.compiler.tokens import TokenCounts
 from mixtera.contracts.engine import Engine
+from mixtera.contracts.properties import PropertyType
 from mixtera.errors import Issue, SpecError
 
 _COUNTED = 1 << 20
@@ -72,7 +74,7 @@ def gather(
     """Label every row of every source.
 
     Args:
-        plans: Plans of the sources; the engine knows their tables.
+        plans: Plans of the sources.
         index: Their files.
         leaves: What the labels mean.
         engine: Runs the expressions; its rows may come in any order.
@@ -85,11 +87,16 @@ def gather(
     """
     for wide in (False, True):
         gathering = _Gathering(plans, index, leaves, beside, wide)
-        for number in range(len(plans)):
-            gathering.run(number, engine)
+        for question in questions(plans):
+            gathering.run(question, engine)
         if not gathering.starts.overflow:
             break
     return gathering.labels()
+
+
+def _constants(source: SourcePlan, own: Mapping[str, PropertyType]) -> dict[str, str | None]:
+    """Values of the `by` columns that are the same in a whole source."""
+    return {name: source.source.name if name == "dataset" else None for name in source.plan.by if name not in own}
 
 
 class _Gathering:
@@ -108,25 +115,25 @@ class _Gathering:
         self._held_out = np.zeros(len(plans), np.int64)
         self.starts = Starts(index, wide)
 
-    def run(self, number: int, engine: Engine) -> None:
-        """Take in all rows of one source."""
-        source = self._plans[number]
-        if not source.indexed.data_files:
-            return
-        plan = source.plan
-        own = dict(plan.scan.columns)
-        constants = {name: source.source.name if name == "dataset" else None for name in plan.by if name not in own}
-        encoder = GroupEncoder(self._groups, constants, self._given)
-        numbering = Numbering(self._index, number, source.source.name)
+    def run(self, question: Question, engine: Engine) -> None:
+        """Take in all rows of some sources."""
+        plan, own = question.plan, dict(question.plan.scan.columns)
+        asked = [self._plans[number] for number in question.sources]
+        numbering = Numbering(self._index, question.sources, [source.source.name for source in asked])
+        encoders = [GroupEncoder(self._groups, _constants(source, own), self._given) for source in asked]
         columns = [*(name for name in plan.by if name in own), *(name for name, _ in plan.marks)]
+        files = [file for source in asked for file in source.indexed.data_files]
+        engine.register({plan.scan.table: files}, {plan.scan.table: arrow_schema(asked[0].indexed.types)})
         for batch in engine.batches(lower(plan)):
             if batch.num_rows:
-                rows = numbering.rows(batch, plan.offsets, columns)
-                self._kept[number] += len(rows.number)
-                rows = self._on_this_side(number, rows)
-                self._take(rows.take(rows.label != NO_LABEL), encoder, numbering)
-        if self._kept[number] > source.indexed.rows:
-            raise numbering.twice()
+                for place, rows in numbering.by_source(numbering.rows(batch, plan.offsets, columns)):
+                    number = question.sources[place]
+                    self._kept[number] += len(rows.number)
+                    rows = self._on_this_side(number, rows.meaning(question.labels[place]))
+                    self._take(rows.take(rows.label != NO_LABEL), encoders[place], numbering)
+        for source, number in zip(asked, question.sources, strict=True):
+            if self._kept[number] > source.indexed.rows:
+                raise numbering.twice()
 
     def _on_this_side(self, number: int, rows: Rows) -> Rows:
         """The rows on this side of the split; lists of exclusions and curricula see them pass."""

@@ -26,7 +26,7 @@ from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Beside, Labels, gather
 from mixtera.compiler.leaves import leaves, sort_keys
 from mixtera.compiler.lower import arrow_schema
-from mixtera.compiler.rewrite import rewrite_plan
+from mixtera.compiler.optimise import optimised
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
@@ -114,7 +114,7 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         plans = optimised(build(spec, indexed, (*exclusions.columns, *tokens.columns)))
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
-    with clock.step("labels"), session(engine, plans) as running:
+    with clock.step("labels"), session(engine, ()) as running:
         labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting, tokens))
         name = running.name
         exclusions.check()
@@ -196,11 +196,6 @@ def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:
     segments = index.segments
     columns = (segments.file, segments.row, segments.rows, segments.group, labels.offset, segments.slot)
     return pa.table(dict(zip(SEGMENTS.names, columns, strict=True))).cast(SEGMENTS)
-
-
-def optimised(plans: Sequence[SourcePlan]) -> tuple[SourcePlan, ...]:
-    """The plans after all rules."""
-    return tuple(replace(plan, plan=rewrite_plan(plan.plan)) for plan in plans)
 
 
 @contextmanager

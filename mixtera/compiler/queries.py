@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
-from mixtera.compiler.pipeline import optimised, session
+from mixtera.compiler.optimise import optimised
+from mixtera.compiler.pipeline import session
 from mixtera.contracts.engine import Engine
 from mixtera.errors import EngineError
 from mixtera.spec.issues import suggestion

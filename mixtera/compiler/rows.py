@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,17 @@ class Rows:
     length: Int64s
     groups: pa.RecordBatch
 
+    def meaning(self, labels: npt.NDArray[np.int32]) -> Rows:
+        """The rows with other labels: those that stand at the place of theirs."""
+        return replace(self, label=labels[self.label])
+
+    def part(self, first: int, last: int) -> Rows:
+        """Rows [first, last)."""
+        if first == 0 and last == len(self.number):
+            return self
+        arrays = (values[first:last] for values in (self.number, self.label, self.offset, self.length))
+        return Rows(*arrays, self.groups.slice(first, last - first))
+
     def take(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where the mask is true."""
         if mask.all():
@@ -46,15 +57,24 @@ class Rows:
 
 
 class Numbering:
-    """Finds dense row numbers for one source."""
+    """Finds dense row numbers for some sources."""
 
-    def __init__(self, index: FileIndex, source: int, name: str) -> None:
-        files = slice(index.source_files[source], index.source_files[source + 1])
-        by_id = np.argsort(index.file_id[files], kind="stable")
-        self._id = index.file_id[files][by_id]
-        self._first = index.first[:-1][files][by_id]
-        self._rows = index.rows[files][by_id]
-        self._name = name
+    def __init__(self, index: FileIndex, sources: Sequence[int], names: Sequence[str]) -> None:
+        """Prepare.
+
+        Args:
+            index: All files.
+            sources: Numbers of the sources, ascending.
+            names: Their names.
+        """
+        edges = index.source_files
+        files = np.concatenate([np.arange(edges[source], edges[source + 1]) for source in sources])
+        files = files[np.argsort(index.file_id[files], kind="stable")]
+        self._id = index.file_id[files]
+        self._first = index.first[:-1][files]
+        self._rows = index.rows[files]
+        self._ends = index.first[edges[np.array(sources) + 1]]
+        self._names = names
 
     def rows(self, batch: pa.RecordBatch, offsets: bool, by: Sequence[str]) -> Rows:
         """The rows of a batch.
@@ -72,6 +92,15 @@ class Numbering:
             batch.select(list(by)),
         )
         return self._ascending(rows)
+
+    def by_source(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
+        """The rows of each source that has some of them, with its place among the sources."""
+        first = 0
+        while first < len(rows.number):
+            place = int(np.searchsorted(self._ends, rows.number[first], side="right"))
+            last = int(np.searchsorted(rows.number, self._ends[place]))
+            yield place, rows.part(first, last)
+            first = last
 
     def _column(self, batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
         values = batch.column(name)
@@ -118,7 +147,8 @@ class Numbering:
         return self._inconsistent("a row is there twice")
 
     def _inconsistent(self, what: str) -> PlanError:
+        more = f" and {len(self._names) - 1:,} others" if len(self._names) > 1 else ""
         return PlanError(
-            f"the catalog is inconsistent: in source {self._name!r} {what}; drop the source from the catalog "
+            f"the catalog is inconsistent: in source {self._names[0]!r}{more} {what}; drop the source from the catalog "
             "(`mixtera catalog drop`) and index it again"
         )
