@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,11 @@ from mixtera.compiler.tokens import TokenCounts
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.properties import PropertyType
 from mixtera.errors import Issue, SpecError
+from mixtera.mapped import fill, forget
 
 _COUNTED = 1 << 20
+_HELD = 64
+"""Batches of rows after which what they were written to is let go of."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ class Beside:
     exclusions: Exclusions
     sorting: SortValues
     tokens: TokenCounts
+
+    @property
+    def arrays(self) -> tuple[npt.NDArray[Any], ...]:
+        """Long arrays that are filled while rows arrive."""
+        return self.exclusions.rows, *self.sorting.arrays, *self.tokens.arrays
 
 
 def gather(
@@ -109,10 +118,11 @@ class _Gathering:
         self._none = 255 if small else 65535
         self._dtype = np.dtype(np.uint8 if small else np.uint16)
         self._codes = scratch(index.total_rows + 1, self._dtype)  # one more, so that every row has one behind it
-        self._codes.fill(self._none)
+        fill(self._codes, self._none)
         self._given = Codes(len(leaves))
         self._kept = np.zeros(len(plans), np.int64)
         self._held_out = np.zeros(len(plans), np.int64)
+        self._batches = 0
         self.starts = Starts(index, wide)
 
     def run(self, question: Question, engine: Engine) -> None:
@@ -125,6 +135,7 @@ class _Gathering:
         files = [file for source in asked for file in source.indexed.data_files]
         engine.register({plan.scan.table: files}, {plan.scan.table: arrow_schema(asked[0].indexed.types)})
         for batch in engine.batches(lower(plan)):
+            self._breathe()
             if batch.num_rows:
                 for place, rows in numbering.by_source(numbering.rows(batch, plan.offsets, columns)):
                     number = question.sources[place]
@@ -134,6 +145,13 @@ class _Gathering:
         for source, number in zip(asked, question.sources, strict=True):
             if self._kept[number] > source.indexed.rows:
                 raise numbering.twice()
+
+    def _breathe(self) -> None:
+        """Now and then let go of what was written."""
+        self._batches += 1
+        if self._batches % _HELD == 0:
+            forget(self._codes, *self._beside.arrays)
+            self.starts.forget()
 
     def _on_this_side(self, number: int, rows: Rows) -> Rows:
         """The rows on this side of the split; lists of exclusions and curricula see them pass."""
@@ -194,4 +212,5 @@ class _Gathering:
                 rows = slice(first, min(first + _COUNTED, last))
                 part = codes[rows] if excluded is None else codes[rows][~excluded[rows]]
                 counts[source] += np.bincount(part, minlength=self._none + 1)[: self._given.next]
+            forget(codes)
         return counts
