@@ -110,7 +110,11 @@ def write_catalog(directory: Path, shape: Shape) -> Path:
     for number, source in enumerate(spec.sources):
         files = _files(source.name, shape, number)
         before = read_state(tables, source.name)
-        known = {} if before is None else dict(zip(*(before.files[c].to_pylist() for c in ("name", "file_id")), strict=True))
+        known = (
+            {}
+            if before is None
+            else dict(zip(*(before.files[c].to_pylist() for c in ("name", "file_id")), strict=True))
+        )
         ids = assign_file_ids(source.name, [file.name for file in files], known, taken)
         taken |= set(ids.values())
         _index(tables, source, files, ids)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import time
-from pathlib import Path
 
 
 def labels(spec: str, catalog: str) -> dict[str, float]:
@@ -28,7 +26,6 @@ def labels(spec: str, catalog: str) -> dict[str, float]:
 
 def compile(spec: str, catalog: str, plan: str) -> dict[str, float]:
     """What `mixtera compile` does."""
-    import mixtera
     from mixtera.catalog import Catalog
     from mixtera.compiler import compile
     from mixtera.spec import load

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.groups import Codes, GroupEncoder, Key
 from mixtera.compiler.leaves import Leaf
-from mixtera.compiler.lower import arrow_schema, lower
+from mixtera.compiler.lower import BYTES, POSITION, arrow_schema, lower
 from mixtera.compiler.nodes import NO_LABEL
 from mixtera.compiler.questions import Question, questions
+from mixtera.compiler.reuse import FIRST_LABEL, Memory, remembers
 from mixtera.compiler.rows import Numbering, Rows
 from mixtera.compiler.scratch import scratch
 from mixtera.compiler.sorting import SortValues
@@ -45,6 +47,7 @@ class Labels:
         whole: [sources, codes] samples, excluded ones too.
         kept: [sources] samples that pass the filter.
         held_out: [sources] samples of them that lie on the other side of the split.
+        asked: Samples that the engine was asked about and that pass the filter; the labels of others were kept.
         offset: [segments] first byte of each; −1 where the format has no offsets.
         starts: Where records start; see `mixtera.artifact.model`.
     """
@@ -56,6 +59,7 @@ class Labels:
     whole: Int64s
     kept: Int64s
     held_out: Int64s
+    asked: int
     offset: Int64s
     starts: Unsigned
 
@@ -78,7 +82,12 @@ class Beside:
 
 
 def gather(
-    plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], engine: Engine, beside: Beside
+    plans: Sequence[SourcePlan],
+    index: FileIndex,
+    leaves: Sequence[Leaf],
+    engine: Engine,
+    beside: Beside,
+    catalog: Path | None = None,
 ) -> Labels:
     """Label every row of every source.
 
@@ -88,15 +97,18 @@ def gather(
         leaves: What the labels mean.
         engine: Runs the expressions; its rows may come in any order.
         beside: What else is done with the rows.
+        catalog: Directory of the catalog, for labels that are kept there; None to ask about every row.
 
     Raises:
         EngineError: The engine failed.
         PlanError: The catalog contradicts itself.
         SpecError: A `by` has more values than a plan can hold.
     """
+    asked = questions(plans)
     for wide in (False, True):
-        gathering = _Gathering(plans, index, leaves, beside, wide)
-        for question in questions(plans):
+        memory = Memory(catalog, index, asked, plans) if catalog is not None and remembers(catalog, plans) else None
+        gathering = _Gathering(plans, index, leaves, beside, memory, wide)
+        for question in asked:
             gathering.run(question, engine)
         if not gathering.starts.overflow:
             break
@@ -110,8 +122,15 @@ def _constants(source: SourcePlan, own: Mapping[str, PropertyType]) -> dict[str,
 
 class _Gathering:
     def __init__(
-        self, plans: Sequence[SourcePlan], index: FileIndex, leaves: Sequence[Leaf], beside: Beside, wide: bool
+        self,
+        plans: Sequence[SourcePlan],
+        index: FileIndex,
+        leaves: Sequence[Leaf],
+        beside: Beside,
+        memory: Memory | None,
+        wide: bool,
     ) -> None:
+        self._memory, self.asked = memory, 0
         self._plans, self._index, self._beside = plans, index, beside
         self._groups = [leaf for leaf in leaves if leaf.group is not None]
         small = not self._groups and len(leaves) < 255
@@ -132,25 +151,57 @@ class _Gathering:
         numbering = Numbering(self._index, question.sources, [source.source.name for source in asked])
         encoders = [GroupEncoder(self._groups, _constants(source, own), self._given) for source in asked]
         columns = [*(name for name in plan.by if name in own), *(name for name, _ in plan.marks)]
-        files = [file for source in asked for file in source.indexed.data_files]
-        engine.register({plan.scan.table: files}, {plan.scan.table: arrow_schema(asked[0].indexed.types)})
-        for batch in engine.batches(lower(plan)):
+        answers = self._answers(question, engine, numbering, columns)
+        for answer in answers:
             self._breathe()
-            if batch.num_rows:
-                for place, rows in numbering.by_source(numbering.rows(batch, plan.offsets, columns)):
-                    number = question.sources[place]
-                    self._kept[number] += len(rows.number)
-                    rows = self._on_this_side(number, rows.meaning(question.labels[place]))
-                    self._take(rows.take(rows.label != NO_LABEL), encoders[place], numbering)
+            for place, rows in numbering.by_source(answer):
+                number = question.sources[place]
+                self._kept[number] += len(rows.number)
+                rows = self._on_this_side(number, rows.meaning(question.labels[place]))
+                self._take(rows.take(rows.label != NO_LABEL), encoders[place], numbering)
         for source, number in zip(asked, question.sources, strict=True):
             if self._kept[number] > source.indexed.rows:
                 raise numbering.twice()
+
+    def _answers(
+        self, question: Question, engine: Engine, numbering: Numbering, columns: Sequence[str]
+    ) -> Iterator[Rows]:
+        """Rows of a question with their labels: those that are remembered, and those that the engine gives."""
+        offsets = question.plan.offsets
+        if self._memory is None or question.plan.marks:
+            files = [file for number in question.sources for file in self._plans[number].indexed.data_files]
+            yield from self._asked(question, files, engine, numbering, columns)
+            return
+        told = self._memory.told
+        known, unknown = self._memory.recall(question)
+        for batch in self._memory.batches(known, [*POSITION, *(BYTES if offsets else ()), *columns]):
+            rows = numbering.rows(batch, offsets, columns)
+            rows = replace(rows, label=told[rows.number].astype(np.int32) - FIRST_LABEL)
+            yield rows.take(rows.label >= NO_LABEL)
+        for rows in self._asked(question, [str(part.path) for part in unknown], engine, numbering, columns):
+            told[rows.number] = rows.label + FIRST_LABEL
+            yield rows
+        self._memory.keep(question, unknown)
+
+    def _asked(
+        self, question: Question, files: Sequence[str], engine: Engine, numbering: Numbering, columns: Sequence[str]
+    ) -> Iterator[Rows]:
+        """Rows of a question, of some Parquet files, with the labels that the engine gives."""
+        if not files:
+            return
+        plan, types = question.plan, self._plans[question.sources[0]].indexed.types
+        engine.register({plan.scan.table: files}, {plan.scan.table: arrow_schema(types)})
+        for batch in engine.batches(lower(plan)):
+            if batch.num_rows:
+                self.asked += batch.num_rows
+                yield numbering.rows(batch, plan.offsets, columns)
 
     def _breathe(self) -> None:
         """Now and then let go of what was written."""
         self._batches += 1
         if self._batches % _HELD == 0:
-            forget(self._codes, *self._beside.arrays)
+            told = () if self._memory is None else (self._memory.told,)
+            forget(self._codes, *told, *self._beside.arrays)
             self.starts.forget()
 
     def _on_this_side(self, number: int, rows: Rows) -> Rows:
@@ -200,7 +251,8 @@ class _Gathering:
         whole = self._counts(codes, None)
         excluded = self._beside.exclusions.rows
         counts = self._counts(codes, excluded) if len(excluded) else whole
-        return Labels(codes, self._none, self._given.found, counts, whole, self._kept, self._held_out, offset, starts)
+        found, kept = self._given.found, self._kept
+        return Labels(codes, self._none, found, counts, whole, kept, self._held_out, self.asked, offset, starts)
 
     def _counts(self, codes: Unsigned, excluded: npt.NDArray[np.bool_] | None) -> Int64s:
         counts = np.zeros((len(self._plans), self._given.next), np.int64)

@@ -15,9 +15,12 @@ from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.conditions import conditions_of, over
 from mixtera.compiler.nodes import Condition, Constant, Emit, Scan
 from mixtera.compiler.rewrite import rewrite_plan
-from mixtera.compiler.rules import RULES, drop_unreachable, expand_matches, fold_dataset
-from mixtera.compiler.rules.fold_dataset import decided
+from mixtera.compiler.rules import RULES
+from mixtera.compiler.rules.drop_unreachable import drop_unreachable
+from mixtera.compiler.rules.expand_matches import expand_matches
+from mixtera.compiler.rules.fold_dataset import decided, fold_dataset
 from mixtera.spec.predicate import And, Compare, In, Not, Or, Predicate
+from mixtera.spec.typing import columns
 
 _Key: TypeAlias = tuple[object, ...]
 
@@ -56,9 +59,9 @@ class _Kind:
             match predicate:
                 case Compare(op="==", value=str(name)):
                     self._true_for[name].append(number)
-                case In(negated=False, values=names):
-                    for name in names:
-                        self._true_for[str(name)].append(number)
+                case In(negated=False, values=values):
+                    for value in values:
+                        self._true_for[str(value)].append(number)
                 case _:
                     self._others.append(predicate)
 
@@ -76,7 +79,7 @@ def _about_dataset(plan: Emit) -> Iterator[Predicate]:
     found: list[Condition] = [plan.filter, *conditions_of(plan.input.outcome), *(mark for _, mark in plan.marks)]
     for condition in found:
         if not isinstance(condition, Constant):
-            yield from (leaf for leaf in _leaves(condition) if leaf.column == "dataset")
+            yield from (leaf for leaf in _leaves(condition) if columns(leaf) == ("dataset",))
 
 
 def _leaves(predicate: Predicate) -> Iterator[Predicate]:
@@ -88,4 +91,3 @@ def _leaves(predicate: Predicate) -> Iterator[Predicate]:
             yield from _leaves(term)
         case _:
             yield predicate
-

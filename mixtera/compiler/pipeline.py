@@ -65,6 +65,7 @@ def compile(
     engine: str | Engine = "duckdb",
     continue_from: Stop | None = None,
     lock: Lock | str | None = BESIDE,
+    reuse: bool = True,
 ) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
@@ -76,6 +77,8 @@ def compile(
         lock: What the plan must be: a lock or the path of one; by default the lock beside the spec, if there is one;
             None for no lock. Of a plan that takes over, and of the other part of a split, only the files must be those
             of the lock.
+        reuse: Whether labels that an earlier compilation has kept beside the catalog are used, and new ones kept; the
+            plan is the same without them.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -92,7 +95,7 @@ def compile(
     wanted, called = held(lock, spec)
     try:
         more = {} if wanted is None else {"lock": wanted.digest}
-        plan = _compiled(spec, catalog, engine, continue_from, more)
+        plan = _compiled(spec, catalog, engine, continue_from, more, reuse)
     except StorageError:
         raise
     except OSError as error:
@@ -102,7 +105,9 @@ def compile(
     return plan
 
 
-def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str]) -> Plan:
+def _compiled(
+    spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str], reuse: bool
+) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
         spec = counted(spec)
@@ -115,7 +120,8 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
     with clock.step("labels"), session(engine, ()) as running:
-        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting, tokens))
+        beside = Beside(split, exclusions, sorting, tokens)
+        labels = gather(plans, index, numbered, running, beside, catalog.path if reuse else None)
         name = running.name
         exclusions.check()
     with clock.step("components"):
@@ -134,7 +140,8 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
             check_left(stop, data.timeline.total)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found, data.first)
     known |= {} if taken is None else continues(taken)
-    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds} | more))
+    known |= {"engine": name, "asked": labels.asked, "seconds": clock.seconds}
+    return _temporary(replace(data, facts=known | more))
 
 
 def _temporary(data: PlanData) -> Plan:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.nodes import NO_LABEL
 from mixtera.errors import PlanError
 
 
@@ -19,7 +20,7 @@ class Rows:
 
     Attributes:
         number: [n] dense number of each row over all files.
-        label: [n] what the expression says; see `mixtera.compiler.nodes.NO_LABEL`.
+        label: [n] what the expression says, where it was asked; see `mixtera.compiler.nodes.NO_LABEL`.
         offset: [n] first byte; empty where the format has no offsets.
         length: [n] bytes without the line end; empty likewise.
         groups: Columns that make groups, aligned with the rows.
@@ -39,8 +40,9 @@ class Rows:
         """Rows [first, last)."""
         if first == 0 and last == len(self.number):
             return self
-        arrays = (values[first:last] for values in (self.number, self.label, self.offset, self.length))
-        return Rows(*arrays, self.groups.slice(first, last - first))
+        inside = slice(first, last)
+        groups = self.groups.slice(first, last - first)
+        return Rows(self.number[inside], self.label[inside], self.offset[inside], self.length[inside], groups)
 
     def take(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where the mask is true."""
@@ -86,7 +88,7 @@ class Numbering:
         empty = np.empty(0, np.int64)
         rows = Rows(
             number,
-            self._column(batch, "label").astype(np.int32, copy=False),
+            self._label(batch),
             self._column(batch, "offset") if offsets else empty,
             self._column(batch, "length") if offsets else empty,
             batch.select(list(by)),
@@ -108,6 +110,11 @@ class Numbering:
             raise self._inconsistent(f"column {name!r} is NULL in {values.null_count} rows")
         return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
 
+    def _label(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        if "label" not in batch.schema.names:
+            return np.full(batch.num_rows, NO_LABEL, np.int32)
+        return self._column(batch, "label").astype(np.int32, copy=False)
+
     def _numbers(self, file_id: Int64s, row: Int64s) -> Int64s:
         heads = np.concatenate(([0], np.flatnonzero(file_id[1:] != file_id[:-1]) + 1))
         found = np.searchsorted(self._id, file_id[heads])
@@ -124,7 +131,8 @@ class Numbering:
                 f"file id {file_id[heads[first]]} has {self._rows[found[first]]} rows, and rows "
                 f"{lowest[first]} … {highest[first]} are named"
             )
-        return row + np.repeat(self._first[found], np.diff(heads, append=len(row)))
+        number: Int64s = row + np.repeat(self._first[found], np.diff(heads, append=len(row)))
+        return number
 
     def _ascending(self, rows: Rows) -> Rows:
         if (rows.number[1:] > rows.number[:-1]).all():
