@@ -24,17 +24,19 @@ def labels(spec: str, catalog: str) -> dict[str, float]:
     return _used(begin) | {"rows": rows}
 
 
-def compile(spec: str, catalog: str, plan: str) -> dict[str, float]:
+def compile(
+    spec: str, catalog: str, plan: str, reuse: bool = False, max_memory: int | None = None
+) -> dict[str, float | str]:
     """What `mixtera compile` does."""
     from mixtera.catalog import Catalog
     from mixtera.compiler import compile
     from mixtera.spec import load
 
     begin = time.perf_counter()
-    compiled = compile(load(spec), Catalog.open(catalog, create=False))
+    compiled = compile(load(spec), Catalog.open(catalog, create=False), reuse=reuse, max_memory=max_memory)
     size = compiled.save(plan)
     steps = {f"{name}_seconds": seconds for name, seconds in compiled.data.facts["seconds"].items()}
-    return _used(begin) | {"bytes": size, **steps, "digest": compiled.digest}
+    return _used(begin) | {"bytes": size, **steps, "asked": compiled.data.facts["asked"], "digest": compiled.digest}
 
 
 def _used(begin: float) -> dict[str, float]:

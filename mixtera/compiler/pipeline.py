@@ -27,6 +27,7 @@ from mixtera.compiler.labels import Beside, Labels, gather
 from mixtera.compiler.leaves import leaves, sort_keys
 from mixtera.compiler.lower import arrow_schema
 from mixtera.compiler.optimise import optimised
+from mixtera.compiler.room import Room
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
@@ -66,6 +67,7 @@ def compile(
     continue_from: Stop | None = None,
     lock: Lock | str | None = BESIDE,
     reuse: bool = True,
+    max_memory: int | None = None,
 ) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
@@ -79,6 +81,7 @@ def compile(
             of the lock.
         reuse: Whether labels that an earlier compilation has kept beside the catalog are used, and new ones kept; the
             plan is the same without them.
+        max_memory: Bytes that the compilation and its engine may take; None for no limit but the engine's own.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -95,7 +98,7 @@ def compile(
     wanted, called = held(lock, spec)
     try:
         more = {} if wanted is None else {"lock": wanted.digest}
-        plan = _compiled(spec, catalog, engine, continue_from, more, reuse)
+        plan = _compiled(spec, catalog, engine, continue_from, more, reuse, Room(max_memory))
     except StorageError:
         raise
     except OSError as error:
@@ -106,7 +109,13 @@ def compile(
 
 
 def _compiled(
-    spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str], reuse: bool
+    spec: Spec,
+    catalog: Catalog,
+    engine: str | Engine,
+    stop: Stop | None,
+    more: dict[str, str],
+    reuse: bool,
+    room: Room,
 ) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
@@ -120,6 +129,7 @@ def _compiled(
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
     with clock.step("labels"), session(engine, ()) as running:
+        room.bound(running, index)
         beside = Beside(split, exclusions, sorting, tokens)
         labels = gather(plans, index, numbered, running, beside, catalog.path if reuse else None)
         name = running.name
@@ -128,7 +138,10 @@ def _compiled(
         packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows)
         found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
-        data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
+        room.check_members(index, chosen, len(exclusions.rows) > 0)
+        data = _plan_data(spec, plans, index, labels, chosen)
+        room.check_entries(index, data.entries.num_rows)
+        data = varied(data, chosen, index, exclusions.rows, sorting)
         data = tokens.laid_out(data, index, [member.code for member in chosen])
         taken = None if stop is None else take_over(stop, data, index, [member.tokens for member in chosen])
         data = data if taken is None else taken.data

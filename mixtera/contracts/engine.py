@@ -33,3 +33,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """End the session."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """An engine whose memory can be bounded by the process that uses it."""
+
+    def limit_memory(self, size: int) -> None:
+        """Hold no more than so many bytes from now on; what does not fit goes to disk, or is refused."""

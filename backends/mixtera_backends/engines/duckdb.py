@@ -58,6 +58,12 @@ class DuckDBEngine:
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
+    def limit_memory(self, size: int) -> None:
+        """Hold no more than so many bytes from now on: DuckDB spills the rest."""
+        self._memory_limit = f"{size}B"
+        if self._spill is not None:
+            self._connection.execute(f"SET memory_limit = '{self._memory_limit}'")
+
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
         """Make the catalog's tables known: table name → Parquet files, read in place; no files make an empty table."""
         with _engine_errors():
