@@ -12,10 +12,10 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo fix check test laws golden soak docs bench wheel clean
+.PHONY: help setup demo fix check test laws golden soak docs bench bench-scale wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with everything that development needs, in the versions of constraints.txt
 
@@ -57,6 +57,9 @@ docs: setup ## Write the generated pages of docs/reference, and run every exampl
 
 bench: setup ## Measure against physical references, and write benchmarks/RESULTS.md (BENCH_FLAGS=--full for 1 M records)
 	$(BIN)/python -m benchmarks.run $(BENCH_FLAGS)
+
+bench-scale: setup ## Measure the compiler against size, and write benchmarks/SCALE.md (BENCH_FLAGS="--rows 100M" for more)
+	$(BIN)/python -m benchmarks.scale $(BENCH_FLAGS)
 
 wheel: setup ## Build the wheel, install it into a bare environment, and use it there
 	.ci/wheel "$(BIN)/python"

@@ -11,13 +11,14 @@ import json
 import math
 import struct
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource, Steering, TokenLayout
+from mixtera.mapped import steps
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Variation
 from mixtera.order.places import Start
@@ -25,9 +26,6 @@ from mixtera.order.timeline import Timeline
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-_STEP: Final = 1 << 22
-"""Values that are converted and hashed at a time."""
 
 
 class _Canonical:
@@ -55,8 +53,8 @@ class _Canonical:
 
     def array(self, values: npt.NDArray[np.integer], dtype: str) -> None:
         self._hash.update(struct.pack("<q", len(values) * np.dtype(dtype).itemsize))
-        for first in range(0, len(values), _STEP):
-            self._hash.update(np.ascontiguousarray(values[first : first + _STEP], dtype).data)
+        for part in steps(values):
+            self._hash.update(np.ascontiguousarray(part, dtype).data)
 
     def columns(self, table: pa.Table, names: Iterable[str]) -> None:
         for name in names:

@@ -36,6 +36,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
+from mixtera.mapped import steps
 from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
@@ -134,19 +135,19 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
         with replacing(target.absolute(), durable) as directory:
             for name, table in (("files", data.files), ("segments", data.segments), ("entries", data.entries)):
                 _write_table(directory / f"{name}.arrow", table.cast(_TABLES[name]))
-            _write_array(directory / "rows.u16", data.rows.astype("<u2", copy=False))
+            _write_array(directory / "rows.u16", data.rows, "<u2")
             wide = data.starts.dtype.itemsize == 8
-            _write_array(directory / _starts_name(wide), data.starts.astype("<u8" if wide else "<u4", copy=False))
+            _write_array(directory / _starts_name(wide), data.starts, "<u8" if wide else "<u4")
             if len(data.frames):
                 _write_table(directory / _FRAMES, data.frames.cast(FRAMES))
             if len(data.remembered):
-                _write_array(directory / _REMEMBERED, data.remembered.astype("<i8", copy=False))
+                _write_array(directory / _REMEMBERED, data.remembered, "<i8")
             if data.tokens is not None:
-                _write_array(directory / _TOKENS, data.tokens.counts.astype("<u4", copy=False))
-                _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts.astype("<i8", copy=False))
+                _write_array(directory / _TOKENS, data.tokens.counts, "<u4")
+                _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts, "<i8")
                 if data.tokens.windows is not None:
-                    _write_array(directory / _WINDOWS[0], data.tokens.windows.documents.astype("<u4", copy=False))
-                    _write_array(directory / _WINDOWS[1], data.tokens.windows.rows.astype("<u4", copy=False))
+                    _write_array(directory / _WINDOWS[0], data.tokens.windows.documents, "<u4")
+                    _write_array(directory / _WINDOWS[1], data.tokens.windows.rows, "<u4")
             summary = variation.write(directory, data.variation)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
     except OSError as error:
@@ -244,9 +245,10 @@ def _write_table(path: Path, table: pa.Table) -> None:
         writer.write_table(table.combine_chunks())
 
 
-def _write_array(path: Path, values: npt.NDArray[Any]) -> None:
+def _write_array(path: Path, values: npt.NDArray[Any], dtype: str) -> None:
     with path.open("wb") as sink:
-        sink.write(np.ascontiguousarray(values).data)
+        for part in steps(values):
+            sink.write(np.ascontiguousarray(part, dtype).data)
 
 
 def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Summary | None) -> bytes:

@@ -181,7 +181,8 @@ class IndexedSource:
         types: Type of each property that the spec names, in its order.
         data_files: Paths of the Parquet files of the snapshot, ordered; every row in them counts.
         files: One row per file of the source, sorted by name: `name`, `url`, `file_id`, `rows`, `size`,
-            `modified_ns`, `etag`, `group_rows`, `content_bytes`, `samples`.
+            `modified_ns`, `etag`, `group_rows`, `content_bytes`, `samples`; and `data_file`, which of `data_files` has
+            its samples, relative to the directory of all runs.
         rows: Samples in the snapshot.
     """
 

@@ -26,6 +26,7 @@ COLUMNS: Final = [
     "content_bytes",
     "frames",
     "samples",
+    "data_file",
 ]
 
 

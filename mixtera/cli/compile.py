@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.continuing import stop_of
 from mixtera.cli.given import Options, compiled
-from mixtera.cli.options import add_engine, add_no_lock
+from mixtera.cli.options import add_engine, add_no_lock, size
 from mixtera.cli.output import note, write, write_json
 from mixtera.spec.keys import HOLDOUT_PARTS
 
@@ -41,6 +41,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--continued", metavar="PLAN", help="the plan of that state (default: looked for at the output and beside it)"
     )
+    parser.add_argument(
+        "--max-memory",
+        type=size,
+        metavar="SIZE",
+        help="memory that the compilation and its engine may take, such as 1GiB; what cannot fit is refused",
+    )
+    parser.add_argument(
+        "--no-reuse",
+        action="store_true",
+        help="ask the engine about every sample, also where labels of an earlier compilation are kept in the catalog",
+    )
     add_no_lock(parser)
 
 
@@ -48,9 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Compile, write, and print the digest."""
     begin = time.perf_counter()
     stop = stop_of(arguments.continue_from, arguments.continued, arguments.output)
-    options = Options(arguments.part, stop, not arguments.no_lock)
+    options = Options(arguments.part, stop, not arguments.no_lock, not arguments.no_reuse, arguments.max_memory)
     plan = compiled(arguments.spec, arguments.catalog, arguments.engine, options).plan
-    size = plan.save(arguments.output)
+    size_bytes = plan.save(arguments.output)
     seconds = time.perf_counter() - begin
     data = plan.data
     if arguments.json:
@@ -62,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
                 "positions": data.timeline.total,
                 "samples": len(data.rows),
                 "components": len(data.components),
-                "bytes": size,
+                "bytes": size_bytes,
                 "seconds": round(seconds, 3),
             }
         )
@@ -74,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     note(
         arguments,
         f"{arguments.output}: {length}, {len(data.components):,} components, {len(data.rows):,} samples, "
-        f"{size:,} bytes, in {seconds:.1f} s",
+        f"{size_bytes:,} bytes, in {seconds:.1f} s",
     )
     return 0
 

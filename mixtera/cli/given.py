@@ -62,11 +62,15 @@ class Options:
         part: Which side of its split; None: as the spec says.
         stop: The plan that the new one takes over from, and where.
         locked: Whether it is held against the lock beside it, if there is one.
+        reuse: Whether labels that are kept beside the catalog are used.
+        max_memory: Bytes that it may take; None for no limit.
     """
 
     part: HoldoutPart | None = None
     stop: Stop | None = None
     locked: bool = True
+    reuse: bool = True
+    max_memory: int | None = None
 
 
 DEFAULTS: Final = Options()
@@ -92,7 +96,15 @@ def compiled(path: str, catalog: str, engine: str, options: Options = DEFAULTS) 
     spec, opened = spec_and_catalog(path, catalog)
     spec = spec if options.part is None else spec.with_part(options.part)
     lock = BESIDE if options.locked else None
-    plan = compile(spec, opened, engine=engine, continue_from=options.stop, lock=lock)
+    plan = compile(
+        spec,
+        opened,
+        engine=engine,
+        continue_from=options.stop,
+        lock=lock,
+        reuse=options.reuse,
+        max_memory=options.max_memory,
+    )
     return Compiled(spec, opened, plan)
 
 

@@ -74,7 +74,7 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--spool-size",
-        type=_size,
+        type=size,
         metavar="SIZE",
         help=f"bytes that the copies may have together, such as 64GiB (default: ${SIZE_VARIABLE}, else 16GiB)",
     )
@@ -88,7 +88,8 @@ def use_spool(arguments: argparse.Namespace) -> None:
         os.environ[SIZE_VARIABLE] = str(arguments.spool_size)
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
+    """Bytes of a size such as `64GiB`, for `type` of an argument."""
     try:
         return size_of(text)
     except ValueError as error:

@@ -47,11 +47,11 @@ def build(spec: Spec, indexed: Sequence[IndexedSource], beside: Sequence[str] = 
     Raises:
         SpecError: Predicates do not fit the types, or a `by` cannot be used; all such issues at once.
     """
-    every = all_types(indexed)
     issues = Issues()
     check_curricula(sort_keys(leaves(spec.mixture, spec.order)), indexed, issues)
+    building = _Building(spec, all_types(indexed), beside, issues)
     found = [
-        SourcePlan(source, table, _plan(spec, source, table, every, beside, issues))
+        SourcePlan(source, table, building.plan(source, table))
         for source, table in zip(spec.sources, indexed, strict=True)
     ]
     if issues.found:
@@ -74,26 +74,49 @@ def all_types(indexed: Sequence[IndexedSource]) -> dict[str, PropertyType]:
     return {name: type_ for table in reversed(indexed) for name, type_ in table.types.items()}
 
 
-def _plan(
-    spec: Spec, source: Source, table: IndexedSource, every: Types, beside: Sequence[str], issues: Issues
-) -> Emit:
-    own = tuple((name, type_) for name, type_ in table.types.items())
-    missing = tuple((name, type_) for name, type_ in every.items() if name not in table.types)
-    scan = Scan(source.name, table.table, own, missing)
+@dataclass(frozen=True)
+class _Parts:
+    """What the plans of sources with the same properties share."""
 
-    def typed(predicate: Predicate) -> Predicate:
-        checked, found = check_types(predicate, scan.types)
-        issues.extend(found)
-        return checked
+    condition: Condition
+    outcome: Outcome
+    marks: tuple[tuple[str, Condition], ...]
 
-    condition = Constant(True) if spec.filter is None else typed(spec.filter)
-    outcome = _outcome(spec.mixture.parts, count(), typed)
-    for leaf in leaves(spec.mixture):
-        if leaf.group is not None:
-            _check_by(leaf.group, scan.types, issues)
-    keys = sort_keys(leaves(spec.mixture, spec.order))
-    marks = tuple((mark_name(key, keys), typed(key.value)) for key in keys if not isinstance(key.value, str))
-    return emit(scan, condition, outcome, has_offsets(source), _columns(spec, keys, beside), marks)
+
+class _Building:
+    """Makes the plans of the sources of a spec; what depends on the types of properties alone is made once."""
+
+    def __init__(self, spec: Spec, every: Types, beside: Sequence[str], issues: Issues) -> None:
+        self._spec, self._every, self._issues = spec, every, issues
+        self._leaves = leaves(spec.mixture, spec.order)
+        self._keys = sort_keys(self._leaves)
+        self._columns = _columns(spec, self._keys, beside)
+        self._made: dict[tuple[tuple[str, PropertyType], ...], _Parts] = {}
+
+    def plan(self, source: Source, table: IndexedSource) -> Emit:
+        own = tuple(table.types.items())
+        missing = tuple((name, type_) for name, type_ in self._every.items() if name not in table.types)
+        scan = Scan(source.name, table.table, own, missing)
+        if own not in self._made:
+            self._made[own] = self._parts(scan.types)
+        parts = self._made[own]
+        return emit(scan, parts.condition, parts.outcome, has_offsets(source), self._columns, parts.marks)
+
+    def _parts(self, types: Types) -> _Parts:
+        """Conditions, checked against types."""
+
+        def typed(predicate: Predicate) -> Predicate:
+            checked, found = check_types(predicate, types)
+            self._issues.extend(found)
+            return checked
+
+        condition = Constant(True) if self._spec.filter is None else typed(self._spec.filter)
+        outcome = _outcome(self._spec.mixture.parts, count(), typed)
+        for leaf in self._leaves:
+            if leaf.group is not None:
+                _check_by(leaf.group, types, self._issues)
+        marks = [(mark_name(key, self._keys), typed(key.value)) for key in self._keys if not isinstance(key.value, str)]
+        return _Parts(condition, outcome, tuple(marks))
 
 
 def _columns(spec: Spec, keys: Sequence[SortKey], beside: Sequence[str]) -> tuple[str, ...]:

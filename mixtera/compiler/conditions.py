@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from mixtera.compiler.nodes import Branch, Choose, Condition, Constant, Emit, Outcome, Take, emit
+from mixtera.compiler.nodes import Branch, Choose, Condition, Constant, Emit, Outcome, Scan, Select, Take, emit
 from mixtera.spec.predicate import And, Not, Or, Predicate
 from mixtera.spec.typing import columns
 
@@ -76,6 +76,12 @@ def _outcome(outcome: Outcome, change: Callable[[Condition], Condition]) -> Outc
 def with_outcome(plan: Emit, outcome: Outcome) -> Emit:
     """The plan with another outcome."""
     return replace(plan, input=replace(plan.input, outcome=outcome))
+
+
+def over(plan: Emit, scan: Scan) -> Emit:
+    """The plan over another scan."""
+    below = replace(plan.input.input, input=scan) if isinstance(plan.input.input, Select) else scan
+    return replace(plan, input=replace(plan.input, input=below))
 
 
 def conditions_of(outcome: Outcome) -> Iterator[Condition]:

@@ -14,6 +14,7 @@ from mixtera.compiler.blocks import Block, blocks
 from mixtera.compiler.files import Int64s, Segments
 from mixtera.compiler.scratch import scratch
 from mixtera.compiler.starts import Unsigned
+from mixtera.mapped import forget
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def select(segments: Segments, codes: Unsigned, none: int, members: Sequence[tup
         part = _sorted(segments, block, lookup[codes[block.rows]], len(members))
         found.append(_entries(part))
         _copy(part, rows, cursor)
+        forget(rows, codes)
     component, segment, count = (np.concatenate(columns) for columns in zip(*found, strict=True))
     order = np.argsort(component, kind="stable")
     entries = pa.table({"segment": segment[order], "count": count[order]}).cast(ENTRIES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from mixtera.catalog.model import IndexedSource
@@ -14,6 +15,10 @@ class Catalog(Protocol):
     @property
     def url(self) -> str:
         """Where it lies: a path or a URL."""
+
+    @property
+    def path(self) -> Path:
+        """Its directory on this machine; of one at a URL, that of its copies."""
 
     def source(self, source: Source) -> IndexedSource:
         """The newest snapshot of a source of a spec.

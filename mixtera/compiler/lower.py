@@ -17,8 +17,8 @@ from mixtera.spec.predicate import And, Compare, Flag, Has, In, IsNone, Literal_
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_POSITION: Final = ("file_id", "row")
-_BYTES: Final = ("offset", "length")
+POSITION: Final = ("file_id", "row")
+BYTES: Final = ("offset", "length")
 _IBIS_TYPES: Final[Mapping[PropertyType, str]] = {
     "string": "string",
     "int64": "int64",
@@ -42,7 +42,7 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 
 def arrow_schema(types: Mapping[str, PropertyType]) -> pa.Schema:
     """Schema of a catalog table with these properties."""
-    fixed = [pa.field(name, pa.int64()) for name in (*_POSITION, *_BYTES)]
+    fixed = [pa.field(name, pa.int64()) for name in (*POSITION, *BYTES)]
     return pa.schema([*fixed, *(pa.field(name, ARROW_TYPES[type_]) for name, type_ in types.items())])
 
 
@@ -52,7 +52,7 @@ def lower(plan: Emit) -> ir.Table:
     own = dict(plan.scan.columns)
     by = {name: table[name] for name in plan.by if name in own}
     label = _outcome(plan.input.outcome, table, own).cast("int32")
-    columns = {name: table[name] for name in (_POSITION + _BYTES if plan.offsets else _POSITION)}
+    columns = {name: table[name] for name in (POSITION + BYTES if plan.offsets else POSITION)}
     marks = {name: condition(mark, table, own) for name, mark in plan.marks}
     return table.select(**columns, label=label, **by, **marks)
 
@@ -68,7 +68,7 @@ def selected(plan: Emit) -> ir.Table:
 def _scan(scan: Scan) -> ir.Table:
     import ibis
 
-    fixed = dict.fromkeys((*_POSITION, *_BYTES), "int64")
+    fixed = dict.fromkeys((*POSITION, *BYTES), "int64")
     return ibis.table({**fixed, **{name: _IBIS_TYPES[type_] for name, type_ in scan.columns}}, name=scan.table)
 
 

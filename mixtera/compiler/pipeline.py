@@ -26,7 +26,8 @@ from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Beside, Labels, gather
 from mixtera.compiler.leaves import leaves, sort_keys
 from mixtera.compiler.lower import arrow_schema
-from mixtera.compiler.rewrite import rewrite_plan
+from mixtera.compiler.optimise import optimised
+from mixtera.compiler.room import Room
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
@@ -65,6 +66,8 @@ def compile(
     engine: str | Engine = "duckdb",
     continue_from: Stop | None = None,
     lock: Lock | str | None = BESIDE,
+    reuse: bool = True,
+    max_memory: int | None = None,
 ) -> Plan:
     """Compile a spec over the newest snapshots of its sources.
 
@@ -76,6 +79,9 @@ def compile(
         lock: What the plan must be: a lock or the path of one; by default the lock beside the spec, if there is one;
             None for no lock. Of a plan that takes over, and of the other part of a split, only the files must be those
             of the lock.
+        reuse: Whether labels that an earlier compilation has kept beside the catalog are used, and new ones kept; the
+            plan is the same without them.
+        max_memory: Bytes that the compilation and its engine may take; None for no limit but the engine's own.
 
     Returns:
         The plan, in a temporary directory that goes with it; `save` keeps it.
@@ -92,7 +98,7 @@ def compile(
     wanted, called = held(lock, spec)
     try:
         more = {} if wanted is None else {"lock": wanted.digest}
-        plan = _compiled(spec, catalog, engine, continue_from, more)
+        plan = _compiled(spec, catalog, engine, continue_from, more, reuse, Room(max_memory))
     except StorageError:
         raise
     except OSError as error:
@@ -102,7 +108,15 @@ def compile(
     return plan
 
 
-def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | None, more: dict[str, str]) -> Plan:
+def _compiled(
+    spec: Spec,
+    catalog: Catalog,
+    engine: str | Engine,
+    stop: Stop | None,
+    more: dict[str, str],
+    reuse: bool,
+    room: Room,
+) -> Plan:
     clock, numbered = Clock(), leaves(spec.mixture, spec.order)
     with clock.step("plan"):
         spec = counted(spec)
@@ -114,15 +128,20 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
         plans = optimised(build(spec, indexed, (*exclusions.columns, *tokens.columns)))
         sorting = SortValues(sort_keys(numbered), plans, index.total_rows)
         split = None if spec.holdout is None else Split(spec.holdout, index, names)
-    with clock.step("labels"), session(engine, plans) as running:
-        labels = gather(plans, index, numbered, running, Beside(split, exclusions, sorting, tokens))
+    with clock.step("labels"), session(engine, ()) as running:
+        room.bound(running, index)
+        beside = Beside(split, exclusions, sorting, tokens)
+        labels = gather(plans, index, numbered, running, beside, catalog.path if reuse else None)
         name = running.name
         exclusions.check()
     with clock.step("components"):
         packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows)
         found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
-        data = varied(_plan_data(spec, plans, index, labels, chosen), chosen, index, exclusions.rows, sorting)
+        room.check_members(index, chosen, len(exclusions.rows) > 0)
+        data = _plan_data(spec, plans, index, labels, chosen)
+        room.check_entries(index, data.entries.num_rows)
+        data = varied(data, chosen, index, exclusions.rows, sorting)
         data = tokens.laid_out(data, index, [member.code for member in chosen])
         taken = None if stop is None else take_over(stop, data, index, [member.tokens for member in chosen])
         data = data if taken is None else taken.data
@@ -136,7 +155,8 @@ def _compiled(spec: Spec, catalog: Catalog, engine: str | Engine, stop: Stop | N
             check_left(stop, data.timeline.total)
     known = facts(spec, plans, labels, found, catalog) | over_time(spec, mixture, ahead, found, data.first)
     known |= {} if taken is None else continues(taken)
-    return _temporary(replace(data, facts=known | {"engine": name, "seconds": clock.seconds} | more))
+    known |= {"engine": name, "asked": labels.asked, "seconds": clock.seconds}
+    return _temporary(replace(data, facts=known | more))
 
 
 def _temporary(data: PlanData) -> Plan:
@@ -198,11 +218,6 @@ def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:
     segments = index.segments
     columns = (segments.file, segments.row, segments.rows, segments.group, labels.offset, segments.slot)
     return pa.table(dict(zip(SEGMENTS.names, columns, strict=True))).cast(SEGMENTS)
-
-
-def optimised(plans: Sequence[SourcePlan]) -> tuple[SourcePlan, ...]:
-    """The plans after all rules."""
-    return tuple(replace(plan, plan=rewrite_plan(plan.plan)) for plan in plans)
 
 
 @contextmanager

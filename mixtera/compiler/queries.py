@@ -11,7 +11,8 @@ from mixtera.compiler.build import SourcePlan, build
 from mixtera.compiler.dialect import sql_of
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.lower import lower
-from mixtera.compiler.pipeline import optimised, session
+from mixtera.compiler.optimise import optimised
+from mixtera.compiler.pipeline import session
 from mixtera.contracts.engine import Engine
 from mixtera.errors import EngineError, PluginError
 from mixtera.spec.issues import suggestion

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.compiler.nodes import NO_LABEL
 from mixtera.errors import PlanError
 
 
@@ -19,7 +20,7 @@ class Rows:
 
     Attributes:
         number: [n] dense number of each row over all files.
-        label: [n] what the expression says; see `mixtera.compiler.nodes.NO_LABEL`.
+        label: [n] what the expression says, where it was asked; see `mixtera.compiler.nodes.NO_LABEL`.
         offset: [n] first byte; empty where the format has no offsets.
         length: [n] bytes without the line end; empty likewise.
         groups: Columns that make groups, aligned with the rows.
@@ -30,6 +31,18 @@ class Rows:
     offset: Int64s
     length: Int64s
     groups: pa.RecordBatch
+
+    def meaning(self, labels: npt.NDArray[np.int32]) -> Rows:
+        """The rows with other labels: those that stand at the place of theirs."""
+        return replace(self, label=labels[self.label])
+
+    def part(self, first: int, last: int) -> Rows:
+        """Rows [first, last)."""
+        if first == 0 and last == len(self.number):
+            return self
+        inside = slice(first, last)
+        groups = self.groups.slice(first, last - first)
+        return Rows(self.number[inside], self.label[inside], self.offset[inside], self.length[inside], groups)
 
     def take(self, mask: npt.NDArray[np.bool_]) -> Rows:
         """The rows where the mask is true."""
@@ -46,15 +59,24 @@ class Rows:
 
 
 class Numbering:
-    """Finds dense row numbers for one source."""
+    """Finds dense row numbers for some sources."""
 
-    def __init__(self, index: FileIndex, source: int, name: str) -> None:
-        files = slice(index.source_files[source], index.source_files[source + 1])
-        by_id = np.argsort(index.file_id[files], kind="stable")
-        self._id = index.file_id[files][by_id]
-        self._first = index.first[:-1][files][by_id]
-        self._rows = index.rows[files][by_id]
-        self._name = name
+    def __init__(self, index: FileIndex, sources: Sequence[int], names: Sequence[str]) -> None:
+        """Prepare.
+
+        Args:
+            index: All files.
+            sources: Numbers of the sources, ascending.
+            names: Their names.
+        """
+        edges = index.source_files
+        files = np.concatenate([np.arange(edges[source], edges[source + 1]) for source in sources])
+        files = files[np.argsort(index.file_id[files], kind="stable")]
+        self._id = index.file_id[files]
+        self._first = index.first[:-1][files]
+        self._rows = index.rows[files]
+        self._ends = index.first[edges[np.array(sources) + 1]]
+        self._names = names
 
     def rows(self, batch: pa.RecordBatch, offsets: bool, by: Sequence[str]) -> Rows:
         """The rows of a batch.
@@ -66,18 +88,32 @@ class Numbering:
         empty = np.empty(0, np.int64)
         rows = Rows(
             number,
-            self._column(batch, "label").astype(np.int32, copy=False),
+            self._label(batch),
             self._column(batch, "offset") if offsets else empty,
             self._column(batch, "length") if offsets else empty,
             batch.select(list(by)),
         )
         return self._ascending(rows)
 
+    def by_source(self, rows: Rows) -> Iterator[tuple[int, Rows]]:
+        """The rows of each source that has some of them, with its place among the sources."""
+        first = 0
+        while first < len(rows.number):
+            place = int(np.searchsorted(self._ends, rows.number[first], side="right"))
+            last = int(np.searchsorted(rows.number, self._ends[place]))
+            yield place, rows.part(first, last)
+            first = last
+
     def _column(self, batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
         values = batch.column(name)
         if values.null_count:
             raise self._inconsistent(f"column {name!r} is NULL in {values.null_count} rows")
         return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+    def _label(self, batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+        if "label" not in batch.schema.names:
+            return np.full(batch.num_rows, NO_LABEL, np.int32)
+        return self._column(batch, "label").astype(np.int32, copy=False)
 
     def _numbers(self, file_id: Int64s, row: Int64s) -> Int64s:
         heads = np.concatenate(([0], np.flatnonzero(file_id[1:] != file_id[:-1]) + 1))
@@ -95,7 +131,8 @@ class Numbering:
                 f"file id {file_id[heads[first]]} has {self._rows[found[first]]} rows, and rows "
                 f"{lowest[first]} … {highest[first]} are named"
             )
-        return row + np.repeat(self._first[found], np.diff(heads, append=len(row)))
+        number: Int64s = row + np.repeat(self._first[found], np.diff(heads, append=len(row)))
+        return number
 
     def _ascending(self, rows: Rows) -> Rows:
         if (rows.number[1:] > rows.number[:-1]).all():
@@ -118,7 +155,8 @@ class Numbering:
         return self._inconsistent("a row is there twice")
 
     def _inconsistent(self, what: str) -> PlanError:
+        more = f" and {len(self._names) - 1:,} others" if len(self._names) > 1 else ""
         return PlanError(
-            f"the catalog is inconsistent: in source {self._name!r} {what}; drop the source from the catalog "
+            f"the catalog is inconsistent: in source {self._names[0]!r}{more} {what}; drop the source from the catalog "
             "(`mixtera catalog drop`) and index it again"
         )

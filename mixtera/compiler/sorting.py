@@ -18,6 +18,7 @@ from mixtera.compiler.dense import Dense
 from mixtera.compiler.files import Int64s
 from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
+from mixtera.mapped import fill
 from mixtera.order.permute import Permutation
 from mixtera.spec.model import SortKey
 
@@ -37,8 +38,13 @@ class SortValues:
         for key in keys:
             types = {plan.indexed.types.get(key.value) for plan in plans} if isinstance(key.value, str) else set()
             values = scratch(total_rows, np.float64 if "float64" in types else np.int64)
-            values.fill(np.nan if "float64" in types else _MISSING)
+            fill(values, np.nan if "float64" in types else _MISSING)
             self._values[key.text] = values
+
+    @property
+    def arrays(self) -> tuple[Values, ...]:
+        """Values of all rows, for each key."""
+        return tuple(self._values.values())
 
     def see(self, source: int, rows: Rows) -> None:
         """Take in the rows of a source."""

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mixtera import mapped
 from mixtera.compiler.blocks import blocks
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.rows import Rows
@@ -55,6 +56,10 @@ class Starts:
         self._offset[segment] = np.minimum(self._offset[segment], np.minimum.reduceat(rows.offset, heads))
         self._end[segment] = np.maximum(self._end[segment], np.maximum.reduceat(end, heads))
 
+    def forget(self) -> None:
+        """Let go of what was written so far."""
+        mapped.forget(self._values)
+
     def _runs(self, number: Int64s) -> tuple[Int64s, Int64s]:
         """The segments that ascending rows lie in, and how many rows lie in each."""
         first = self._segments.first
@@ -93,6 +98,7 @@ class Starts:
                 selected = labels[segments.first[inside[0]] : segments.first[inside[-1] + 1]] != none
                 has_starts = np.repeat(segments.slot[whole] >= 0, segments.rows[whole])
                 self._finish_run(inside, selected[has_starts], offset)
+                mapped.forget(self._values, labels)
         return offset, self._values
 
     def _finish_run(self, run: Int64s, selected: npt.NDArray[np.bool_], offset: Int64s) -> None:

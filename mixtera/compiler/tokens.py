@@ -55,6 +55,11 @@ class TokenCounts:
             self._longest = parameters.max_document_tokens or _MOST
 
     @property
+    def arrays(self) -> tuple[npt.NDArray[np.uint32], ...]:
+        """Tokens of all rows."""
+        return (self._rows,)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Columns that have to leave the engine with the labels, each once."""
         return tuple(dict.fromkeys(self._columns))

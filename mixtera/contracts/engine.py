@@ -116,3 +116,11 @@ class Declaring(Protocol):
 def gaps_of(engine: Engine | type[Engine]) -> Mapping[str, Gap]:
     """The gaps that an engine declares."""
     return engine.gaps if isinstance(engine, Declaring) else {}
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """An engine whose memory can be bounded by the process that uses it."""
+
+    def limit_memory(self, size: int) -> None:
+        """Hold no more than so many bytes from now on; what does not fit goes to disk, or is refused."""

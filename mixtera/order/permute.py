@@ -91,6 +91,7 @@ class Permutation:
         self._sequenced = np.zeros(entries.components, np.bool_)
         self._sequenced[list(variation.sequences)] = True
         self.epoch = lru_cache(maxsize=3)(self._epoch)
+        self._looked_at: dict[int, int] = {}
         self._alone = lru_cache(maxsize=8)(self._epoch)
         self._ranks = lru_cache(maxsize=3)(self._keys.ranks)
         self._sequence = lru_cache(maxsize=8)(self._sequence_in)
@@ -218,14 +219,25 @@ class Permutation:
         return sequence[~delivered.holds(self._first_of(component) + sequence.astype(np.int64))]
 
     def _permuted(self, epoch: int, component: Int64s, within: Int64s) -> tuple[Int64s, Int64s]:
-        order = self.epoch(epoch)
-        number = order.first[self.entry_first[component]] + within
+        order, entry_first = self._order(epoch, component)
+        number = order.first[entry_first] + within
         if not order.complete:
             return self._through_gaps(order, number)
         if not self._plain.all():
             number = self._through_windows(order, number)
         at = holding(order.first, number)
         return order.entry[at].astype(np.int64), number - order.first[at]
+
+    def _order(self, epoch: int, component: Int64s) -> tuple[Epoch, Int64s | int]:
+        """An epoch of all components, and the first entry of each place; of one alone while only that is asked for.
+
+        So the first look at a plan of very many samples does not wait for the order of all of them.
+        """
+        one = int(component[0]) if len(component) else 0
+        if (component == one).all() and self._looked_at.setdefault(epoch, one) == one:
+            return self._alone(epoch, one), 0
+        self._looked_at[epoch] = -1
+        return self.epoch(epoch), self.entry_first[component]
 
     def _through_windows(self, order: Epoch, number: Int64s) -> Int64s:
         window = holding(order.window_first, number)

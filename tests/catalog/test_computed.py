@@ -15,7 +15,8 @@ from mixtera.catalog import Catalog, deriving
 from mixtera.catalog.derived import ComputedColumn
 from mixtera.compiler.build import build
 from mixtera.compiler.lower import lower
-from mixtera.compiler.pipeline import optimised, session
+from mixtera.compiler.optimise import optimised
+from mixtera.compiler.pipeline import session
 from mixtera.contracts.properties import PropertyType
 from mixtera.errors import CatalogError, MixteraError, PluginError, SampleError, StorageError
 from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Grouped, Mixture, Natural, SortKey, Source

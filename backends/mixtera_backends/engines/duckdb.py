@@ -60,6 +60,11 @@ class DuckDBEngine:
         connection.execute("SET TimeZone = 'UTC'")
         return connection
 
+    def limit_memory(self, size: int) -> None:
+        """Hold no more than so many bytes from now on: DuckDB spills the rest."""
+        with _errors():
+            self._connection.execute(f"SET memory_limit = '{size}B'")
+
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
         """Make the catalog's tables known: table name → Parquet files, read in place; no files make an empty table."""
         with _errors():

@@ -11,11 +11,12 @@ from mixtera.spec.predicate import Compare, In, IsNone, Predicate, TextTest
 
 def fold_dataset(plan: Emit) -> Emit:
     """Decide every predicate on `dataset`."""
-    leaf = partial(_decided, source=plan.scan.source)
+    leaf = partial(decided, source=plan.scan.source)
     return with_conditions(plan, lambda condition: rewrite(condition, leaf))
 
 
-def _decided(predicate: Predicate, source: str) -> Condition:
+def decided(predicate: Predicate, source: str) -> Condition:
+    """Whether a predicate on `dataset` is true for a source; any other predicate as it is."""
     match predicate:
         case Compare("dataset", "==", value):
             return Constant(source == value)

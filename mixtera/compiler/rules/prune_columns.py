@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mixtera.compiler.conditions import used_columns
-from mixtera.compiler.nodes import Emit, Select
+from mixtera.compiler.conditions import over, used_columns
+from mixtera.compiler.nodes import Emit
 
 
 def prune_columns(plan: Emit) -> Emit:
@@ -13,6 +13,4 @@ def prune_columns(plan: Emit) -> Emit:
     used = frozenset(used_columns(plan))
     columns = tuple(column for column in plan.scan.columns if column[0] in used)
     missing = tuple(column for column in plan.scan.missing if column[0] in used)
-    scan = replace(plan.scan, columns=columns, missing=missing)
-    below = replace(plan.input.input, input=scan) if isinstance(plan.input.input, Select) else scan
-    return replace(plan, input=replace(plan.input, input=below))
+    return over(plan, replace(plan.scan, columns=columns, missing=missing))
