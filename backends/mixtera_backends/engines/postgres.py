@@ -31,7 +31,12 @@ URL: Final = "MIXTERA_POSTGRES_URL"
 _BATCH_ROWS: Final = 65_536
 _ANSWER_BYTES: Final = 8 << 20
 _NAME_BYTES: Final = 63
-_LASTING: Final = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+_DEFAULTS: Final = {
+    "application_name": "mixtera",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 """A server that is gone without a word is noticed within a minute; what the URL says is stronger."""
 
 _TYPES: Final[Mapping[pa.DataType, str]] = {
@@ -134,7 +139,7 @@ def _connect() -> Connection:
     if given is None:
         raise EngineError(f"postgres: {URL} is no address of a server: postgresql://user@host:port/database")
     try:
-        connection = psycopg.connect(**{**_LASTING, **given}, application_name="mixtera", autocommit=True)
+        connection = psycopg.connect(**{**_DEFAULTS, **given}, autocommit=True)
     except psycopg.Error as error:
         raise EngineError(
             f"postgres: no connection: {error}; {URL}, or the variables of libpq (PGHOST, PGPORT, PGUSER, "
