@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -31,7 +31,12 @@ URL: Final = "MIXTERA_POSTGRES_URL"
 _BATCH_ROWS: Final = 65_536
 _ANSWER_BYTES: Final = 8 << 20
 _NAME_BYTES: Final = 63
-_LASTING: Final = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
+_DEFAULTS: Final = {
+    "application_name": "mixtera",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 """A server that is gone without a word is noticed within a minute; what the URL says is stronger."""
 
 _TYPES: Final[Mapping[pa.DataType, str]] = {
@@ -128,18 +133,18 @@ def _connect() -> Connection:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
-    try:
+    given: dict[str, str] | None = None
+    with suppress(psycopg.Error):  # the library's own error repeats the text, and a password in it
         given = conninfo_to_dict(os.environ.get(URL, ""))
-    except psycopg.Error:
-        # Without the cause: it repeats the text, and a password in it.
-        raise EngineError(f"postgres: {URL} is no URL of a server: postgresql://user@host:port/database") from None
+    if given is None:
+        raise EngineError(f"postgres: {URL} is no address of a server: postgresql://user@host:port/database")
     try:
-        connection = psycopg.connect(**{**_LASTING, **given}, application_name="mixtera", autocommit=True)
+        connection = psycopg.connect(**{**_DEFAULTS, **given}, autocommit=True)
     except psycopg.Error as error:
         raise EngineError(
             f"postgres: no connection: {error}; {URL}, or the variables of libpq (PGHOST, PGPORT, PGUSER, "
             "PGDATABASE, PGPASSFILE, …), say where the server is"
-        ) from None
+        ) from error
     connection.execute("SET search_path = pg_temp, pg_catalog")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET DateStyle = ISO")
@@ -168,15 +173,12 @@ def _quoted(name: str) -> str:
 
 
 def _sql(expression: ir.Table) -> str:
-    """The statement of an expression; lists leave as JSON."""
+    """The statement of an expression, with the columns that it promises and no others; lists leave as JSON."""
     import ibis
 
-    sql = str(ibis.to_sql(expression, dialect="postgres"))
-    types = expression.schema().items()
-    if not any(type_.is_array() for _, type_ in types):
-        return sql
-    columns = (f"to_json({_quoted(name)})" if type_.is_array() else _quoted(name) for name, type_ in types)
-    return f"SELECT {', '.join(columns)} FROM ({sql}) AS answer"
+    names = ((_quoted(name), type_.is_array()) for name, type_ in expression.schema().items())
+    columns = ", ".join(f"to_json({name})" if is_list else name for name, is_list in names)
+    return f"SELECT {columns} FROM ({ibis.to_sql(expression, dialect='postgres')}) AS answer"
 
 
 @contextmanager

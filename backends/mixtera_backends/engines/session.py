@@ -49,13 +49,12 @@ def answer_schema(expression: ir.Table) -> pa.Schema:
 
 
 def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of a batch, in their order, under the names and with the types that were promised.
+    """The columns of a batch that were promised, in their order and with their types.
 
     Raises:
-        EngineError: There are fewer.
+        EngineError: One is not there.
     """
-    if batch.num_columns < len(schema):
-        lacking = ", ".join(name for name in schema.names if name not in batch.schema.names)
-        raise EngineError(f"the engine's answer lacks {lacking}: it cannot hold values of their types")
-    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    if lacking := [name for name in schema.names if name not in batch.schema.names]:
+        raise EngineError(f"the engine's answer lacks {', '.join(lacking)}: it cannot hold values of their types")
+    columns = [batch.column(field.name).cast(field.type) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
