@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,7 +65,7 @@ def write(url: str, data: PlanData, digest: str) -> int:
         document = (here / layout.DOCUMENT).read_bytes()
         files = [here / name for name in layout.names_of(here)]
         with ThreadPoolExecutor(_TRANSFERS) as threads:
-            list(threads.map(lambda file: storage.write(_at(url, _key(document), file.name), file), files))
+            list(threads.map(lambda file: storage.write(_at(url, key_of(document), file.name), file), files))
         size = len(document) + sum(file.stat().st_size for file in files)
     storage.write(_at(url, layout.DOCUMENT), document)
     return size
@@ -85,7 +85,7 @@ def open(url: str, remap: Mapping[str, str] | None = None) -> tuple[OpenedPlan, 
     if document is None or not layout.is_document(document):
         what = "does not exist" if document is None else f"is not a plan: its {layout.DOCUMENT} is another one"
         raise PlanError(f"{url} {what}; `mixtera compile SPEC -o {url}` makes one")
-    directory = _copied(storage, url, document)
+    directory = copied(url, document, lambda _, target: _download(storage, url, key_of(document), target))
     try:
         return layout.open(str(directory), remap), directory
     except PlanError as error:
@@ -111,21 +111,37 @@ def _document(storage: Storage, url: str) -> bytes | None:
         raise
 
 
-def _key(document: bytes) -> str:
+def key_of(document: bytes) -> str:
     """What names the folder and the copy of a plan: its document holds checksums of all its files."""
     return hashlib.sha256(document).hexdigest()[:32]
 
 
-def _copied(storage: Storage, url: str, document: bytes) -> Path:
-    """The copy of a plan on this machine, made if there is none."""
-    target = cache_directory() / "plans" / _key(document)
+def copy_of(key: str) -> Path | None:
+    """The copy of a plan on this machine; None where there is none."""
+    target = cache_directory() / "plans" / key
+    return target if (target / layout.DOCUMENT).exists() else None
+
+
+def copied(url: str, document: bytes, download: Callable[[str, Path], None]) -> Path:
+    """The copy of a plan on this machine, made if there is none.
+
+    Args:
+        url: Where the plan lies, for messages.
+        document: Its document.
+        download: Writes the file of a name to a path; called from several threads.
+
+    Raises:
+        PlanError: The plan is damaged.
+        StorageError: There is no room for the copy, or what `download` raises.
+    """
+    target = cache_directory() / "plans" / key_of(document)
     if (target / layout.DOCUMENT).exists():
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _one_at_a_time(target.with_suffix(".lock")):
             if not (target / layout.DOCUMENT).exists():
-                _copy(storage, url, document, target)
+                _copy(url, document, target, download)
     except StorageError:
         raise
     except OSError as error:
@@ -136,13 +152,13 @@ def _copied(storage: Storage, url: str, document: bytes) -> Path:
     return target
 
 
-def _copy(storage: Storage, url: str, document: bytes, target: Path) -> None:
+def _copy(url: str, document: bytes, target: Path, download: Callable[[str, Path], None]) -> None:
     fresh = Path(mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
     try:
         (fresh / layout.DOCUMENT).write_bytes(document)
         names = layout.names_of(fresh)
         with ThreadPoolExecutor(_TRANSFERS) as threads:
-            list(threads.map(lambda name: _download(storage, url, target.name, fresh / name), names))
+            list(threads.map(lambda name: download(name, fresh / name), names))
         with suppress(FileExistsError):  # where locks do nothing, another process may have been as fast
             fresh.rename(target)
     except PlanError as error:

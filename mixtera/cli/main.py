@@ -63,6 +63,9 @@ COMMANDS: Final = (
     Command("diff", "tell what changes from one spec, plan or lock to another", "mixtera.cli.diff"),
     Command("stream", "print samples of a spec or a plan, in their order", "mixtera.cli.stream"),
     Command("ledger", "tell which documents a step saw, and when a document is seen", "mixtera.cli.ledger"),
+    Command("serve", "serve the jobs of a directory to trainings on any machine", "mixtera.cli.serve"),
+    Command("status", "show how far a job is, its weights, and who reads it", "mixtera.cli.status"),
+    Command("jobs", "make jobs and tokens for a service, and list its jobs", "mixtera.cli.jobs"),
     Command("catalog", "look into the catalog", "mixtera.cli.catalog"),
     Command("schema", "print the JSON Schema of the spec, for editors", "mixtera.cli.schema"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from mixtera.errors import JobError, StateError
 from mixtera.jobs.channel import Channel
@@ -17,6 +17,9 @@ from mixtera.plan import Plan
 from mixtera.stream import Stream
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
+
+if TYPE_CHECKING:
+    from mixtera.jobs.client import Options
 
 Numbers = Mapping[str, float] | Sequence[float]
 _KEY: Final = "job"
@@ -60,21 +63,48 @@ class Job:
         return cls(LocalJob(directory, plan))
 
     @classmethod
-    def resume(cls, state: Mapping[str, Any], directory: str | None = None) -> Job:
+    def attach(cls, url: str, token: str | None = None, **options: Unpack[Options]) -> Job:
+        """A job of a service.
+
+        Args:
+            url: `https://host:port/jobs/name`.
+            token: The token; by default that of `token_file`, else that of the environment variable `MIXTERA_TOKEN`.
+            **options: How the service is reached, and the data read: see `mixtera.jobs.client.Options`.
+
+        Raises:
+            ServiceError: The service cannot be reached, or does not let us in.
+            PlanError: The plan is damaged.
+            StorageError: There is no room for a copy of the plan.
+        """
+        from mixtera.jobs.client import ServiceJob
+
+        return cls(ServiceJob(url, token, **options))
+
+    @classmethod
+    def resume(
+        cls,
+        state: Mapping[str, Any],
+        directory: str | None = None,
+        token: str | None = None,
+        **options: Unpack[Options],
+    ) -> Job:
         """The job of a checkpoint, at its position. Its timeline stays as it was: the same samples come again.
 
         Feedback of steps that the job has heard of already does not count a second time.
 
         Args:
             state: What `checkpoint` returned.
-            directory: Where the job lies now; by default where it lay.
+            directory: Where the job lies now, or its URL now; by default where it lay.
+            token: For a job of a service, as `attach` takes it.
+            **options: Likewise.
 
         Raises:
             StateError: It is not such a state, or one of another plan.
             JobError: The job is gone.
+            ServiceError: The service cannot be reached, or does not let us in.
         """
         address = _address(state) if directory is None else directory
-        job = cls.local(None, address)
+        job = cls.attach(address, token, **options) if "://" in address else cls.local(None, address)
         try:
             job.load_state_dict(state)
         except BaseException:

@@ -80,6 +80,14 @@ class LocalJob:
                 self._keep(record)
             return self._rules.promised(self._state, first, rounds)
 
+    def promised(self, first: int, rounds: int) -> Promise | None:
+        """What `promise` answers where nothing has to be written for it; None where something has. Waits for nobody.
+
+        Only whoever has the job alone knows that without looking into the journal.
+        """
+        state = self._state
+        return self._rules.promised(state, first, rounds) if self._rules.promise(state, rounds) is None else None
+
     def report(self, report: Report) -> Receipt:
         """See `JobPort`."""
         self._fits.check()

@@ -1,0 +1,160 @@
+"""Reading through the service: batches of a stream, as Arrow IPC, as fast as the client takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final
+
+import pyarrow as pa
+
+from mixtera.errors import PlanError
+from mixtera.jobs.messages import ReadRequest
+from mixtera.order.timeline import Timeline
+from mixtera.plan import Plan
+from mixtera.service.held import HeldJob
+from mixtera.service.refused import UNAVAILABLE, RefusedError
+from mixtera.stream import Stream
+
+PIECE_BYTES: Final = 1 << 20
+PIECE_SECONDS: Final = 0.05
+
+
+class Reads:
+    """The streams that are read through the service at a time, and their threads."""
+
+    def __init__(self, most: int) -> None:
+        """Make room for so many."""
+        self.most, self.open = most, 0
+        self.threads = ThreadPoolExecutor(most, thread_name_prefix="mixtera-read")
+
+    def close(self) -> None:
+        """End the threads."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def opened(held: HeldJob, request: ReadRequest, reads: Reads) -> AsyncGenerator[bytes, None]:
+    """The pieces of an Arrow IPC stream; the first of them is there, so what is wrong is known by now.
+
+    Raises:
+        RefusedError: Too many are read, or what is asked is not promised.
+        MixteraError: The plan has no such reader, or its samples cannot be read.
+    """
+    if reads.open >= reads.most:
+        message = f"{reads.most} streams are read through this service already; try again, or read directly"
+        raise RefusedError(UNAVAILABLE, "Busy", message, headers=((b"retry-after", b"1"),))
+    source = _Source(_stream(held, request))
+    reads.open += 1
+    loop = asyncio.get_running_loop()
+    try:
+        first = await loop.run_in_executor(reads.threads, source.piece)
+    except BaseException:
+        reads.open -= 1
+        loop.run_in_executor(reads.threads, source.close)
+        raise
+    return _pieces(source, first, reads)
+
+
+async def _pieces(source: _Source, piece: bytes, reads: Reads) -> AsyncGenerator[bytes, None]:
+    """The pieces; the next is made while one is sent."""
+    loop = asyncio.get_running_loop()
+    following: asyncio.Future[bytes] | None = None
+    try:
+        while piece:
+            following = loop.run_in_executor(reads.threads, source.piece)
+            yield piece
+            piece = await following
+    finally:
+        reads.open -= 1
+        if following is not None:
+            await asyncio.wait([following])
+        await loop.run_in_executor(reads.threads, source.close)
+
+
+class _Source:
+    """An Arrow IPC stream that is made piece by piece. One thread at a time calls it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._sink = _Sink()
+        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._ended = False
+
+    def piece(self) -> bytes:
+        """The next piece: some batches, of about a MiB, or what there is after a moment; empty after the end."""
+        until = time.monotonic() + PIECE_SECONDS
+        while not self._ended and self._sink.size < PIECE_BYTES and (not self._sink.size or time.monotonic() < until):
+            batch = next(self._stream, None)
+            if batch is None:
+                self._ended = True
+                if self._writer is not None:
+                    self._writer.close()
+                break
+            if self._writer is None:
+                self._writer = pa.ipc.new_stream(pa.PythonFile(self._sink, "w"), batch.schema)
+            self._writer.write_batch(batch)
+        return self._sink.take()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stream.close()
+
+
+class _Sink:
+    """A file that only remembers what was written to it since the last `take`."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._parts: list[bytes] = []
+
+    def write(self, part: bytes) -> int:
+        self._parts.append(bytes(part))
+        self.size += len(part)
+        return len(part)
+
+    def flush(self) -> None:
+        return
+
+    def close(self) -> None:
+        return
+
+    def take(self) -> bytes:
+        parts, self._parts, self.size = self._parts, [], 0
+        return b"".join(parts)
+
+
+def _stream(held: HeldJob, request: ReadRequest) -> Stream:
+    plan = held.port.plan
+    return Stream(
+        replace(plan.data, timeline=_timeline(held, plan, request), steering=None),
+        plan.digest,
+        batch_size=request.batch_size,
+        rank=request.rank,
+        world_size=request.world_size,
+        start=request.start + plan.start,
+        worker=request.worker,
+        workers=request.workers,
+        columns=request.columns,
+    )
+
+
+def _timeline(held: HeldJob, plan: Plan, request: ReadRequest) -> Timeline:
+    """The part of the timeline that is read: what nobody can change any more."""
+    data, stop = plan.data, request.stop
+    if data.steering is None:
+        total = data.timeline.total
+        ends = [end for end in (stop, total) if end is not None]
+        return Timeline(data.timeline.phases, min(ends) if ends else None)
+    if stop is None:
+        raise PlanError(f"read: the weights of plan {plan.name!r} follow the training, so `stop` must be given")
+    round_size = data.order.chunk_size * data.order.lanes
+    promise = held.port.promised(request.start // round_size, -(-stop // round_size))
+    if promise is None:
+        raise RefusedError(409, "NotPromised", f"the positions before {stop} are not promised yet: ask for that first")
+    end = stop if promise.total is None else min(stop, promise.total)
+    return Timeline(tuple(promise.timeline(data.order_version)), end)
