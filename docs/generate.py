@@ -6,11 +6,14 @@ import inspect
 import os
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 from mixtera import registry
 from mixtera.cli.main import COMMANDS
 from mixtera.contracts.algorithm import Algorithm, Option
+from mixtera.contracts.engine import CAPABILITIES, Engine, gaps_of
+from mixtera.contracts.engine import Configurable as ConfigurableEngine
 from mixtera.contracts.format import Format
 from mixtera.contracts.storage import Configurable, Storage
 
@@ -192,6 +195,26 @@ where a `=` follows. A request of http takes 60 s at most; endless redirects and
 Tried with real servers and file systems: http, memory, zip (plain and over http). Not tried: all others.
 """,
 }
+ENGINES_HEAD = """# Engines
+
+Written by `make docs` from the engines themselves. An engine reads the catalog's tables and labels the samples of a
+spec; everything else is Mixtera's own, so a plan has the same digest whichever engine has compiled it. `--engine NAME`
+of a command, or `engine="NAME"` of `mixtera.compile`, chooses it ([how to](../how-to/engines.md)).
+
+Every engine comes through the entry point group `mixtera.engines`, as a plugin of yours would, and passes
+`mixtera.testing.engine.EngineLaws`, or declares that it does not run. What it cannot do is a declared gap, and an
+`EngineError` (exit code 3) when it is asked for:
+
+- `notimpl`: it could, Mixtera does not yet;
+- `notyet`: the engine, or Ibis, does not yet;
+- `never`: it has no meaning there.
+"""
+ENGINES_FOOT = """
+## Your own
+
+The contract is `mixtera.contracts.engine.Engine`; `Configurable` takes options, `Declaring` has gaps. A subclass of
+`EngineLaws` that makes a session tests it.
+"""
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
@@ -316,11 +339,46 @@ def _default(option: Option) -> str:
     return f"`{str(option.default).lower()}`"
 
 
+def engines() -> str:
+    """What each engine does, as a page: the capabilities and declared gaps, options, and what its module says."""
+    found = [registry.engine_class(name) for name in registry.names("engines")]
+    shipped = [each for each in found if each.__module__.startswith("mixtera_backends.")]
+    rows = [
+        f"| engine | needs | {' | '.join(CAPABILITIES.values())} |",
+        "| --- " * (len(CAPABILITIES) + 2) + "|",
+        *map(_engine_row, shipped),
+    ]
+    return "\n".join([ENGINES_HEAD, *rows, *map(_engine_section, shipped)]) + "\n" + ENGINES_FOOT
+
+
+def _engine_row(engine: type[Engine]) -> str:
+    extras = metadata("mixtera").get_all("Provides-Extra") or ()
+    needs = f"`mixtera[{engine.name}]`" if engine.name in extras else "–"
+    return f"| [{engine.name}](#{engine.name}) | {needs} | {' | '.join(_able(engine, name) for name in CAPABILITIES)} |"
+
+
+def _able(engine: type[Engine], capability: str) -> str:
+    gaps = gaps_of(engine)
+    if capability in gaps:
+        return f"`{gaps[capability].kind}`"
+    return "–" if "run" in gaps and capability != "sql" else "yes"
+
+
+def _engine_section(engine: type[Engine]) -> str:
+    gaps = [f"- `{gap.kind}`: {CAPABILITIES[name]}. {gap.why}" for name, gap in gaps_of(engine).items()]
+    options = engine.options if isinstance(engine, ConfigurableEngine) else ()
+    rows = [f"| `{o.name}` | {o.kind} | {o.meaning} | `{o.variable}` |" for o in options]
+    table = ["", "| option | kind | meaning | variable |", "| --- | --- | --- | --- |", *rows] if rows else []
+    lines = [f"\n## {engine.name}\n", str(inspect.getdoc(sys.modules[engine.__module__]))]
+    return "\n".join([*lines, *(["", *gaps] if gaps else []), *table])
+
+
 def main() -> None:
     """Write the pages."""
     REFERENCE.mkdir(exist_ok=True)
     (REFERENCE / "command-line.md").write_text(command_line(), encoding="utf-8")
     (REFERENCE / "algorithms.md").write_text(algorithms(), encoding="utf-8")
+    (REFERENCE / "engines.md").write_text(engines(), encoding="utf-8")
     (REFERENCE / "formats.md").write_text(formats(), encoding="utf-8")
     (REFERENCE / "storage.md").write_text(storages(), encoding="utf-8")
     (REFERENCE / "spec.schema.json").write_text(_output("schema") + "\n", encoding="utf-8")

@@ -39,6 +39,13 @@ _DEFAULTS: Final = {
 }
 """A server that is gone without a word is noticed within a minute; what the URL says is stronger."""
 
+_SETTINGS: Final = {
+    "search_path": "pg_temp, pg_catalog",  # no table of others is seen by chance
+    "TimeZone": "'UTC'",
+    "DateStyle": "ISO",
+    "client_encoding": "'UTF8'",
+}
+
 _TYPES: Final[Mapping[pa.DataType, str]] = {
     pa.int64(): "bigint",
     pa.string(): "text",
@@ -72,8 +79,8 @@ class PostgresEngine:
 
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
         """Make the catalog's tables known: table name → Parquet files; their columns are copied when they are asked."""
+        self._connection  # noqa: B018 - a server that cannot be reached is told before anything is read
         with _errors():
-            self._connection  # noqa: B018 - a server that cannot be reached is told before anything is read
             for name, files in tables.items():
                 for file in files:
                     Path(file).stat()
@@ -82,8 +89,8 @@ class PostgresEngine:
 
     def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run an unbound expression and stream its rows, in any order; one answer at a time."""
-        schema = answer_schema(expression)
-        with _errors(), self._connection.cursor() as cursor:
+        connection, schema = self._connection, answer_schema(expression)
+        with _errors(), connection.cursor() as cursor:
             self._copy_for(expression, cursor)
             rows = bytearray()
             with cursor.copy(f"COPY ({_sql(expression)}) TO STDOUT (FORMAT csv)") as answer:
@@ -97,7 +104,8 @@ class PostgresEngine:
 
     def analyze(self, expression: ir.Table) -> str:
         """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
-        with _errors(), self._connection.cursor() as cursor:
+        connection = self._connection
+        with _errors(), connection.cursor() as cursor:
             self._copy_for(expression, cursor)
             return "\n".join(str(row[0]) for row in cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {_sql(expression)}"))
 
@@ -145,10 +153,9 @@ def _connect() -> Connection:
             f"postgres: no connection: {error}; {URL}, or the variables of libpq (PGHOST, PGPORT, PGUSER, "
             "PGDATABASE, PGPASSFILE, …), say where the server is"
         ) from error
-    connection.execute("SET search_path = pg_temp, pg_catalog")
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET DateStyle = ISO")
-    connection.execute("SET client_encoding = 'UTF8'")
+    with _errors():
+        for name, value in _SETTINGS.items():
+            connection.execute(f"SET {name} = {value}")
     return connection
 
 

@@ -20,7 +20,7 @@ class PrintingEngine:
     name: str
     dialect: str
     gaps: ClassVar[Mapping[str, Gap]] = {
-        "run": Gap("notimpl", "does not run it", "Ibis writes its SQL; no server to test against, so no session.")
+        "run": Gap("notimpl", "does not run it", "There was no server to try it with.")
     }
 
     def register(self, tables: Mapping[str, Sequence[str]], schemas: Mapping[str, pa.Schema]) -> None:
