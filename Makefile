@@ -40,7 +40,7 @@ check: setup ## Lint, format, types, import fences
 	$(BIN)/lint-imports
 
 test: setup ## The tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 laws: setup ## Only the laws of the order, the resume and the plugins
 	$(BIN)/python -m pytest tests/laws

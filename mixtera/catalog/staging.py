@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -113,10 +114,11 @@ class Staging:
 def _finish(run: Path, keep: Collection[Path]) -> None:
     for path in run.iterdir():
         if path.name != RUN and path not in keep:
-            path.unlink()
+            path.unlink(missing_ok=True)
     (run / RUN).unlink()
     if not any(run.iterdir()):
-        run.rmdir()
+        with suppress(OSError):  # a task of a cluster that was given up, and still writes
+            run.rmdir()
 
 
 def delete_unfinished(run: Path) -> None:
@@ -124,7 +126,7 @@ def delete_unfinished(run: Path) -> None:
     keep = {name for staged in _bundles(run) for name in (staged.scanned.data_file, staged.scanned.bad_file)}
     for path in run.iterdir():
         if path.suffix != ".json" and path.name not in keep:
-            path.unlink()
+            path.unlink(missing_ok=True)  # a task of a cluster may be at work yet
 
 
 def note_finished(directory: Path, bundle: str, scanned: Scanned) -> None:

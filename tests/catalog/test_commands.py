@@ -88,6 +88,19 @@ def test_workers_must_be_a_number(mixtera, spec: str) -> None:
     assert "1 or more" in err
 
 
+def test_an_executor_that_is_not_there(mixtera, spec: str) -> None:
+    code, out, err = mixtera("index", spec, "--executor", "loca")
+    assert (code, out) == (1, "")
+    assert "no plugin of kind 'executors' is named 'loca'; installed: local, spark; did you mean 'local'?" in err
+    assert mixtera("index", spec, "--executor", "local")[0] == 0
+
+
+def test_verify_reads_here(mixtera, spec: str) -> None:
+    code, _, err = mixtera("index", spec, "--verify", "--executor", "spark")
+    assert code == 2
+    assert "--executor goes without --verify" in err
+
+
 def test_ls_and_show(mixtera, spec: str) -> None:
     mixtera("index", spec)
     code, out, _ = mixtera("catalog", "ls")

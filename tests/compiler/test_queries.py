@@ -42,6 +42,14 @@ def test_sql_of_every_dialect_can_be_parsed(tmp_path: Path, dialect: str) -> Non
         assert parsed.find(sqlglot.exp.Order) is None
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_fractions_can_be_printed_in_every_dialect(tmp_path: Path, dialect: str) -> None:
+    source = MadeSource("web", {"score": "float64"}, [MadeFile("a", 1, [{"score": 0.25}])])
+    text = "filter: score > 0.125\nmixture:\n  by: [dataset]\n"
+    (found,) = sql(spec_of(tmp_path, text, [source]), catalog_of(tmp_path, [source]), dialect).values()
+    assert "0.125" in found
+
+
 def test_an_unknown_dialect_names_the_allowed(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"dialect 'duckbd'; did you mean 'duckdb'\? allowed: bigquery"):
         sql(spec_of(tmp_path, TEXT), catalog_of(tmp_path), "duckbd")

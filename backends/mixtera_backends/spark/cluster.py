@@ -16,6 +16,8 @@ SETTLED_SECONDS: Final = 1.0
 """Executors of a cluster start together: when none has come for so long, these are all."""
 _LOOK_SECONDS: Final = 0.1
 _MANY: Final = 1 << 20
+_settled: set[str] = set()
+"""Applications whose executors have all come."""
 
 
 def context_of(session: SparkSession) -> SparkContext | None:
@@ -57,7 +59,10 @@ def parallelism(session: SparkSession, patience: float) -> int:
 
 
 def _wait(session: SparkSession, patience: float) -> None:
-    """Wait for a first executor, and a moment for the others."""
+    """Wait for a first executor, and a moment for the others; once for each application."""
+    application = str(session.sparkContext.applicationId)
+    if application in _settled and executors(session):
+        return
     known, since = 0, time.monotonic()
     while not known or time.monotonic() - since < SETTLED_SECONDS:
         found = executors(session)
@@ -66,6 +71,7 @@ def _wait(session: SparkSession, patience: float) -> None:
         elif not known and time.monotonic() - since > patience:
             raise no_executor(session, patience)
         time.sleep(_LOOK_SECONDS)
+    _settled.add(application)
 
 
 def no_executor(session: SparkSession, patience: float) -> EngineError:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from py4j.protocol import Py4JError
-from pyspark import InheritableThread
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -31,22 +30,15 @@ class Job(Generic[T]):
         self._action = action
         self._patience = patience() if patience_seconds is None else patience_seconds
         self._tag = f"mixtera-{uuid.uuid4().hex}"
-        self._ended = threading.Event()
-        self._result: T | None = None
-        self._error: BaseException | None = None
         self._last_seen = self._next_look = time.monotonic()
-        self._thread = InheritableThread(self._run, session=session, daemon=True)
-        self._thread.start()
+        thread = ThreadPoolExecutor(1, "mixtera-spark")
+        self._future = thread.submit(self._run)
+        thread.shutdown(wait=False)
 
-    def _run(self) -> None:
-        try:
-            with spark_errors():
-                self._session.addTag(self._tag)
-                self._result = self._action()
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            self._error = error
-        finally:
-            self._ended.set()
+    def _run(self) -> T:
+        with spark_errors():
+            self._session.addTag(self._tag)
+            return self._action()
 
     def ended(self, seconds: float) -> bool:
         """Wait a while; whether it has ended.
@@ -54,7 +46,7 @@ class Job(Generic[T]):
         Raises:
             EngineError: There has been no executor for too long; the job was cancelled.
         """
-        if self._ended.wait(seconds):
+        if wait([self._future], seconds).done:
             return True
         now = time.monotonic()
         if now >= self._next_look:
@@ -80,9 +72,7 @@ class Job(Generic[T]):
         finally:
             if not clean:
                 self.cancel()
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]  # set, as there was no error
+        return self._future.result()
 
     def cancel(self) -> None:
         """End it, perhaps from another thread; a Spark that is gone has ended it itself."""
