@@ -152,4 +152,7 @@ def digest(data: PlanData) -> str:
         _begins(out, data.begins, data)
     if data.tokens is not None:
         _tokens(out, data.tokens)
+    if data.delivery is not None:
+        out.texts(["deliver", *map(repr, data.delivery.columns)])
+        out.integers([data.delivery.group])
     return f"sha256:{hasher.hexdigest()}"

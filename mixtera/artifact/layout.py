@@ -26,6 +26,7 @@ from mixtera.artifact.model import (
     NO_FRAMES,
     SEGMENTS,
     Beginning,
+    Delivery,
     OrderParameters,
     PlanComponent,
     PlanData,
@@ -35,6 +36,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
+from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
@@ -45,6 +47,7 @@ _REMEMBERED: Final = "remembered.i64"
 _PLAIN_VERSION: Final = 1
 """Format version of a plan that older releases can read as well."""
 _VARIED_VERSION: Final = 2
+_TOKEN_VERSION: Final = 3
 _WINDOWS: Final = ("window_documents.u32", "window_rows.u32")
 _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
@@ -77,8 +80,8 @@ class _Timeline(msgspec.Struct, frozen=True):
     def of(cls, timeline: Timeline) -> _Timeline:
         return cls(tuple(_Phase(phase.first, phase.weights, phase.base) for phase in timeline.phases), timeline.total)
 
-    def timeline(self, order_version: int) -> Timeline:
-        phases = (Phase(phase.first, phase.weights, phase.base, order_version) for phase in self.phases)
+    def timeline(self, order_version: int, blocks: Blocks | None) -> Timeline:
+        phases = (Phase(phase.first, phase.weights, phase.base, order_version, blocks) for phase in self.phases)
         return Timeline(tuple(phases), self.total)
 
 
@@ -96,6 +99,7 @@ class _Body(msgspec.Struct, frozen=True):
     variation: variation.Summary | None = None
     begins: Beginning | None = None
     tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
+    delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -165,13 +169,14 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     for name, mark in body.marks.items():
         _check_file(directory / name, mark)
     wide = _starts_name(True) in body.marks
+    delivery = None if isinstance(body.delivery, msgspec.UnsetType) else body.delivery
     files = _read_table(directory / "files.arrow", FILES)
     data = PlanData(
         name=body.name,
         sources=body.sources,
         components=body.components,
         order=body.order,
-        timeline=body.timeline.timeline(body.order_version),
+        timeline=body.timeline.timeline(body.order_version, None if delivery is None else delivery.blocks),
         files=remapped(files, remap) if remap else files,
         segments=_read_table(directory / "segments.arrow", SEGMENTS),
         entries=_read_table(directory / "entries.arrow", ENTRIES),
@@ -183,6 +188,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
         tokens=_tokens(directory, body.tokens),
+        delivery=delivery,
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
@@ -261,10 +267,12 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         variation=summary,
         begins=data.begins,
         tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
+        delivery=msgspec.UNSET if data.delivery is None else data.delivery,
     )
     raw = msgspec.json.encode(body)
     version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
-    version = version if data.tokens is None else FORMAT_VERSION
+    version = version if data.tokens is None else _TOKEN_VERSION
+    version = version if data.delivery is None else FORMAT_VERSION
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 

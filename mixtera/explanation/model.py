@@ -390,4 +390,11 @@ class Report:
     @property
     def unit(self) -> str:
         """What a position is, in the plural."""
-        return "sequences" if self.tokens is not None and self.tokens.parts else "samples"
+        if self.tokens is None or not self.tokens.parts:
+            return "samples"
+        return "positions" if self.tokens.as_samples else "sequences"
+
+    @property
+    def every(self) -> int:
+        """What an epoch of all components is, in that unit."""
+        return self.plan.samples if self.unit == "samples" else sum(part.samples for part in self.mixture)

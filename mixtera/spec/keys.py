@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mixtera.contracts.properties import PROPERTY_TYPES
+from mixtera.spec.delivery_keys import DELIVER as DELIVER
+from mixtera.spec.delivery_keys import STREAM as STREAM
 from mixtera.spec.derived_keys import COMPUTED as COMPUTED
 from mixtera.spec.derived_keys import FUNCTION as FUNCTION
 from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
@@ -125,6 +127,7 @@ SPEC: Final = Section(
             "Options of storages, by name (s3, lustre), scheme or URL prefix; see the page of storages. No secrets.",
         ),
         Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
+        Key("stream", reference("stream"), "How positions that deliver different things follow each other."),
     ),
 )
 TOKENS: Final = Section(
@@ -260,6 +263,7 @@ COMPONENT: Final = Section(
         Key("weight", WEIGHT, "Weight among its siblings, on any scale. Required without a schedule."),
         Key("floor", SHARE, "The least share among its siblings, from 0 to 1, whatever the weights."),
         Key("ceiling", SHARE, "The largest share among its siblings, from 0 to 1."),
+        DELIVER,
         *_LIMITS,
         *_PARTS,
         Key("order", reference("own_order"), "The order inside the component. Default: that around it."),

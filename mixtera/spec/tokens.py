@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from mixtera.spec import keys
+from mixtera.spec.delivery import TEXT, names_of, same_columns
 from mixtera.spec.document import Node, Scalar, describe
 from mixtera.spec.fields import Fields
 from mixtera.spec.issues import Issues, suggestion
@@ -70,8 +71,11 @@ def _overlap(fields: Fields, packing: Packing, length: int, shift: bool, issues:
 def _template(fields: Fields, sources: Sequence[Source], issues: Issues) -> str | None:
     node = fields.node("template")
     template = fields.text("template")
-    columns = [field.name for field in sources[0].content] if sources else []
+    same = same_columns(sources)
+    columns = list(dict.fromkeys(name for source in sources for name in names_of(source)))
     if template is None or node is None:
+        if not same:
+            return f"{{{TEXT}}}"  # of the sources that have it; what others have is delivered as it is
         if len(columns) > 1 and node is None:
             example = "".join(f"{{{name}}}" for name in columns)
             message = f'the sources deliver {", ".join(columns)}: say how they become one text, `template: "{example}"`'

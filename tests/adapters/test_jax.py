@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CASES = ("tests/adapters/jax_cases.py", "tests/adapters/jax_token_cases.py")
+CASES = ("tests/adapters/jax_cases.py", "tests/adapters/jax_token_cases.py", "tests/adapters/jax_group_cases.py")
 
 
 def test_jax_in_its_own_process() -> None:
@@ -19,8 +19,7 @@ def test_jax_in_its_own_process() -> None:
             "pytest",
             "-p",
             "no:cacheprovider",
-            "tests/adapters/jax_cases.py",
-            "tests/adapters/jax_token_cases.py",
+            *CASES,
         ],
         cwd=root,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},

@@ -165,8 +165,8 @@ def test_a_changed_or_broken_document(tmp_path: Path) -> None:
 
 def test_a_plan_of_a_newer_version(tmp_path: Path) -> None:
     path = Path(saved(tmp_path / "plan"))
-    edited(path, lambda document: document.update(mixtera_plan=4, novelty={"a": 1}))
-    with pytest.raises(PlanError, match=r"newer Mixtera \(format version 4, this one reads up to 3\): upgrade"):
+    edited(path, lambda document: document.update(mixtera_plan=5, novelty={"a": 1}))
+    with pytest.raises(PlanError, match=r"newer Mixtera \(format version 5, this one reads up to 4\): upgrade"):
         layout.open(str(path))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from os import PathLike
 from typing import Final, TypeAlias
@@ -64,10 +64,10 @@ class MixteraLoader:
         self._world_size = jax.process_count() if world_size is None else world_size
         self._batch_size, self._start, self._columns = batch_size, start, columns
         self._sharding, self._prefetch = sharding, prefetch
-        self._stream()
+        self._check(self._stream().position)
 
     def __iter__(self) -> BatchIterator:
-        return BatchIterator(self._stream(), self._sharding, self._prefetch)
+        return BatchIterator(self._stream(), self._sharding, self._prefetch, self._check)
 
     def __len__(self) -> int:
         """Batches of this process.
@@ -80,12 +80,22 @@ class MixteraLoader:
     def _stream(self) -> Stream:
         return self._handle.stream(self._batch_size, self._rank, self._world_size, self._start, columns=self._columns)
 
+    def _check(self, position: int) -> None:
+        """Refuse global batches of which processes would deliver different parts: tokens here, images there."""
+        if self._sharding is not None and self._handle.plan.data.blocks is not None:
+            from mixtera.stream.groups import check_batches
+
+            start = position - self._handle.plan.start
+            check_batches(self._handle.plan.data, self._world_size * self._batch_size, start)
+
 
 class BatchIterator:
     """The batches of one process; a thread makes some of them ahead. The state counts what was taken."""
 
-    def __init__(self, stream: Stream, sharding: jax.sharding.Sharding | None, prefetch: int) -> None:
-        self._stream, self._sharding, self._prefetch = stream, sharding, prefetch
+    def __init__(
+        self, stream: Stream, sharding: jax.sharding.Sharding | None, prefetch: int, check: Callable[[int], None]
+    ) -> None:
+        self._stream, self._sharding, self._prefetch, self._check = stream, sharding, prefetch, check
         self._state = stream.state_dict()
         self._ahead: deque[Future[tuple[Batch, dict[str, object]] | None]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
@@ -118,6 +128,7 @@ class BatchIterator:
             if not waiting.cancel():
                 waiting.exception()
         self._stream.load_state_dict(state)
+        self._check(self._stream.position)
         self._state = self._stream.state_dict()
 
     def close(self) -> None:
