@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from pathlib import Path
 
 import pytest
 import torch
@@ -61,7 +60,7 @@ def test_what_would_mix_is_refused_before_anything_is_read(plan: Plan) -> None:
     with pytest.raises(PlanError, match="or compile with a group of 32"):
         MixteraDataset(plan, batch_size=32)
     other = loader(plan, batch_size=16)
-    with pytest.raises(PlanError, match="batches of 16 from position 8 .* from there, batches of 8 do not"):
+    with pytest.raises(PlanError, match=r"batches of 16 from position 8 .* from there, batches of 8 do not"):
         other.load_state_dict(plan.state_at(8))
     assert len(rows(islice(other, 1))) == 16  # as if nothing had been loaded
 
