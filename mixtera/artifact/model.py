@@ -171,6 +171,7 @@ class TokenParameters:
         overlap: Tokens that a row shares with the one before it.
         max_document_tokens: Longer documents are cut there, the ids around them included; None: none is.
         template: How content columns become the text; None: the one column is the text.
+        encoder: Package that encodes, and gives the same ids; None: the tokenizer's own. No part of the digest.
     """
 
     tokenizer: str
@@ -186,6 +187,7 @@ class TokenParameters:
     overlap: int
     max_document_tokens: int | None
     template: str | None
+    encoder: str | None = None
 
     @property
     def row_tokens(self) -> int:

@@ -16,13 +16,15 @@ from mixtera.spec.dynamic_keys import DYNAMIC as DYNAMIC
 from mixtera.spec.section import TEXT, TEXTS, Key, reference
 from mixtera.spec.section import JsonSchema as JsonSchema
 from mixtera.spec.section import Section as Section
+from mixtera.spec.token_keys import ENCODERS as ENCODERS
+from mixtera.spec.token_keys import PACKINGS as PACKINGS
+from mixtera.spec.token_keys import TOKENS as TOKENS
 
 ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
 HOLDOUT_PARTS: Final = ("train", "holdout")
 UNITS: Final = ("samples", "tokens")
-PACKINGS: Final = ("concat", "best_fit", "none")
 WEIGHTINGS: Final = ("natural", "uniform")
 RAMPS: Final = ("linear", "cosine")
 LARGEST: Final = 2**31 - 1
@@ -48,9 +50,6 @@ SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 FRACTION: Final[JsonSchema] = {"anyOf": [SHARE, {"type": "string", "pattern": PERCENT}]}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
-SPECIAL: Final[JsonSchema] = {
-    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LARGEST}, TEXT]
-}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
 
 _PARTS: Final = (
@@ -128,44 +127,6 @@ SPEC: Final = Section(
         ),
         Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
         Key("stream", reference("stream"), "How positions that deliver different things follow each other."),
-    ),
-)
-TOKENS: Final = Section(
-    "tokens",
-    (
-        Key(
-            "tokenizer",
-            TEXT,
-            "A file, a directory, a hub name, `tiktoken:NAME`, or `bytes` (UTF-8 bytes; eos = 256, bos = 257).",
-            required=True,
-        ),
-        Key("sequence_length", COUNT, "Tokens of a sequence (T).", required=True),
-        Key(
-            "packing",
-            {"enum": list(PACKINGS)},
-            "concat: each component's documents, one after the other, cut into sequences. best_fit: whole documents, "
-            "as many as fit, padded. none: a document a row, cut or padded. Default: concat.",
-        ),
-        Key("bos", SPECIAL, "Whether a token stands before each document, or which: its id or text. Default: false."),
-        Key("eos", SPECIAL, "Whether a token stands after each document, or which: its id or text. Default: true."),
-        Key(
-            "label_shift",
-            {"type": "boolean"},
-            "Deliver sequence_length + 1 tokens: inputs and labels are the same tokens, shifted. Default: true.",
-        ),
-        Key(
-            "overlap",
-            {"type": "integer", "minimum": 0, "maximum": LARGEST},
-            "With concat: tokens that a sequence shares with the one before it. Default: 1 with label_shift (so that "
-            "each token is predicted once), else 0.",
-        ),
-        Key("max_document_tokens", COUNT, "Longer documents are cut there. Default: none is."),
-        Key(
-            "template",
-            TEXT,
-            'How content columns become the text, such as "{title}\\n\\n{text}"; also for what stands before and '
-            "after. Default: the one content column as it is.",
-        ),
     ),
 )
 SOURCE: Final = Section(

@@ -27,6 +27,7 @@ def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tok
         return None
     fields = Fields(node, keys.TOKENS, issues, outer.key_place("tokens"))
     tokenizer, length = fields.text("tokenizer"), fields.whole("sequence_length", 1, keys.LARGEST)
+    encoder = fields.choice("encoder", keys.ENCODERS)
     packing = cast(Packing, fields.choice("packing", keys.PACKINGS) or "concat")
     label_shift = fields.flag("label_shift")
     shift = True if label_shift is None else label_shift
@@ -37,9 +38,8 @@ def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tok
         return None
     overlap = _overlap(fields, packing, length, shift, issues)
     base = fields.value_place("tokenizer").file
-    return Tokens(
-        tokenizer, base, length, packing, bos, eos, shift, overlap, longest, template, outer.key_place("tokens")
-    )
+    place, encoder = outer.key_place("tokens"), None if encoder == keys.ENCODERS[0] else encoder
+    return Tokens(tokenizer, base, length, packing, bos, eos, shift, overlap, longest, template, place, encoder)
 
 
 def _special(fields: Fields, name: str, default: bool, issues: Issues) -> SpecialToken:

@@ -48,6 +48,7 @@ def _counted(source: Source, parameters: TokenParameters, text: Sequence[str]) -
             "directory": str(directory_of(parameters.base)),
             "template": parameters.template,
             "fingerprint": parameters.fingerprint,
+            **({} if parameters.encoder is None else {"encoder": parameters.encoder}),
         },
         version=parameters.fingerprint,
     )
