@@ -160,4 +160,7 @@ def digest(data: PlanData) -> str:
         _tokens(out, data.tokens)
     if data.steering is not None:
         _steering(out, data.steering)
+    if data.delivery is not None:
+        out.texts(["deliver", *map(repr, data.delivery.columns)])
+        out.integers([data.delivery.group])
     return f"sha256:{hasher.hexdigest()}"

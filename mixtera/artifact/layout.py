@@ -26,6 +26,7 @@ from mixtera.artifact.model import (
     NO_FRAMES,
     SEGMENTS,
     Beginning,
+    Delivery,
     OrderParameters,
     PlanComponent,
     PlanData,
@@ -37,6 +38,7 @@ from mixtera.artifact.model import (
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
 from mixtera.mapped import steps
+from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
 
@@ -80,8 +82,8 @@ class _Timeline(msgspec.Struct, frozen=True):
     def of(cls, timeline: Timeline) -> _Timeline:
         return cls(tuple(_Phase(phase.first, phase.weights, phase.base) for phase in timeline.phases), timeline.total)
 
-    def timeline(self, order_version: int) -> Timeline:
-        phases = (Phase(phase.first, phase.weights, phase.base, order_version) for phase in self.phases)
+    def timeline(self, order_version: int, blocks: Blocks | None) -> Timeline:
+        phases = (Phase(phase.first, phase.weights, phase.base, order_version, blocks) for phase in self.phases)
         return Timeline(tuple(phases), self.total)
 
 
@@ -100,6 +102,7 @@ class _Body(msgspec.Struct, frozen=True):
     begins: Beginning | None = None
     tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
     steering: Steering | msgspec.UnsetType = msgspec.UNSET
+    delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -169,13 +172,14 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     for name, mark in body.marks.items():
         _check_file(directory / name, mark)
     wide = _starts_name(True) in body.marks
+    delivery = None if isinstance(body.delivery, msgspec.UnsetType) else body.delivery
     files = _read_table(directory / "files.arrow", FILES)
     data = PlanData(
         name=body.name,
         sources=body.sources,
         components=body.components,
         order=body.order,
-        timeline=body.timeline.timeline(body.order_version),
+        timeline=body.timeline.timeline(body.order_version, None if delivery is None else delivery.blocks),
         files=remapped(files, remap) if remap else files,
         segments=_read_table(directory / "segments.arrow", SEGMENTS),
         entries=_read_table(directory / "entries.arrow", ENTRIES),
@@ -188,6 +192,7 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
         tokens=_tokens(directory, body.tokens),
         steering=None if isinstance(body.steering, msgspec.UnsetType) else body.steering,
+        delivery=delivery,
         facts=body.facts,
     )
     return OpenedPlan(data, body.digest)
@@ -268,11 +273,12 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         begins=data.begins,
         tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
         steering=msgspec.UNSET if data.steering is None else data.steering,
+        delivery=msgspec.UNSET if data.delivery is None else data.delivery,
     )
     raw = msgspec.json.encode(body)
     version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
     version = version if data.tokens is None else _TOKENS_VERSION
-    version = version if data.steering is None else FORMAT_VERSION
+    version = version if data.steering is None and data.delivery is None else FORMAT_VERSION
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 

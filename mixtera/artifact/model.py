@@ -33,13 +33,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.timeline import Timeline
 
 FORMAT_VERSION: Final = 4
-"""What this release reads; a plan whose weights follow the training is written as version 4, one of sequences as
-version 3, one without a variation as version 1."""
+"""What this release reads. Plans whose weights follow the training, and plans of components that deliver different
+things, are written as version 4, other plans of sequences as 3, those without a variation as 1.
+"""
 SEGMENT_ROWS: Final = 1024
 """Rows of a segment (the last of a file or of a group is shorter)."""
 WINDOW_SEGMENTS: Final = 4
@@ -124,6 +126,34 @@ class OrderParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """What components deliver, where some deliver samples as they are and others tokens.
+
+    Attributes:
+        columns: [K] content columns of each component; empty where it delivers tokens.
+        group: Positions in a row that deliver the same.
+    """
+
+    columns: tuple[tuple[str, ...], ...]
+    group: int
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The different things that components deliver, by the first that does."""
+        return tuple(dict.fromkeys(self.columns))
+
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """[K] which of the groups each component is of."""
+        return tuple(self.groups.index(columns) for columns in self.columns)
+
+    @property
+    def blocks(self) -> Blocks | None:
+        """How positions lie in blocks of one group; None where all components deliver the same."""
+        return Blocks(self.group, self.kinds) if len(self.groups) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenParameters:
     """How samples become rows of tokens (`mixtera.spec.model.Tokens`, with what was found of the tokenizer).
 
@@ -141,6 +171,7 @@ class TokenParameters:
         overlap: Tokens that a row shares with the one before it.
         max_document_tokens: Longer documents are cut there, the ids around them included; None: none is.
         template: How content columns become the text; None: the one column is the text.
+        encoder: Package that encodes, and gives the same ids; None: the tokenizer's own. No part of the digest.
     """
 
     tokenizer: str
@@ -156,6 +187,7 @@ class TokenParameters:
     overlap: int
     max_document_tokens: int | None
     template: str | None
+    encoder: str | None = None
 
     @property
     def row_tokens(self) -> int:
@@ -258,6 +290,8 @@ class PlanData:
         tokens: How samples become sequences of tokens; None: they are delivered as they are.
         steering: How the weights follow the training; then the timeline is what holds as long as no feedback
             comes. None: they do not.
+        delivery: What each component delivers, where some deliver samples as they are beside tokens; None: all of
+            them deliver the same.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
     """
 
@@ -278,12 +312,30 @@ class PlanData:
     remembered: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     tokens: TokenLayout | None = None
     steering: Steering | None = None
+    delivery: Delivery | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def packs(self) -> bool:
         """Whether positions are sequences of several documents, and not samples."""
         return self.tokens is not None and self.tokens.packs
+
+    @property
+    def columns(self) -> tuple[tuple[str, ...], ...]:
+        """[K] content columns that each component delivers instead of tokens; empty where it does not."""
+        return ((),) * len(self.components) if self.delivery is None else self.delivery.columns
+
+    @property
+    def blocks(self) -> Blocks | None:
+        """How positions lie in blocks that deliver the same; None where all components do."""
+        return None if self.delivery is None else self.delivery.blocks
+
+    @property
+    def unit(self) -> str:
+        """What a position is, in the plural."""
+        if self.packs and self.delivery is not None:
+            return "positions"
+        return "sequences" if self.packs else "samples"
 
     @property
     def order_version(self) -> int:

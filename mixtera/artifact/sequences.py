@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from itertools import count
 from typing import Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from mixtera.artifact.model import PlanData, TokenLayout
 from mixtera.artifact.pointers import PointerMap, Pointers
@@ -66,6 +67,43 @@ def packer_of(tokens: TokenLayout, permutation: Permutation) -> Packer:
     return Concatenation(permutation, tokens.counts, tokens.entry_counts, parameters.row_tokens, parameters.overlap)
 
 
+class Mixed:
+    """Place → pieces, where places of some components are samples as they are: a piece each, of no tokens."""
+
+    def __init__(self, packer: Packer, permutation: Permutation, as_samples: npt.NDArray[np.bool_]) -> None:
+        """Prepare.
+
+        Args:
+            packer: Finds the pieces of all other components.
+            permutation: The order of the samples.
+            as_samples: [K] components whose places are samples.
+        """
+        self.packer, self._permutation, self._as_samples = packer, permutation, as_samples
+
+    def find(self, component: Int64s, place: Int64s) -> Pieces:
+        """The pieces that some places are made of."""
+        alone = self._as_samples[component]
+        if not alone.any():
+            return self.packer.find(component, place)
+        entry, rank = self._permutation.find(component[alone], place[alone])
+        nothing = np.zeros(len(entry), np.int64)
+        samples = Pieces(np.flatnonzero(alone), entry, rank, nothing, nothing)
+        if alone.all():
+            return samples
+        found = self.packer.find(component[~alone], place[~alone])
+        packed = replace(found, sequence=np.flatnonzero(~alone)[found.sequence])
+        both = _joined([samples, packed])
+        order = np.argsort(both.sequence, kind="stable")
+        return Pieces(*(getattr(both, field.name)[order] for field in fields(Pieces)))
+
+    def places_of(self, epoch: int, component: int, entry: int, rank: int) -> Sequence[int]:
+        """Places that a document has a part in, in one of its epochs."""
+        if not self._as_samples[component]:
+            return self.packer.places_of(epoch, component, entry, rank)
+        place = self._permutation.place_of(epoch, component, entry, rank)
+        return [] if place is None else [place]
+
+
 class SequenceMap:
     """Positions → pieces of documents, for one plan of packed sequences. Cheap to make; caches what it found last."""
 
@@ -75,7 +113,10 @@ class SequenceMap:
         self._tokens = tokens
         self._map = PointerMap(data) if map_ is None else map_
         self._lanes, self._granule = self._map.lanes, data.order.granule
-        self.packer = packer_of(tokens, self._map.permutation)
+        packer = packer_of(tokens, self._map.permutation)
+        self._as_samples = np.array([bool(columns) for columns in data.columns])
+        any_ = self._as_samples.any()
+        self.packer: Packer = Mixed(packer, self._map.permutation, self._as_samples) if any_ else packer
         lanes = data.order.lanes
         wanted = max(LEAST_PIECES, KEPT_PIECES // (2 * lanes)) / (_pieces_per_row(tokens) * self._granule)
         self._block = max(1, min(int(wanted), data.order.chunk_size // self._granule))
@@ -110,7 +151,9 @@ class SequenceMap:
         if found is None:
             return []
         component, entry, rank = found
-        if not self._tokens.counts[self._map.permutation.sample_first[entry] + rank]:
+        tokens = self._tokens.counts[self._map.permutation.sample_first[entry] + rank]
+        excluded = self._map.permutation.is_excluded(entry, rank)
+        if not tokens and (excluded or not self._as_samples[component]):
             return []
         positions: set[int] = set()
         for epoch in count(self._map.first_epoch(component)):

@@ -55,7 +55,7 @@ def _print_documents(documents: pa.Table, start: int, as_json: bool) -> None:
         write_json(rows)
     else:
         for row in rows:
-            part = f"  tokens {row['first_token']:,} … {row['last_token']:,}" if "first_token" in row else ""
+            part = f"  tokens {row['first_token']:,} … {row['last_token']:,}" if row.get("last_token") else ""
             write(f"{row['position']:,}  {row['component']}  {row['source']}/{row['file']}#{row['row']}{part}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.output import write
-from mixtera.cli.samples import NAME_WIDTH, batches, clipped, excerpt
+from mixtera.cli.samples import NAME_WIDTH, batches, clipped, excerpt, print_samples
 
 if TYPE_CHECKING:
     from mixtera.plan import Plan
@@ -30,7 +30,7 @@ def print_rows(plan: Plan, start: int, stop: int | None, *, as_ids: bool = False
         as_ids: Ids instead of text.
         whole: All of the row, on lines of its own.
     """
-    show = _ids if as_ids else _decoder(plan)
+    show = _ids if as_ids or all(plan.data.columns) else _decoder(plan)
     for position, component, documents, parts in _rows(plan, start, stop):
         named = " + ".join(documents[:_DOCUMENTS]) + (f" + {len(documents) - _DOCUMENTS} more" * (len(documents) > 2))
         head = f"{position:,}  {clipped(component, NAME_WIDTH)}  {named}"
@@ -58,10 +58,13 @@ def parts_of(row: dict[str, list[int]]) -> list[list[int]]:
 
 def _rows(plan: Plan, start: int, stop: int | None) -> Iterator[tuple[int, str, list[str], list[list[int]]]]:
     for first, batch in batches(plan, start, stop):
+        if "tokens" not in batch.schema.names:
+            print_samples(plan, first, batch, batch.schema.names[0], (1, 1, _WIDTH))
+            continue
         names: dict[int, list[str]] = {}
         for number, where in enumerate(plan.samples(first, first + batch.num_rows).to_pylist()):
             part = f"{where['source']}/{where['file']}#{where['row']}"
-            if "first_token" in where:
+            if where.get("last_token"):
                 part += f"[{where['first_token']}:{where['last_token']}]"
             names.setdefault(where.get("position", first + number), []).append(part)
         for number, row in enumerate(batch.to_pylist()):

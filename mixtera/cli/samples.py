@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mixtera.cli.output import write
+from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,15 +43,25 @@ def batches(
     budget = BUDGET_BYTES if stop is None or stop - start > _FEW else _SMALL_BUDGET_BYTES
     position = start
     while stop is None or position < stop:
-        size = _BATCH if stop is None else min(_BATCH, stop - position)
+        size = _size(plan, position, stop)
         with Stream(
             plan.data, plan.digest, batch_size=size, start=position, columns=columns, budget_bytes=budget
         ) as stream:
             for batch in stream:
                 yield position, batch
                 position += size
-                if stop is not None and stop - position < size:
+                if _size(plan, position, stop) != size:
                     break
+
+
+def _size(plan: Plan, position: int, stop: int | None) -> int:
+    """How many positions are read together, so that all of them deliver the same."""
+    most = _BATCH if stop is None else min(_BATCH, stop - position)
+    blocks = plan.data.blocks
+    if blocks is None or most < 1:
+        return most
+    within = math.gcd(blocks.size, position - plan.start)
+    return next(size for size in range(most, 0, -1) if within % size == 0)
 
 
 def print_text(plan: Plan, start: int, stop: int | None) -> None:
@@ -65,6 +77,21 @@ def print_text(plan: Plan, start: int, stop: int | None) -> None:
     position_width = len(f"{stop or 0:,}")
     shown = plan.data.sources[0].content[0][0]
     for first, batch in batches(plan, start, stop, [shown]):
+        print_samples(plan, first, batch, shown, (position_width, component_width, width))
+
+
+def print_samples(plan: Plan, first: int, batch: pa.RecordBatch, shown: str, widths: tuple[int, int, int]) -> None:
+    """One line per sample of a batch.
+
+    Args:
+        plan: The plan.
+        first: Position of the batch's first sample.
+        batch: The samples.
+        shown: The content column that is shown.
+        widths: Characters of positions, of names of components, and of a whole line.
+    """
+    position_width, component_width, width = widths
+    if batch.num_rows:
         table = plan.samples(first, first + batch.num_rows)
         columns = (table.column(name).to_pylist() for name in ("component", "source", "file", "row"))
         heads = [
@@ -88,9 +115,20 @@ def print_jsonl(plan: Plan, start: int, stop: int | None) -> None:
 
 
 def print_arrow(plan: Plan, start: int, stop: int | None) -> None:
-    """One Arrow IPC stream: the content columns, `component`, `sample`, `position`."""
+    """One Arrow IPC stream: the content columns, `component`, `sample`, `position`.
+
+    Raises:
+        PlanError: Components deliver different things.
+    """
     import pyarrow as pa
 
+    if plan.data.blocks is not None:
+        from mixtera.stream.groups import described
+
+        raise PlanError(
+            f"an Arrow stream has one schema, and the components of plan {plan.name!r} deliver {described(plan.data)}: "
+            "--format jsonl shows all of it"
+        )
     _, sample = next(batches(plan, plan.start, plan.start + 1))
     with pa.ipc.new_stream(sys.stdout.buffer, _with_position(0, sample).schema) as writer:
         for first, batch in batches(plan, start, stop):

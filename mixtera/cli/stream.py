@@ -101,7 +101,7 @@ def _write_stats(arguments: argparse.Namespace, plan: Plan, start: int, stop: in
     if arguments.json or arguments.format == "jsonl":
         write_json(as_json(found))
     else:
-        write(as_text(found, "sequences" if plan.data.packs else "samples"))
+        write(as_text(found, plan.data.unit))
 
 
 def _prefixes(text: str) -> tuple[str, str]:

@@ -86,7 +86,9 @@ def _changed(found: LockDifference) -> set[tuple[str, str]]:
 
 def _summary(side: Side) -> SideSummary:
     body = side.lock.body
-    return SideSummary(side.label, side.kind, body.name, body.plan, body.positions, body.samples)
+    in_rows = "sequences" if body.tokens is not None and body.tokens.counts else "samples"
+    unit = in_rows if side.data is None else side.data.unit
+    return SideSummary(side.label, side.kind, body.name, body.plan, body.positions, body.samples, unit)
 
 
 def _more_settings(before: Side, after: Side) -> tuple[Change[Scalar], ...]:

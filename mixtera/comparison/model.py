@@ -26,6 +26,7 @@ class SideSummary:
         plan: Digest of the plan.
         positions: Length of the stream, None without end.
         samples: Samples in the mixture.
+        unit: What a position is, in the plural: samples, sequences (of tokens), or positions, where there are both.
     """
 
     label: str
@@ -34,6 +35,7 @@ class SideSummary:
     plan: str
     positions: int | None
     samples: int
+    unit: str = "samples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +215,8 @@ class Report:
     end: Change[End]
     divergence: Divergence | None
     spec: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """What a position is on both sides, in the plural."""
+        return self.after.unit if self.after.unit == self.before.unit else "positions"

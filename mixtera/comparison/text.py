@@ -83,7 +83,7 @@ def _mixture(report: Report) -> Iterator[str]:
         return
     was = {new: old for old, new in (report.samples.renamed if report.samples else ())}
     endless = report.before.positions is None, report.after.positions is None
-    head = ("component", "weight", "share", "samples", "delivered", "places", "on_exhaust")
+    head = ("component", "weight", "share", report.unit, "delivered", "places", "on_exhaust")
     yield "Mixture"
     yield from _cut([head, *(_part(part, was, endless) for part in report.parts)])
 
@@ -197,11 +197,11 @@ def _end(report: Report) -> Iterator[str]:
     if None in (before.kind, after.kind) and before.positions == after.positions:
         return  # all that a lock knows of its end is the same
     yield "End"
-    for label, found in (("before", before), ("after", after)):
-        yield from wrapped(f"{label}: {_ending(found)}", _INDENT, _INDENT * 3)
+    for label, side, found in (("before", report.before, before), ("after", report.after, after)):
+        yield from wrapped(f"{label}: {_ending(found, side.unit)}", _INDENT, _INDENT * 3)
 
 
-def _ending(end: End) -> str:
+def _ending(end: End, unit: str) -> str:
     if end.positions is None:
         return f"no end{f': {listed(end.components)} may repeat for ever' if end.components else ''}"
     why = {
@@ -211,7 +211,7 @@ def _ending(end: End) -> str:
         "exhausted": _exhausted(end),
         "endless": "",
     }[end.kind]
-    unseen = f"; {samples_text(end.unseen)} never seen" if end.unseen else ""
+    unseen = f"; {samples_text(end.unseen, unit)} never seen" if end.unseen else ""
     first = f"; {end.first_exhausted} is the first with nothing left, at {count(end.exhausted_at or 0)}"
     return f"position {count(end.positions)}{why}{unseen}{first if end.first_exhausted else ''}"
 
@@ -231,17 +231,21 @@ def _steps(report: Report) -> Iterator[str]:
         same = found.position - found.first
         before = f"; the {count(same)} before {'is' if same == 1 else 'are'} the same" if same else ""
         yield from wrapped(f"The first difference is at position {count(found.position)}{step}{before}.", *_BOTH)
-        yield from _table([("", "sample", "component"), *_deliveries(found.before, found.after)], left=3)
+        yield from _table(
+            [("", report.unit.removesuffix("s"), "component"), *_deliveries(found.before, found.after)], left=3
+        )
         if found.before == found.after:
             yield from wrapped(
                 "It is the same part of the same documents, made of other tokens or cut otherwise.", *_BOTH
             )
     elif found.complete:
-        yield from wrapped(f"The same samples in the same order up to the end, position {count(found.stop)}.", *_BOTH)
+        yield from wrapped(
+            f"The same {report.unit} in the same order up to the end, position {count(found.stop)}.", *_BOTH
+        )
     else:
         yield from wrapped(
-            f"The same samples in the same order from position {count(found.first)} to {count(found.stop)}; nothing "
-            "was compared behind that (`--until P` looks further).",
+            f"The same {report.unit} in the same order from position {count(found.first)} to {count(found.stop)}; "
+            "nothing was compared behind that (`--until P` looks further).",
             *_BOTH,
         )
     if found.changed_file is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mixtera.artifact.model import PlanComponent
+from mixtera.compiler.delivered import codes_of_samples, report_columns
 from mixtera.compiler.groups import Key
 from mixtera.compiler.labels import Labels
 from mixtera.compiler.leaves import Leaf
@@ -94,18 +95,29 @@ def members(
     totals = labels.counts.sum(axis=0).tolist()
     sizes = {leaf.label: _size(leaf, labels.groups, totals) for leaf in leaves}
     _report_empty(spec, sizes, int(labels.kept.sum()), issues)
-    sizes_ = (
-        totals if packed is None or spec.mixture.unit == "samples" else [packed.epoch(c) for c in range(len(totals))]
-    )
+    as_samples = codes_of_samples(leaves, labels)
+    sizes_ = totals
+    if packed is not None and spec.mixture.unit != "samples":
+        sizes_ = [totals[c] if as_samples[c] else packed.epoch(c) for c in range(len(totals))]
     parts, whole = tree(spec.mixture, leaves, labels.groups, sizes_, issues)
     if packed is not None and spec.mixture.unit == "samples":
-        whole = in_sequences(whole, [packed.of_a_sample(part.code, totals[part.code]) for part in parts])
+        means = [1.0 if as_samples[p.code] else packed.of_a_sample(p.code, totals[p.code]) for p in parts]
+        whole = in_sequences(whole, means)
     numbers, mixture = chosen(whole, [totals[part.code] for part in parts])
     weights = dict(zip(numbers, shares(mixture, 0, [True] * len(numbers)), strict=True))
     found = [
-        Member(part.leaf, part.name, part.code, totals[part.code], weights.get(number, 0.0), number in weights, packed)
+        Member(
+            part.leaf,
+            part.name,
+            part.code,
+            totals[part.code],
+            weights.get(number, 0.0),
+            number in weights,
+            None if as_samples[part.code] else packed,
+        )
         for number, part in enumerate(parts)
     ]
+    report_columns(spec, found, labels, issues)
     _report_names(found, issues)
     _report_places(found, issues)
     if packed is not None:
@@ -119,6 +131,8 @@ def _report_short(found: Sequence[Member], packed: Packed, issues: Issues) -> No
     """Report components whose tokens do not fill one sequence."""
     row = packed.stride + packed.overlap
     for member in found:
+        if member.packed is None:
+            continue
         held = packed.totals[member.code]
         if member.chosen and packed.rows is not None:
             _report_rows(member, packed.rows[member.code], issues)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtera.artifact.model import PlanComponent
 from mixtera.errors import SpecError
+from mixtera.order.blocks import Blocks
 from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.spec.issues import Issues
@@ -22,6 +23,7 @@ def check_budget(
     components: Sequence[PlanComponent],
     first: int = 0,
     unit: str = "samples",
+    blocks: Blocks | None = None,
 ) -> None:
     """Refuse a budget that the mixture does not reach because a component has nothing left.
 
@@ -30,12 +32,12 @@ def check_budget(
     """
     if budget is None or found.ended_by is None:
         return
-    endless = _seats(budget, mixture, [None] * len(components), ["repeat"] * len(components), first)
+    endless = _seats(budget, mixture, [None] * len(components), ["repeat"] * len(components), first, blocks)
     lifted = [None if c == found.ended_by else component.places for c, component in enumerate(components)]
     policies = [component.on_exhaust for component in components]
     limiting = components[found.ended_by]
-    wanted = max(n[found.ended_by] for n in (endless, _seats(budget, mixture, lifted, policies, first)))
-    allowed = _allowed(found, mixture, [component.places for component in components], policies, first)
+    wanted = max(n[found.ended_by] for n in (endless, _seats(budget, mixture, lifted, policies, first, blocks)))
+    allowed = _allowed(found, mixture, [component.places for component in components], policies, first, blocks)
     short = [c.name for c, n in zip(components, endless, strict=True) if c is not limiting and _lacks(c, n)]
     issues = Issues()
     issues.add(budget.place, _message(budget, allowed, limiting, wanted, short, unit))
@@ -43,19 +45,31 @@ def check_budget(
 
 
 def _seats(
-    budget: Budget, mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], first: int
+    budget: Budget,
+    mixture: Group,
+    places: Sequence[int | None],
+    on_exhaust: Sequence[str],
+    first: int,
+    blocks: Blocks | None,
 ) -> Sequence[int]:
     """Seats of each component from a position up to the budget."""
-    timeline = course(mixture, places, on_exhaust, budget.samples, first).timeline
+    timeline = course(mixture, places, on_exhaust, budget.samples, first, blocks).timeline
     filled: list[int] = timeline.filled(np.array([budget.samples]))[0].tolist()
     return filled
 
 
-def _allowed(found: Course, mixture: Group, places: Sequence[int | None], on_exhaust: Sequence[str], first: int) -> int:
+def _allowed(
+    found: Course,
+    mixture: Group,
+    places: Sequence[int | None],
+    on_exhaust: Sequence[str],
+    first: int,
+    blocks: Blocks | None,
+) -> int:
     """The largest budget below that can be had: a shorter one rounds its last seats otherwise, and may end earlier."""
     while found.ended_by is not None:
         allowed = found.timeline.total or 0
-        found = course(mixture, places, on_exhaust, allowed, first)
+        found = course(mixture, places, on_exhaust, allowed, first, blocks)
     return found.timeline.total or 0
 
 

@@ -37,6 +37,7 @@ class Leaf:
         shuffled: Whether its samples are shuffled, inherited likewise.
         sorted_by: Keys of its curriculum, inherited likewise; empty for none.
         place: Where it stands.
+        deliver: Content columns that its samples are delivered with, instead of tokens, inherited likewise.
     """
 
     label: int
@@ -48,6 +49,7 @@ class Leaf:
     place: Place
     shuffled: bool = True
     sorted_by: tuple[SortKey, ...] = ()
+    deliver: tuple[str, ...] = ()
 
 
 def leaves(mixture: Mixture, order: Order = Order()) -> tuple[Leaf, ...]:  # noqa: B008 - a frozen value
@@ -72,6 +74,7 @@ class Around:
     max_epochs: float | None = None
     shuffled: bool = True
     sorted_by: tuple[SortKey, ...] = ()
+    deliver: tuple[str, ...] = ()
 
     def inside(self, component: Component) -> Around:
         """What the parts of a component inherit."""
@@ -84,6 +87,7 @@ class Around:
             epochs,
             self.shuffled if own.shuffle is None else own.shuffle == "global",
             self.sorted_by if own.by is None else own.by,
+            component.deliver or self.deliver,
         )
 
 
@@ -104,7 +108,7 @@ def _walk(parts: Parts, path: Path, around: Around) -> Iterator[Leaf]:
 
 def _leaf(path: Path, group: Grouped | None, around: Around, place: Place) -> Leaf:
     policies = (around.on_exhaust, around.at_last, around.max_epochs)
-    return Leaf(0, path, group, *policies, place, around.shuffled, around.sorted_by)
+    return Leaf(0, path, group, *policies, place, around.shuffled, around.sorted_by, around.deliver)
 
 
 def components(parts: Parts, path: Path = ()) -> Iterator[tuple[Path, Component]]:

@@ -16,6 +16,7 @@ from mixtera.artifact.model import SEGMENTS, OrderParameters, PlanComponent, Pla
 from mixtera.compiler.build import SourcePlan, all_types, build, has_offsets, line_end_bytes
 from mixtera.compiler.components import Member, members
 from mixtera.compiler.continuation import check_left, take_over
+from mixtera.compiler.delivered import codes_of_samples, delivery_of
 from mixtera.compiler.dynamic import check_can_follow, steering
 from mixtera.compiler.entries import select
 from mixtera.compiler.exclusions import Exclusions
@@ -36,6 +37,7 @@ from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
 from mixtera.errors import StorageError
 from mixtera.lockfile import BESIDE, Lock, checked, held
+from mixtera.order.blocks import Blocks, aligned
 from mixtera.order.exhaustion import Course, course
 from mixtera.order.shares import Group
 from mixtera.order.timeline import Timeline
@@ -135,19 +137,21 @@ def _compiled(
         name = running.name
         exclusions.check()
     with clock.step("components"):
-        packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows)
+        as_samples = codes_of_samples(numbered, labels)
+        packed = tokens.packed(labels.codes, labels.counts.shape[1], exclusions.rows, as_samples)
         found, mixture = members(spec, numbered, labels, packed)
         chosen = [member for member in found if member.chosen]
+        mixture = aligned(mixture, spec.group)
         room.check_members(index, chosen, len(exclusions.rows) > 0)
         data = _plan_data(spec, plans, index, labels, chosen)
         room.check_entries(index, data.entries.num_rows)
         data = varied(data, chosen, index, exclusions.rows, sorting)
+        data = replace(data, delivery=delivery_of(spec, chosen))
         data = tokens.laid_out(data, index, [member.code for member in chosen])
         taken = None if stop is None else take_over(stop, data, index, [member.tokens for member in chosen])
         data = data if taken is None else taken.data
         components = tuple(replace(component, places=_left(component)) for component in data.components)
-        unit = "sequences" if data.packs else "samples"
-        ahead = _course(spec.mixture.budget, mixture, components, data.first, unit)
+        ahead = _course(spec.mixture.budget, mixture, components, data.first, data.unit, data.blocks)
         timeline = ahead.from_first(data.first)
         follows = steering(spec, components, timeline.phases[0].weights, data.first)
         data = replace(data, components=components, timeline=timeline, steering=follows)
@@ -186,7 +190,11 @@ def _plan_data(
         ),
         components=tuple(member.component for member in chosen),
         order=OrderParameters(
-            spec.order.seed, spec.order.shuffle, spec.order.chunk_size, spec.order.lanes, spec.order.granule
+            spec.order.seed,
+            spec.order.shuffle,
+            spec.order.chunk_size,
+            spec.order.lanes,
+            spec.order.granule,
         ),
         timeline=Timeline((), 0),
         files=index.table,
@@ -205,12 +213,17 @@ def _left(component: PlanComponent) -> int | None:
 
 
 def _course(
-    budget: Budget | None, mixture: Group, components: Sequence[PlanComponent], first: int, unit: str
+    budget: Budget | None,
+    mixture: Group,
+    components: Sequence[PlanComponent],
+    first: int,
+    unit: str,
+    blocks: Blocks | None,
 ) -> Course:
     places = [component.places for component in components]
     policies = [component.on_exhaust for component in components]
-    found = course(mixture, places, policies, None if budget is None else budget.samples, first)
-    check_budget(budget, found, mixture, components, first, unit)
+    found = course(mixture, places, policies, None if budget is None else budget.samples, first, blocks)
+    check_budget(budget, found, mixture, components, first, unit, blocks)
     return found
 
 

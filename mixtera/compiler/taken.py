@@ -55,6 +55,11 @@ def check_kinds(old: PlanData, new: PlanData) -> None:
                 "whole epochs, and cannot be taken over in mid-run; end the run there and begin another one, or use "
                 "`packing: concat` from the start"
             )
+        if data.blocks is not None:
+            raise PlanError(
+                f"{what}, {data.name!r}, has components that deliver different things (`deliver`): this version cannot "
+                "take over in mid-run there; end the run and begin another one"
+            )
     if old.packs != new.packs:
         kinds = ["sequences of tokens" if data.packs else "samples" for data in (old, new)]
         raise PlanError(

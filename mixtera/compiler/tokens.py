@@ -20,6 +20,7 @@ from mixtera.compiler.rows import Rows
 from mixtera.compiler.scratch import scratch
 from mixtera.errors import CatalogError
 from mixtera.order.fitting import Windows
+from mixtera.spec.delivery import is_text
 from mixtera.spec.model import Spec
 from mixtera.tokens.columns import count_column, is_tokenized
 from mixtera.tokens.parameters import token_parameters
@@ -41,7 +42,8 @@ class TokenCounts:
 
         Args:
             parameters: How samples become rows of tokens; None where they do not.
-            columns: Per source, the column of the catalog that has the counts; empty where nothing is counted.
+            columns: Per source, the column of the catalog that has the counts, or an empty text: its samples are no
+                documents. Empty where nothing is counted.
             around: Per source, whether bos and eos are put around its documents; not where they come as tokens.
             rows: Rows of all sources.
         """
@@ -62,18 +64,22 @@ class TokenCounts:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns that have to leave the engine with the labels, each once."""
-        return tuple(dict.fromkeys(self._columns))
+        return tuple(dict.fromkeys(column for column in self._columns if column))
 
     def see(self, source: int, rows: Rows) -> None:
         """Take in the rows of a source; a document without tokens stays without any."""
-        if not self._counted:
+        if not self._counted or not self._columns[source]:
             return
         column = rows.groups.column(self._columns[source])
         count = to_numpy(column.fill_null(0) if column.null_count else column).astype(np.int64)
         self._rows[rows.number] = np.where(count > 0, np.minimum(count + self._more[source], self._longest), 0)
 
     def packed(
-        self, codes: npt.NDArray[np.unsignedinteger], number: int, excluded: npt.NDArray[np.bool_]
+        self,
+        codes: npt.NDArray[np.unsignedinteger],
+        number: int,
+        excluded: npt.NDArray[np.bool_],
+        as_samples: npt.NDArray[np.bool_],
     ) -> Packed | None:
         """How tokens become positions; None where samples are positions.
 
@@ -81,6 +87,7 @@ class TokenCounts:
             codes: [rows] code of each row.
             number: How many codes there are; rows of a higher one are not selected.
             excluded: [rows] whether each row is excluded: it has no tokens then. Empty where no list is given.
+            as_samples: [number] codes whose rows are delivered as they are: they have no tokens either.
         """
         if self._parameters is None or not self._counted:
             return None
@@ -91,6 +98,8 @@ class TokenCounts:
                 tokens[excluded[first : first + _BLOCK]] = 0
             part = codes[first : first + len(tokens)]
             kept = part < number
+            if as_samples.any():
+                tokens[kept & np.append(as_samples, False)[np.minimum(part, number)]] = 0
             # sums of doubles are exact here: a block has fewer than 2^53 tokens
             found += np.bincount(part[kept], tokens[kept], number).astype(np.int64)
         p = self._parameters
@@ -147,8 +156,8 @@ def token_counts(spec: Spec, indexed: Sequence[IndexedSource], rows: int) -> Tok
     parameters = token_parameters(spec.tokens)
     if not spec.tokens.packs:
         return TokenCounts(parameters, (), (), 0)
-    columns = [count_column(source, parameters) for source in spec.sources]
-    lacking = [one.name for one, column in zip(indexed, columns, strict=True) if column not in one.types]
+    columns = [count_column(source, parameters) if is_text(source, spec.tokens) else "" for source in spec.sources]
+    lacking = [one.name for one, column in zip(indexed, columns, strict=True) if column and column not in one.types]
     if lacking:
         raise CatalogError(
             f"the catalog has no token counts of {', '.join(lacking)} by the tokenizer {spec.tokens.tokenizer}: "

@@ -43,12 +43,14 @@ class TokenizerRequest:
         value: That without the name of the kind: a path, a name; empty where there is nothing else.
         directory: Where relative paths begin.
         special: Special tokens that the spec gives itself.
+        encoder: Package that encodes, where the spec names one; a kind that has no choice refuses it.
     """
 
     name: str
     value: str
     directory: Path
     special: SpecialTokens
+    encoder: str | None = None
 
 
 @runtime_checkable

@@ -34,7 +34,7 @@ def lock_moved(reason: str) -> Advice:
 
 def ends_early(report: Report) -> Iterator[Advice]:
     """A component that ran out ends the stream while much is left."""
-    unseen, every = report.end.unseen, report.plan.samples
+    unseen, every = report.end.unseen, report.every
     if report.end.kind != "exhausted" or unseen <= UNSEEN_SHARE * every or not report.plan.positions:
         return
     ending = [part for part in components(report.mixture) if part.ends_plan]
@@ -43,7 +43,7 @@ def ends_early(report: Report) -> Iterator[Advice]:
     yield Advice(
         "ends-early",
         f"{names} {verb} nothing left after {count(report.plan.positions)} positions; "
-        f"{count(unseen)} of {samples(every)} ({percent(unseen / every)}) are never seen",
+        f"{count(unseen)} of {samples(every, report.unit)} ({percent(unseen / every)}) are never seen",
         f"give {ending[0].full_name} `on_exhaust: repeat` with `max_epochs`, or `on_exhaust: redistribute`, "
         f"or a smaller weight{_fitting_share(report)}",
     )
@@ -82,7 +82,7 @@ def budget_not_reached(report: Report) -> Iterator[Advice]:
     if budget is not None and positions is not None and positions < budget:
         yield Advice(
             "budget-not-reached",
-            f"the budget is {samples(budget)}, and nothing is left after {count(positions)}",
+            f"the budget is {samples(budget, report.unit)}, and nothing is left after {count(positions)}",
             f"lower the budget to that, or let what is good repeat: `max_epochs: {MANY_EPOCHS:g}`",
         )
 

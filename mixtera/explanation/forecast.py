@@ -163,6 +163,21 @@ class TokenPart:
 
 
 @dataclass(frozen=True, slots=True)
+class SamplePart:
+    """A component whose samples are delivered as they are, where others are delivered as tokens.
+
+    Attributes:
+        name: Its full name.
+        columns: The content columns that it delivers.
+        samples: Its samples.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class TokensSummary:
     """How samples become rows of tokens.
 
@@ -176,7 +191,10 @@ class TokensSummary:
         overlap: Tokens that a row shares with the one before it.
         around: What stands around a document of text, with its id; empty for nothing.
         max_document_tokens: Longer documents are cut there; None: none is.
-        parts: The components; empty where a row is a document, whose tokens nobody has counted.
+        parts: The components; empty where a row is a document, whose tokens nobody has counted. Without those whose
+            samples are delivered as they are.
+        as_samples: Components whose samples are delivered as they are.
+        group: Positions in a row that deliver the same; None where all of them do.
     """
 
     tokenizer: str
@@ -189,3 +207,5 @@ class TokensSummary:
     around: str
     max_document_tokens: int | None
     parts: tuple[TokenPart, ...]
+    as_samples: tuple[SamplePart, ...] = ()
+    group: int | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from mixtera.explanation.forecast import Cost, Event, Funnel, Limit, Progress, TokensSummary
+from mixtera.explanation.ordering import OrderSummary
 from mixtera.explanation.steered import Steered
 
 EXPLANATION_VERSION: Final = 1
@@ -295,33 +296,6 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSummary:
-    """How samples are ordered.
-
-    Attributes:
-        shuffle: `global` or `none`.
-        seed: Seed of the permutations.
-        chunk_size: Samples of a chunk.
-        lanes: Chunks that are open at a time.
-        granule: Samples taken from a lane before the next.
-        window_samples: Samples that are shuffled among themselves, on average over the components.
-        round_samples: Samples of a round: chunk_size × lanes.
-        curricula: Components that are sorted.
-        in_file_order: Components that are not shuffled although others are.
-    """
-
-    shuffle: str
-    seed: int
-    chunk_size: int
-    lanes: int
-    granule: int
-    window_samples: int
-    round_samples: int
-    curricula: tuple[str, ...] = ()
-    in_file_order: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Advice:
     """A warning: something that is allowed and probably not wanted.
 
@@ -393,4 +367,11 @@ class Report:
     @property
     def unit(self) -> str:
         """What a position is, in the plural."""
-        return "sequences" if self.tokens is not None and self.tokens.parts else "samples"
+        if self.tokens is None or not self.tokens.parts:
+            return "samples"
+        return "positions" if self.tokens.as_samples else "sequences"
+
+    @property
+    def every(self) -> int:
+        """What an epoch of all components is, in that unit."""
+        return self.plan.samples if self.unit == "samples" else sum(part.samples for part in self.mixture)

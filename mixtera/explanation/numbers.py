@@ -12,9 +12,9 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
-def samples(value: int) -> str:
-    """1 → `1 sample`, 1234 → `1,234 samples`."""
-    return f"{value:,} sample{'' if value == 1 else 's'}"
+def samples(value: int, unit: str = "samples") -> str:
+    """1 → `1 sample`, 1234 → `1,234 samples`; or another unit, in the plural."""
+    return f"{value:,} {unit.removesuffix('s') if value == 1 else unit}"
 
 
 def bytes_text(value: float) -> str:

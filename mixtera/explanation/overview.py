@@ -9,7 +9,8 @@ import numpy as np
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import kept_counts
 from mixtera.explanation.facts import ContinuesFact, Facts
-from mixtera.explanation.model import Continued, Continues, Memory, OrderSummary, PlanSummary, Selection, SourceSummary
+from mixtera.explanation.model import Continued, Continues, Memory, PlanSummary, Selection, SourceSummary
+from mixtera.explanation.ordering import OrderSummary
 from mixtera.explanation.simulation import CACHE_BYTES
 from mixtera.explanation.tokens import documents_of
 from mixtera.stream.stream import BUDGET_BYTES

@@ -75,7 +75,12 @@ def end(report: Report) -> str:
     if found.kind == "complete":
         return f"{at}, when every component has given all it may."
     what = "has nothing left" if len(found.components) == 1 else "have nothing left"
-    return f"{at}: the next sample would be of {names}, which {what}."
+    return f"{at}: the next {report.unit.removesuffix('s')} would be of {names}, which {what}."
+
+
+def turns(group: int) -> str:
+    """How positions that deliver different things follow each other."""
+    return f"{count(group)} positions in a row deliver the same: batches whose size divides {count(group)} never mix"
 
 
 def change(found: Change) -> str:

@@ -126,6 +126,14 @@ def _tokens(report: Report) -> Iterator[str]:
         yield from _indented(table([head, *rows], width=_INSIDE))
         if len(found.parts) > _PARTS:
             yield f"{_INDENT}… and {count(len(found.parts) - _PARTS)} more; `--format json` has all of them"
+    if found.as_samples:
+        yield f"{_INDENT}delivered as they are, a sample a position:"
+        samples_of = [(clipped(p.name, _NAME_WIDTH), count(p.samples), ", ".join(p.columns)) for p in found.as_samples]
+        yield from _indented(
+            _indented(table([("component", "samples", "columns"), *samples_of[:_PARTS]], width=_INSIDE))
+        )
+    if found.group is not None:
+        yield from wrapped(phrases.turns(found.group), _INDENT, _INDENT)
 
 
 def _token_row(part: TokenPart) -> tuple[str, ...]:
@@ -272,10 +280,10 @@ def _known(value: int | None) -> str:
 def _unseen(report: Report) -> Iterator[str]:
     parts = sorted((p for p in components(report.mixture) if p.unseen), key=lambda p: -(p.unseen or 0))
     if parts:
-        yield f"{_INDENT}Never seen: {count(report.end.unseen)} samples"
+        yield f"{_INDENT}Never seen: {count(report.end.unseen)} {report.unit}"
         rows = [(p.full_name, count(p.unseen or 0), percent((p.unseen or 0) / p.samples)) for p in parts[:_UNSEEN]]
         yield from _indented(
-            _indented(table([("component", "samples", "of its own"), *rows], width=_INSIDE - len(_INDENT)))
+            _indented(table([("component", report.unit, "of its own"), *rows], width=_INSIDE - len(_INDENT)))
         )
         if len(parts) > _UNSEEN:
             yield f"{_INDENT * 2}… and {count(len(parts) - _UNSEEN)} components more"
@@ -370,7 +378,7 @@ def _order(report: Report) -> Iterator[str]:
             yield from wrapped(listed(names, _PARTS), f"{_INDENT}{what}", _INDENT * 5)
     yield (
         f"{_INDENT}{count(order.lanes)} lanes × chunks of {count(order.chunk_size)} = rounds of "
-        f"{count(order.round_samples)} samples, in granules of {count(order.granule)}"
+        f"{count(order.round_samples)} {report.unit}, in granules of {count(order.granule)}"
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mixtera.artifact.model import PlanData, TokenParameters
 from mixtera.artifact.pointers import kept_counts
-from mixtera.explanation.forecast import TokenPart, TokensSummary
+from mixtera.explanation.forecast import SamplePart, TokenPart, TokensSummary
 from mixtera.order.fitting import cut
 
 _BLOCK: Final = 1 << 20
@@ -29,9 +29,10 @@ def tokens_of(data: PlanData) -> TokensSummary | None:
         tokens = (sums[bounds[1:]] - sums[bounds[:-1]]).tolist()
         parts = tuple(
             TokenPart(component.name, held, count, component.samples, padding)
-            for component, held, count, padding in zip(
-                data.components, documents, tokens, padding_of(data), strict=True
+            for component, held, count, padding, columns in zip(
+                data.components, documents, tokens, padding_of(data), data.columns, strict=True
             )
+            if not columns
         )
     return TokensSummary(
         tokenizer=parameters.tokenizer,
@@ -44,6 +45,12 @@ def tokens_of(data: PlanData) -> TokensSummary | None:
         around=_around(parameters),
         max_document_tokens=parameters.max_document_tokens,
         parts=parts,
+        as_samples=tuple(
+            SamplePart(component.name, columns, component.samples)
+            for component, columns in zip(data.components, data.columns, strict=True)
+            if columns
+        ),
+        group=None if data.blocks is None else data.blocks.size,
     )
 
 

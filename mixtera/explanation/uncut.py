@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mixtera.artifact.sequences import Mixed
 from mixtera.order.concat import Concatenation
 from mixtera.plan import Plan
 
@@ -36,6 +37,8 @@ def document_of(plan: Plan, sample: int) -> Document | None:
     if found is None or tokens is None or not tokens.packs:
         return None
     component, entry, rank = found
+    if plan.data.columns[component]:
+        return None  # a position is a sample
     permutation = plan.pointers.permutation
     held = int(tokens.counts[permutation.sample_first[entry] + rank])
     return Document(component, entry, rank, held, permutation.is_excluded(entry, rank))
@@ -49,6 +52,7 @@ def uncut(plan: Plan, document: Document) -> str:
     if not document.tokens:
         return f"it is of component {part.name}, and has no tokens"
     begins, packer, total = plan.data.begins, plan.sequences.packer, plan.data.timeline.total
+    packer = packer.packer if isinstance(packer, Mixed) else packer
     if total is None:
         return f"it is of component {part.name}"
     if isinstance(packer, Concatenation):

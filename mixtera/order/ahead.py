@@ -15,9 +15,10 @@ from typing import Final
 
 import numpy as np
 
+from mixtera.order.blocks import Blocks, in_blocks
 from mixtera.order.seats import Float64s, Int64s
 from mixtera.order.shares import Group, Shares, Stretch, stretches
-from mixtera.order.timeline import Phase
+from mixtera.order.timeline import ORDER_VERSION, Phase
 
 PIECE_CELLS: Final = 1 << 18
 """Pieces × components of a ramp at most."""
@@ -38,7 +39,14 @@ class Planned:
     after: tuple[int, ...] = ()
 
 
-def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], end: int | None) -> Iterator[Planned]:
+def run(
+    mixture: Group,
+    first: int,
+    base: Sequence[int],
+    left: Sequence[bool],
+    end: int | None,
+    blocks: Blocks | None = None,
+) -> Iterator[Planned]:
     """The phases from a position on, as long as no component runs out.
 
     Args:
@@ -47,11 +55,12 @@ def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], e
         base: Seats of each component before it.
         left: Which components have something to give.
         end: Position after the last; None for no end.
+        blocks: How positions lie in blocks of one kind; all phases begin one.
 
     Yields:
         Phases in order. They end at `end`, or where no component that is left has a weight any more.
     """
-    parts = _pieces(stretches(mixture), first, end, len(left))
+    parts = _pieces(stretches(mixture), first, end, len(left), 1 if blocks is None else blocks.size)
     over_time = Shares(mixture, left)
     asked = ((piece, _mean(over_time, piece)) for piece in parts)
     held = np.array(base, np.int64)
@@ -63,32 +72,40 @@ def run(mixture: Group, first: int, base: Sequence[int], left: Sequence[bool], e
             continue  # nothing that is left has a weight here: the next weights hold already
         for part in waiting:
             if part.last is None:
-                yield Planned(Phase(part.first, tuple(weights), tuple(held.tolist())), None)
+                yield Planned(Phase(part.first, tuple(weights), tuple(held.tolist()), ORDER_VERSION, blocks), None)
                 return
             length = part.last - part.first
             exact += _exact(weights, length)
-            phase, held = _phase(part, weights, held, exact - held)
+            phase, held = _phase(part, weights, held, exact - held, blocks, is_last=part.last == end)
             yield Planned(phase, part.last, tuple(held.tolist()))
         waiting = []
 
 
-def _phase(part: Stretch, weights: Sequence[float], held: Int64s, owed: Float64s) -> tuple[Phase, Int64s]:
+def _phase(
+    part: Stretch, weights: Sequence[float], held: Int64s, owed: Float64s, blocks: Blocks | None, *, is_last: bool
+) -> tuple[Phase, Int64s]:
     """A phase that ends with what is owed, rounded, and the seats after it.
 
-    Where the weights as they were asked for end within one seat of what is owed, they are kept.
+    Where the weights as they were asked for end within one seat of what is owed, they are kept; in blocks also where
+    nothing comes after it, which may be in the middle of a block.
     """
-    phase = Phase(part.first, tuple(weights), tuple(held.tolist()))
+    phase = Phase(part.first, tuple(weights), tuple(held.tolist()), ORDER_VERSION, blocks)
     assert part.last is not None
-    if not part.ramp:
+    length = part.last - part.first
+    if not part.ramp or (blocks is not None and is_last):
         after = phase.filled(np.array([part.last]))[0]
-        if np.abs(after - held - owed).max() < NEARLY_ONE:
+        if np.abs(after - held - owed).max() < NEARLY_ONE or (blocks is not None and is_last):
             return phase, after
-    counts = rounded(owed, np.array(weights) > 0, part.last - part.first)
-    return Phase(part.first, tuple(counts.astype(np.float64).tolist()), phase.base), held + counts
+    if blocks is None:
+        counts = rounded(owed, np.array(weights) > 0, length)
+    else:
+        counts = in_blocks(owed, weights, length, blocks, rounded)
+    as_counts = tuple(counts.astype(np.float64).tolist())
+    return Phase(part.first, as_counts, phase.base, ORDER_VERSION, blocks), held + counts
 
 
-def _pieces(parts: Sequence[Stretch], first: int, end: int | None, components: int) -> Iterator[Stretch]:
-    """Stretches from a position on up to the end, ramps cut into pieces."""
+def _pieces(parts: Sequence[Stretch], first: int, end: int | None, components: int, block: int) -> Iterator[Stretch]:
+    """Stretches from a position on up to the end, ramps cut into pieces of whole blocks."""
     for part in parts:
         last = part.last if end is None else end if part.last is None else min(part.last, end)
         if last is not None and last <= max(first, part.first):
@@ -96,14 +113,14 @@ def _pieces(parts: Sequence[Stretch], first: int, end: int | None, components: i
         if not part.ramp or part.last is None:
             yield Stretch(max(first, part.first), last, False)
             continue
-        bounds = _bounds(part.first, part.last, components)
+        bounds = _bounds(part.first, part.last, components, block)
         for low, high in pairwise(bounds):
             piece = Stretch(max(low, first), high if end is None else min(high, end), True)
             if piece.first < (piece.last or 0):
                 yield piece
 
 
-def _bounds(first: int, last: int, components: int) -> list[int]:
+def _bounds(first: int, last: int, components: int, block: int) -> list[int]:
     """Where the pieces of a ramp begin, and the end.
 
     Inside a piece of h positions the integral bends away from a straight line by at most h² / 8 times the steepest
@@ -112,7 +129,7 @@ def _bounds(first: int, last: int, components: int) -> list[int]:
     length = last - first
     most = max(1, min(MOST_PIECES, PIECE_CELLS // components, length))
     count = min(most, math.isqrt(length) // 2 + 1)
-    return [first + length * number // count for number in range(count + 1)]
+    return [first + length * number // count // block * block for number in range(count)] + [last]
 
 
 def _mean(over_time: Shares, piece: Stretch) -> Sequence[float]:

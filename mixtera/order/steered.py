@@ -81,7 +81,7 @@ def changed(steered: Steered, at: int, weights: Sequence[float], limits: Limits)
         kept, first = (*kept, paid), at + limits.round_size
         base = paid.filled(np.array([first]))[0]
     held = tuple(base.tolist())
-    ahead = course(fixed(weights), limits.places, limits.on_exhaust, limits.total, first, held)
+    ahead = course(fixed(weights), limits.places, limits.on_exhaust, limits.total, first, base=held)
     total = ahead.timeline.total
     phases = kept + tuple(phase for phase in ahead.timeline.phases if total is None or phase.first < total)
     return Steered(Timeline(phases or ahead.timeline.phases, total), at, tuple(weights), tuple(owed.tolist()))

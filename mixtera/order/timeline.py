@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from mixtera.order import seats
+from mixtera.order.blocks import BlockedSeats, Blocks
 from mixtera.order.seats import Int64s, Splits
 from mixtera.order.webster import Webster
 
@@ -42,17 +43,22 @@ class Phase:
         weights: One weight per component, any scale, zero for those that have no seat in it.
         base: Seats of each component before the phase.
         order_version: Version of the order: what the seats are.
+        blocks: How positions lie in blocks of one kind, of which the phase's first position begins one; None: they do
+            not.
     """
 
     first: int
     weights: tuple[float, ...]
     base: tuple[int, ...]
     order_version: int = ORDER_VERSION
+    blocks: Blocks | None = None
 
     @cached_property
     def seats(self) -> Seats:
         """The seats, counted from the phase's first position, without those before it."""
         weights = np.array(self.weights, np.float64)
+        if self.blocks is not None:
+            return BlockedSeats(self.blocks, weights)
         return Webster(weights) if self.order_version == 1 else Splits.of(weights)
 
     def filled(self, totals: Int64s) -> Int64s:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from mixtera.contracts.properties import PROPERTY_TYPES
+from mixtera.spec.delivery_keys import DELIVER as DELIVER
+from mixtera.spec.delivery_keys import STREAM as STREAM
 from mixtera.spec.derived_keys import COMPUTED as COMPUTED
 from mixtera.spec.derived_keys import FUNCTION as FUNCTION
 from mixtera.spec.derived_keys import PROPERTY_NAME as PROPERTY_NAME
@@ -14,13 +16,15 @@ from mixtera.spec.dynamic_keys import DYNAMIC as DYNAMIC
 from mixtera.spec.section import TEXT, TEXTS, Key, reference
 from mixtera.spec.section import JsonSchema as JsonSchema
 from mixtera.spec.section import Section as Section
+from mixtera.spec.token_keys import ENCODERS as ENCODERS
+from mixtera.spec.token_keys import PACKINGS as PACKINGS
+from mixtera.spec.token_keys import TOKENS as TOKENS
 
 ON_EXHAUST: Final = ("stop", "redistribute", "repeat", "error")
 BAD_SAMPLE_POLICIES: Final = ("fail", "skip", "quarantine")
 SHUFFLES: Final = ("global", "none")
 HOLDOUT_PARTS: Final = ("train", "holdout")
 UNITS: Final = ("samples", "tokens")
-PACKINGS: Final = ("concat", "best_fit", "none")
 WEIGHTINGS: Final = ("natural", "uniform")
 RAMPS: Final = ("linear", "cosine")
 LARGEST: Final = 2**31 - 1
@@ -46,9 +50,6 @@ SHARE: Final[JsonSchema] = {"type": "number", "minimum": 0, "maximum": 1}
 FRACTION: Final[JsonSchema] = {"anyOf": [SHARE, {"type": "string", "pattern": PERCENT}]}
 COUNT: Final[JsonSchema] = {"type": "integer", "minimum": 1, "maximum": LARGEST}
 STEP: Final[JsonSchema] = {"type": "integer", "minimum": 0, "maximum": LARGEST_POSITION}
-SPECIAL: Final[JsonSchema] = {
-    "anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": LARGEST}, TEXT]
-}
 POSITION: Final[JsonSchema] = {"anyOf": [STEP, {"type": "string", "pattern": PERCENT}]}
 
 _PARTS: Final = (
@@ -125,44 +126,7 @@ SPEC: Final = Section(
             "Options of storages, by name (s3, lustre), scheme or URL prefix; see the page of storages. No secrets.",
         ),
         Key("tokens", reference("tokens"), "Turns samples into sequences of tokens."),
-    ),
-)
-TOKENS: Final = Section(
-    "tokens",
-    (
-        Key(
-            "tokenizer",
-            TEXT,
-            "A file, a directory, a hub name, `tiktoken:NAME`, or `bytes` (UTF-8 bytes; eos = 256, bos = 257).",
-            required=True,
-        ),
-        Key("sequence_length", COUNT, "Tokens of a sequence (T).", required=True),
-        Key(
-            "packing",
-            {"enum": list(PACKINGS)},
-            "concat: each component's documents, one after the other, cut into sequences. best_fit: whole documents, "
-            "as many as fit, padded. none: a document a row, cut or padded. Default: concat.",
-        ),
-        Key("bos", SPECIAL, "Whether a token stands before each document, or which: its id or text. Default: false."),
-        Key("eos", SPECIAL, "Whether a token stands after each document, or which: its id or text. Default: true."),
-        Key(
-            "label_shift",
-            {"type": "boolean"},
-            "Deliver sequence_length + 1 tokens: inputs and labels are the same tokens, shifted. Default: true.",
-        ),
-        Key(
-            "overlap",
-            {"type": "integer", "minimum": 0, "maximum": LARGEST},
-            "With concat: tokens that a sequence shares with the one before it. Default: 1 with label_shift (so that "
-            "each token is predicted once), else 0.",
-        ),
-        Key("max_document_tokens", COUNT, "Longer documents are cut there. Default: none is."),
-        Key(
-            "template",
-            TEXT,
-            'How content columns become the text, such as "{title}\\n\\n{text}"; also for what stands before and '
-            "after. Default: the one content column as it is.",
-        ),
+        Key("stream", reference("stream"), "How positions that deliver different things follow each other."),
     ),
 )
 SOURCE: Final = Section(
@@ -260,6 +224,7 @@ COMPONENT: Final = Section(
         Key("weight", WEIGHT, "Weight among its siblings, on any scale. Required without a schedule."),
         Key("floor", SHARE, "The least share among its siblings, from 0 to 1, whatever the weights."),
         Key("ceiling", SHARE, "The largest share among its siblings, from 0 to 1."),
+        DELIVER,
         *_LIMITS,
         *_PARTS,
         Key("order", reference("own_order"), "The order inside the component. Default: that around it."),

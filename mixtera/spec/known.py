@@ -21,6 +21,7 @@ class Known:
         budget: What parts of the budget are parts of; None where there is none.
         tokens: How samples become sequences; None where they do not.
         unit: What weights and positions of the mixture count.
+        content: Content columns of the sources; None where they could not be read.
     """
 
     sources: tuple[str, ...]
@@ -29,3 +30,4 @@ class Known:
     budget: Budget | None = None
     tokens: Tokens | None = None
     unit: Unit = "samples"
+    content: tuple[str, ...] | None = None

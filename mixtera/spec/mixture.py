@@ -10,6 +10,7 @@ from mixtera.contracts.properties import LIST_TYPES
 from mixtera.spec import keys
 from mixtera.spec.bounds import check_bounds, read_bounds
 from mixtera.spec.budget import read_budget
+from mixtera.spec.delivery import read_deliver
 from mixtera.spec.document import Entry, Mapping, Node, Scalar, Sequence, describe
 from mixtera.spec.dynamic import check_alone, read_dynamic
 from mixtera.spec.fields import Fields, number_of
@@ -143,6 +144,7 @@ def _component(node: Node, scheduled: bool, known: Known, issues: Issues) -> Com
         fields.place,
         read_own_order(fields, known, issues),
         read_bounds(fields, issues),
+        read_deliver(fields, known.content, issues),
     )
     weighed = weight is not None or (scheduled and fields.is_absent("weight"))
     usable = name is not None and weighed and (fields.is_absent("where") or predicate is not None)

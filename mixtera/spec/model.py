@@ -132,6 +132,7 @@ class Component:
         place: Where it stands.
         order: The order inside it; None inherits from the parent.
         bounds: Bounds of its share among its siblings, at every position.
+        deliver: Content columns that its samples are delivered with, instead of tokens; empty inherits from the parent.
     """
 
     name: str
@@ -143,6 +144,7 @@ class Component:
     place: Place
     order: OwnOrder | None = None
     bounds: Bounds = Bounds()
+    deliver: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +332,7 @@ class Spec:
         lines: The file with what it includes, normalised (`mixtera.spec.lines`): what a later difference names.
         part_given: Whether `with_part` has chosen the side of the split, and not the file.
         tokens: How samples become sequences of tokens; None: they are delivered as they are.
+        group: Positions in a row that deliver the same, where components deliver different things.
     """
 
     name: str
@@ -343,6 +346,7 @@ class Spec:
     lines: tuple[str, ...] = ()
     part_given: bool = False
     tokens: Tokens | None = None
+    group: int = 1
 
     def with_part(self, part: HoldoutPart) -> Spec:
         """The same spec about one side of its split.

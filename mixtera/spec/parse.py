@@ -11,6 +11,7 @@ from typing import Final
 
 from mixtera.errors import SpecError
 from mixtera.spec import keys
+from mixtera.spec.delivery import check_delivery, read_group
 from mixtera.spec.document import Mapping
 from mixtera.spec.fields import Fields
 from mixtera.spec.include import Merged, read_merged
@@ -66,13 +67,15 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     node = fields.mapping("mixture")
     mixture = None if node is None else read_mixture(node, known, issues, fields.key_place("mixture"))
     dynamic = mixture is not None and mixture.dynamic is not None
+    check_delivery(sources, tokens, "tokens" in fields, mixture, issues)
     order = read_order(fields, known, issues, dynamic)
+    group = read_group(fields, mixture, order.granule, issues)
     holdout, exclude = read_holdout(fields, known, issues), read_exclusions(fields, known, issues)
     name = _name(fields, file, issues)
     if mixture is None or issues.found:
         return None
     text = lines(_without_includes(merged.root))
-    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, text, tokens=tokens)
+    return Spec(name, sources, predicate, mixture, order, file, holdout, exclude, text, tokens=tokens, group=group)
 
 
 def _without_includes(root: Mapping) -> Mapping:

@@ -29,6 +29,7 @@ class Tokens:
         max_document_tokens: Longer documents are cut there; None: none is.
         template: How content columns become one text; None: there is one column, and it is the text.
         place: Where it stands.
+        encoder: What encodes with a tokenizer.json, by the name of its package; None: the one of Hugging Face.
     """
 
     tokenizer: str
@@ -42,6 +43,7 @@ class Tokens:
     max_document_tokens: int | None
     template: str | None
     place: Place
+    encoder: str | None = None
 
     @property
     def row_tokens(self) -> int:

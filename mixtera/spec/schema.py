@@ -79,6 +79,7 @@ def json_schema() -> dict[str, object]:
         "$defs": {
             "predicate": _PREDICATE,
             "tokens": _section(keys.TOKENS),
+            "stream": _section(keys.STREAM),
             "source": _section(keys.SOURCE),
             "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
             "computed": _section(keys.COMPUTED),

@@ -31,10 +31,10 @@ def read_sources(entries: tuple[Entry, ...], issues: Issues) -> tuple[tuple[Sour
     named = [(p.key.text, p.key.place) for entry in entries for p in _property_entries(entry.value)]
     named += [(p.name, p.place) for source in sources for p in source.properties if capture_of(p.path)]
     columns = tuple(dict.fromkeys(("dataset", *(name for name, _ in named))))
-    _check_content(sources, issues)
     _check_case(named, issues)
     types = _declared_types(sources, issues)
-    return sources, Known(tuple(entry.key.text for entry in entries), columns, types)
+    content = tuple(dict.fromkeys(field.name for source in sources for field in source.content))
+    return sources, Known(tuple(entry.key.text for entry in entries), columns, types, content=content)
 
 
 def _source(entry: Entry, issues: Issues) -> Source | None:
@@ -283,23 +283,6 @@ def _fraction(node: Node | None, name: str, issues: Issues) -> float | None:
 
 def _policy(word: str | None) -> Literal["fail", "skip", "quarantine"]:
     return cast(Literal["fail", "skip", "quarantine"], word or "fail")
-
-
-def _check_content(sources: tuple[Source, ...], issues: Issues) -> None:
-    """All sources deliver the same columns: batches of a plan have one schema."""
-    delivering = [source for source in sources if source.content]
-    for source in delivering[1:]:
-        first, wanted = delivering[0], _names(delivering[0])
-        if set(_names(source)) != set(wanted):
-            issues.add(
-                source.place,
-                f"source {source.name!r} delivers {', '.join(_names(source))}, source {first.name!r} delivers "
-                f"{', '.join(wanted)}: all sources deliver the same columns; write content: {{column: field}}",
-            )
-
-
-def _names(source: Source) -> tuple[str, ...]:
-    return tuple(field.name for field in source.content)
 
 
 def _check_case(names: list[tuple[str, Place]], issues: Issues) -> None:

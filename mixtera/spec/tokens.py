@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from mixtera.spec import keys
+from mixtera.spec.delivery import TEXT, names_of, same_columns
 from mixtera.spec.document import Node, Scalar, describe
 from mixtera.spec.fields import Fields
 from mixtera.spec.issues import Issues, suggestion
@@ -26,6 +27,7 @@ def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tok
         return None
     fields = Fields(node, keys.TOKENS, issues, outer.key_place("tokens"))
     tokenizer, length = fields.text("tokenizer"), fields.whole("sequence_length", 1, keys.LARGEST)
+    encoder = fields.choice("encoder", keys.ENCODERS)
     packing = cast(Packing, fields.choice("packing", keys.PACKINGS) or "concat")
     label_shift = fields.flag("label_shift")
     shift = True if label_shift is None else label_shift
@@ -36,9 +38,8 @@ def read_tokens(outer: Fields, sources: Sequence[Source], issues: Issues) -> Tok
         return None
     overlap = _overlap(fields, packing, length, shift, issues)
     base = fields.value_place("tokenizer").file
-    return Tokens(
-        tokenizer, base, length, packing, bos, eos, shift, overlap, longest, template, outer.key_place("tokens")
-    )
+    place, encoder = outer.key_place("tokens"), None if encoder == keys.ENCODERS[0] else encoder
+    return Tokens(tokenizer, base, length, packing, bos, eos, shift, overlap, longest, template, place, encoder)
 
 
 def _special(fields: Fields, name: str, default: bool, issues: Issues) -> SpecialToken:
@@ -70,8 +71,11 @@ def _overlap(fields: Fields, packing: Packing, length: int, shift: bool, issues:
 def _template(fields: Fields, sources: Sequence[Source], issues: Issues) -> str | None:
     node = fields.node("template")
     template = fields.text("template")
-    columns = [field.name for field in sources[0].content] if sources else []
+    same = same_columns(sources)
+    columns = list(dict.fromkeys(name for source in sources for name in names_of(source)))
     if template is None or node is None:
+        if not same:
+            return f"{{{TEXT}}}"  # of the sources that have it; what others have is delivered as it is
         if len(columns) > 1 and node is None:
             example = "".join(f"{{{name}}}" for name in columns)
             message = f'the sources deliver {", ".join(columns)}: say how they become one text, `template: "{example}"`'

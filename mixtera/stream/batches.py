@@ -7,12 +7,14 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import to_numpy
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import PlanData, TokenLayout
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.guide import Guide
@@ -21,7 +23,11 @@ from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fet
 from mixtera.stream.traffic import Counter, Traffic
 
 if TYPE_CHECKING:
+    from mixtera.stream.groups import GroupFetcher
     from mixtera.stream.sequences import SequenceFetcher
+
+Fetched: TypeAlias = Sequence[pa.RecordBatch | tuple[pa.RecordBatch, ...]]
+"""For each piece its samples, or the stretches of them that deliver the same."""
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
@@ -127,8 +133,9 @@ class Batches:
         self._asked.popleft()
         self._asked_bytes -= asked.bytes
         for piece, samples in zip(asked.pieces, fetched, strict=False):
-            if samples.num_rows:
-                self._held_bytes += self._open[piece.lane].add(samples)
+            for run in samples if isinstance(samples, tuple) else (samples,):
+                if run.num_rows:
+                    self._held_bytes += self._open[piece.lane].add(run)
         self._ask(at_least=1)
 
     def _ask(self, at_least: int = 0) -> None:
@@ -150,7 +157,7 @@ class Batches:
         """Whether some pieces belong to rounds whose weights may still change: those are left alone for now."""
         return self._guide is not None and group[-1].round > self._round + ROUNDS_AHEAD
 
-    def _fetch(self, group: tuple[Piece, ...]) -> Future[list[pa.RecordBatch]]:
+    def _fetch(self, group: tuple[Piece, ...]) -> Future[Fetched]:
         """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones.
 
         Storages that serve many requests at a time are told of the fetches after, too.
@@ -164,7 +171,7 @@ class Batches:
             self._waiting.popleft()
             return self._decoder.submit(self._fetcher.fetch(group, self._decoder))
         self._waiting.popleft()
-        done = Future[list[pa.RecordBatch]]()
+        done = Future[Fetched]()
         done.set_result(self._fetcher.fetch(group))
         return done
 
@@ -175,7 +182,7 @@ class Asked:
 
     pieces: tuple[Piece, ...]
     bytes: float
-    future: Future[Future[list[pa.RecordBatch]]]
+    future: Future[Future[Fetched]]
 
 
 class OpenLane:
@@ -208,10 +215,14 @@ class OpenLane:
 
 def fetcher_of(
     data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int
-) -> Fetcher | SequenceFetcher:
-    """What reads a plan: samples as they are, or rows of tokens."""
+) -> Fetcher | SequenceFetcher | GroupFetcher:
+    """What reads a plan: samples as they are, or rows of tokens, or both."""
     if data.tokens is None:
         return Fetcher(data, consumer, columns, cache_bytes)
+    if data.delivery is not None:
+        from mixtera.stream.groups import GroupFetcher
+
+        return GroupFetcher(data, data.tokens, consumer, columns, cache_bytes)
     from mixtera.stream.sequences import SequenceFetcher  # what samples have no use for
 
     return SequenceFetcher(data, data.tokens, consumer, cache_bytes)
@@ -219,6 +230,8 @@ def fetcher_of(
 
 def mean_position_bytes(data: PlanData) -> float:
     """Bytes that are read and held for a position, on average: a sample, or a row of tokens and the texts of it."""
+    if data.tokens is not None and data.delivery is not None:
+        return _mean_of_groups(data, data.tokens)
     sample = mean_sample_bytes(data)
     if data.tokens is None:
         return sample
@@ -227,6 +240,31 @@ def mean_position_bytes(data: PlanData) -> float:
     if data.tokens.packs:
         documents = row * len(data.tokens.counts) / max(1, int(data.tokens.entry_counts.sum()))
     return 4.0 * row + documents * sample
+
+
+def _mean_of_groups(data: PlanData, tokens: TokenLayout) -> float:
+    """The same where components deliver different things, by their weights at the beginning."""
+    row, edges = tokens.parameters.row_tokens, data.component_entries
+    entry_bytes, counts = _entry_bytes(data), to_numpy(data.entries.column("count")).astype(np.float64)
+    weights = data.timeline.phases[0].weights
+    total = 0.0
+    for columns, weight, first, last in zip(data.columns, weights, edges, edges[1:], strict=False):
+        samples = max(1.0, float(counts[first:last].sum()))
+        sample = float(entry_bytes[first:last].sum()) / samples
+        held = float(tokens.entry_counts[first:last].sum()) if tokens.packs else samples * row
+        as_row = 4.0 * row + sample * row * samples / max(1.0, held)
+        total += weight * (sample if columns else as_row)
+    return max(1.0, total / sum(weights))
+
+
+def _entry_bytes(data: PlanData) -> npt.NDArray[np.float64]:
+    """[E] bytes of the records of each entry, about."""
+    names = ("content_bytes", "size", "rows")
+    content, size, rows = (to_numpy(data.files.column(name)).astype(np.int64) for name in names)
+    mean = np.where(content > 0, content, size) / np.maximum(rows, 1)
+    file = to_numpy(data.segments.column("file"))[to_numpy(data.entries.column("segment"))]
+    found: npt.NDArray[np.float64] = mean[file] * to_numpy(data.entries.column("count"))
+    return found
 
 
 def mean_sample_bytes(data: PlanData) -> float:

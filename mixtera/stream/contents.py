@@ -152,7 +152,8 @@ def chosen_columns(data: PlanData, columns: Sequence[str] | None) -> tuple[str, 
     Raises:
         PlanError: The plan has no such column.
     """
-    known = [name for name, _ in data.sources[0].content]
+    delivered = dict.fromkeys(name for columns_ in data.columns for name in columns_)
+    known = list(delivered) if delivered else [name for name, _ in data.sources[0].content]
     unknown = [name for name in columns or () if name not in known]
     if unknown:
         raise PlanError(f"plan {data.name!r} has no content column {unknown[0]!r}; it has {', '.join(known)}")

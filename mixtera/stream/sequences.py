@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy, strings, to_numpy
-from mixtera.artifact.model import ROW_BITS, PlanData, TokenLayout
+from mixtera.artifact.model import ROW_BITS, PlanData, TokenLayout, TokenParameters
 from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.artifact.sequences import SequenceMap, Sequences, chosen
 from mixtera.contracts.tokenizer import Encoded
@@ -23,6 +23,7 @@ from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece
 from mixtera.stream.tokens import Encoder, OpenDocuments, gathered, gathered_from
 from mixtera.tokens.columns import is_tokenized
+from mixtera.tokens.template import parse
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -56,7 +57,7 @@ class SequenceFetcher:
         self._parameters = layout.parameters
         self._pointers = PointerMap(data)
         self._sequences = SequenceMap(data, self._pointers) if layout.packs else None
-        self._contents = Contents(data, [name for name, _ in data.sources[0].content], cache_bytes)
+        self._contents = Contents(data, text_columns(data, layout.parameters), cache_bytes)
         self._encoder = Encoder(layout.parameters)
         self._names = strings([component.name for component in data.components])
         self._open = OpenDocuments()
@@ -71,11 +72,11 @@ class SequenceFetcher:
             StorageError: A file is gone, changed or unreadable.
             TokenizerError: A record is no text.
         """
-        parts = [self._own(piece) for piece in pieces]
+        parts = [own_sequences(self._pointers, self._sequences, self._parameters, self._consumer, p) for p in pieces]
         sizes = [len(part.position) for part in parts]
         if not sum(sizes):
             return []
-        rows = self._rows(joined(parts))
+        rows = self.rows(joined(parts))
         stops = np.cumsum(sizes).tolist()
         return [rows.slice(stop - size, size) for stop, size in zip(stops, sizes, strict=True)]
 
@@ -83,16 +84,8 @@ class SequenceFetcher:
         """Close all files."""
         self._contents.close()
 
-    def _own(self, piece: Piece) -> Sequences:
-        where = piece.round, piece.lane, piece.first, piece.last
-        if self._sequences is None:
-            found = _alone(self._pointers.lane(*where), self._parameters.row_tokens)
-        else:
-            found = self._sequences.lane(*where)
-        own = self._consumer.owns(found.position)
-        return found if own.all() else chosen(found, own)
-
-    def _rows(self, found: Sequences) -> pa.RecordBatch:
+    def rows(self, found: Sequences) -> pa.RecordBatch:
+        """The rows of some positions, whose components are all delivered as tokens; raises as `fetch` does."""
         tokens, sizes = self._parts(found)
         width = self._parameters.row_tokens
         column, more = self._filled(tokens, sizes, found)
@@ -223,6 +216,35 @@ class SequenceFetcher:
             f"{found.count[piece]:,} were counted: its text, or the tokenizer {name}, is not what "
             "it was; run `mixtera index` and compile again"
         )
+
+
+def own_sequences(
+    pointers: PointerMap,
+    sequences: SequenceMap | None,
+    parameters: TokenParameters,
+    consumer: Consumer,
+    piece: Piece,
+) -> Sequences:
+    """What the reader's own positions of a piece consist of.
+
+    Args:
+        pointers: The plan's pointers.
+        sequences: What finds the documents of packed sequences; None where a row is a document.
+        parameters: How samples become rows.
+        consumer: The reader.
+        piece: The piece.
+    """
+    where = piece.round, piece.lane, piece.first, piece.last
+    found = _alone(pointers.lane(*where), parameters.row_tokens) if sequences is None else sequences.lane(*where)
+    own = consumer.owns(found.position)
+    return found if own.all() else chosen(found, own)
+
+
+def text_columns(data: PlanData, parameters: TokenParameters) -> list[str]:
+    """The content columns that the text of a document is made of."""
+    if parameters.template is None:
+        return [name for name, _ in data.sources[0].content]
+    return list(dict.fromkeys(parse(parameters.template).fields))
 
 
 def _reach(last: Int64s, which: Int64s, number: int) -> Int64s:

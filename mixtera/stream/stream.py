@@ -167,6 +167,10 @@ class Stream:
             self._finalizer = None
 
     def _rewind(self, consumer: Consumer) -> None:
+        if self._data.delivery is not None:
+            from mixtera.stream.groups import check_batches
+
+            check_batches(self._data, consumer.batch_size, consumer.start)
         self._consumer = consumer
         self._next = consumer.first
         self._turn_size = consumer.turn_size

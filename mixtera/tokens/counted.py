@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mixtera.artifact.model import TokenParameters
+from mixtera.spec.delivery import is_text, text_columns
 from mixtera.spec.model import ComputedProperty, Property, Source, Spec
 from mixtera.tokens.columns import count_column, is_tokenized
 from mixtera.tokens.opened import directory_of
@@ -24,10 +26,14 @@ def counted(spec: Spec) -> Spec:
     if spec.tokens is None or not spec.tokens.packs:
         return spec
     parameters = token_parameters(spec.tokens)
-    return replace(spec, sources=tuple(_counted(source, parameters) for source in spec.sources))
+    text = text_columns(spec.tokens)
+    sources = (
+        _counted(source, parameters, text) if is_text(source, spec.tokens) else source for source in spec.sources
+    )
+    return replace(spec, sources=tuple(sources))
 
 
-def _counted(source: Source, parameters: TokenParameters) -> Source:
+def _counted(source: Source, parameters: TokenParameters, text: Sequence[str]) -> Source:
     name = count_column(source, parameters)
     if is_tokenized(source.format):
         own = Property(name, IN_FILE, "int64", source.place)
@@ -35,13 +41,14 @@ def _counted(source: Source, parameters: TokenParameters) -> Source:
     wanted = ComputedProperty(
         name=name,
         function=FUNCTION,
-        columns=tuple(field.name for field in source.content),
+        columns=tuple(field.name for field in source.content if not text or field.name in text),
         type="int64",
         options={
             "tokenizer": parameters.tokenizer,
             "directory": str(directory_of(parameters.base)),
             "template": parameters.template,
             "fingerprint": parameters.fingerprint,
+            **({} if parameters.encoder is None else {"encoder": parameters.encoder}),
         },
         version=parameters.fingerprint,
     )

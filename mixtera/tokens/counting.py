@@ -28,6 +28,7 @@ def count(
     prefix: str = "",
     suffix: str = "",
     fingerprint: str | None = None,
+    encoder: str | None = None,
 ) -> pa.Array:
     """Tokens of every row, without special tokens around it.
 
@@ -39,6 +40,7 @@ def count(
         prefix: Text before every document.
         suffix: Text after it.
         fingerprint: What the tokenizer's fingerprint has to be; None takes what is there.
+        encoder: As `tokens.encoder` of a spec.
 
     Returns:
         int64, one a row, without NULLs: a row without content has 0 tokens.
@@ -46,22 +48,24 @@ def count(
     Raises:
         TokenizerError: The tokenizer or the template is wrong, the tokenizer has moved, or a row is no text.
     """
-    opened = opened_once(tokenizer, directory, fingerprint)
+    opened = opened_once(tokenizer, directory, fingerprint, encoder)
     text = _template(tuple(batch.schema.names), template, prefix, suffix).render(batch)
     return from_numpy(opened.count(text))
 
 
-def opened_once(tokenizer: str, directory: str = ".", fingerprint: str | None = None) -> Tokenizer:
+def opened_once(
+    tokenizer: str, directory: str = ".", fingerprint: str | None = None, encoder: str | None = None
+) -> Tokenizer:
     """The tokenizer of this process; a forked worker goes on with that of its parent.
 
     Raises:
         TokenizerError: It cannot be opened, or its fingerprint is another than the one that is expected.
     """
-    opened = _opened(tokenizer, directory)
+    opened = _opened(tokenizer, directory, encoder)
     if fingerprint is None or opened.fingerprint == fingerprint:
         return opened
     _opened.cache_clear()  # its file may have been replaced since this process opened it
-    opened = _opened(tokenizer, directory)
+    opened = _opened(tokenizer, directory, encoder)
     if opened.fingerprint != fingerprint:
         raise TokenizerError(
             f"tokenizer {tokenizer!r} has moved: it is {opened.fingerprint} now, and tokens were counted with "
@@ -71,8 +75,8 @@ def opened_once(tokenizer: str, directory: str = ".", fingerprint: str | None = 
 
 
 @lru_cache(maxsize=4)
-def _opened(tokenizer: str, directory: str) -> Tokenizer:
-    return open_tokenizer(tokenizer, Path(directory))
+def _opened(tokenizer: str, directory: str, encoder: str | None) -> Tokenizer:
+    return open_tokenizer(tokenizer, Path(directory), encoder=encoder)
 
 
 @lru_cache(maxsize=16)

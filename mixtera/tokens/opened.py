@@ -18,7 +18,7 @@ def opened(parameters: TokenParameters) -> Tokenizer:
         TokenizerError: It cannot be opened.
         PlanError: Another one is there now under its name.
     """
-    tokenizer = open_tokenizer(parameters.tokenizer, directory_of(parameters.base))
+    tokenizer = open_tokenizer(parameters.tokenizer, directory_of(parameters.base), encoder=parameters.encoder)
     if tokenizer.fingerprint != parameters.fingerprint:
         raise PlanError(
             f"the tokenizer {parameters.tokenizer} is not the one that the plan was compiled with "

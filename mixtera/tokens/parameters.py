@@ -21,7 +21,11 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
     issues = Issues()
     try:
         tokenizer = open_tokenizer(
-            tokens.tokenizer, directory_of(tokens.base), eos=_named(tokens.eos), bos=_named(tokens.bos)
+            tokens.tokenizer,
+            directory_of(tokens.base),
+            eos=_named(tokens.eos),
+            bos=_named(tokens.bos),
+            encoder=tokens.encoder,
         )
     except TokenizerError as error:
         issues.add(tokens.place, str(error))
@@ -44,6 +48,7 @@ def token_parameters(tokens: Tokens) -> TokenParameters:
         tokens.overlap,
         tokens.max_document_tokens,
         tokens.template,
+        tokens.encoder,
     )
 
 

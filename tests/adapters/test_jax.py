@@ -7,7 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-CASES = ("tests/adapters/jax_cases.py", "tests/adapters/jax_token_cases.py", "tests/adapters/jax_job_cases.py")
+CASES = (
+    "tests/adapters/jax_cases.py",
+    "tests/adapters/jax_token_cases.py",
+    "tests/adapters/jax_job_cases.py",
+    "tests/adapters/jax_group_cases.py",
+)
 
 
 def test_jax_in_its_own_process() -> None:

@@ -10,7 +10,7 @@ from mixtera.spec.typing import columns
 from tests.spec.samples import write
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "spec.md").read_text()
-WHOLE, SOURCE, SCHEDULE, TOKENS, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+WHOLE, SOURCE, SCHEDULE, TOKENS, BOTH, HOLDOUT, EXCLUDE, STORAGE = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 EXAMPLES = re.findall(r"^\| [^|]+ \| [^|]+ \| `([^`]+)`[^|]*\|$", PAGE[PAGE.index("## Predicates") :], re.MULTILINE)
 TYPES = {"year": "int64", "topics": "list<string>", "spam": "bool", "crawled": "date"}
 
@@ -69,3 +69,14 @@ def test_the_predicates_are_right(text: str) -> None:
 
 def test_there_is_an_example_of_each_form() -> None:
     assert len(EXAMPLES) == 8
+
+
+def test_the_example_of_different_things_is_right(tmp_path: Path) -> None:
+    sources = """sources:
+  web: {path: web.jsonl, content: text}
+  pictures: {path: pictures.tar, content: {image: jpg, caption: txt}}
+"""
+    spec = load(write(tmp_path, f"version: 1\n{sources}{TOKENS}{BOTH}"))
+    assert spec.group == 256
+    assert isinstance(spec.mixture.parts, Listed)
+    assert [component.deliver for component in spec.mixture.parts.components] == [(), ("image", "caption")]

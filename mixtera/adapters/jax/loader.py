@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -65,11 +65,11 @@ class MixteraLoader:
         self._batch_size, self._start, self._columns = batch_size, start, columns
         most = self._handle.steps_ahead(batch_size * self._place.world_size)
         self._sharding, self._prefetch = sharding, prefetch if most is None else min(prefetch, most)
-        self._stream()
+        self._check(self._stream().position)
 
     def __iter__(self) -> BatchIterator:
         return BatchIterator(
-            self._stream(), self._handle, self._place, self._batch_size, self._sharding, self._prefetch
+            self._stream(), self._handle, self._place, self._batch_size, self._sharding, self._prefetch, self._check
         )
 
     def __len__(self) -> int:
@@ -84,6 +84,14 @@ class MixteraLoader:
         place = self._place
         return self._handle.stream(self._batch_size, place.rank, place.world_size, self._start, columns=self._columns)
 
+    def _check(self, position: int) -> None:
+        """Refuse global batches of which processes would deliver different parts: tokens here, images there."""
+        if self._sharding is not None and self._handle.plan.data.blocks is not None:
+            from mixtera.stream.groups import check_batches
+
+            start = position - self._handle.plan.start
+            check_batches(self._handle.plan.data, self._place.world_size * self._batch_size, start)
+
 
 class BatchIterator:
     """The batches of one process; a thread makes some of them ahead. The state counts what was taken."""
@@ -96,9 +104,10 @@ class BatchIterator:
         batch_size: int,
         sharding: jax.sharding.Sharding | None,
         prefetch: int,
+        check: Callable[[int], None],
     ) -> None:
         self._stream, self._handle, self._sharding, self._prefetch = stream, handle, sharding, prefetch
-        self._place, self._batch_size = place, batch_size
+        self._place, self._batch_size, self._check = place, batch_size, check
         self._reached = Reached(stream.position)
         self._ahead: deque[Future[tuple[Batch, int] | None]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
@@ -132,6 +141,7 @@ class BatchIterator:
             if not waiting.cancel():
                 waiting.exception()
         self._stream.load_state_dict(state)
+        self._check(self._stream.position)
         self._reached.position = self._stream.position
         self._begin()
 

@@ -136,7 +136,9 @@ class PlanLoader(DataLoader[Batch]):
         Raises:
             StateError: It is not a state, or one of another plan; the message names what differs.
         """
-        self._position = self._resumed = self._messages.handle.identity.position_of(state)
+        position = self._messages.handle.identity.position_of(state)
+        self._messages.stream(position)  # refuses what batches of this size cannot begin with
+        self._position = self._resumed = position
 
     def _counted(self, batches: Iterator[Batch], start: int) -> Iterator[Batch]:
         for done, batch in enumerate(batches, 1):

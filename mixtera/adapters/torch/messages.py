@@ -112,10 +112,16 @@ class MessageDataset(IterableDataset[Message | Failure]):
 
 
 def gathered(batches: Iterable[pa.RecordBatch], limit: int) -> Iterator[list[pa.RecordBatch]]:
-    """Groups of consecutive batches: one alone, so that the first comes soon, then twice as many, up to `limit`."""
+    """Groups of consecutive batches: one alone, so that the first comes soon, then twice as many, up to `limit`.
+
+    Batches of a group have the same columns: where components deliver different things, a group ends with its kind.
+    """
     group: list[pa.RecordBatch] = []
     size = 1
     for batch in batches:
+        if group and batch.schema != group[0].schema:
+            yield group
+            group = []
         group.append(batch)
         if len(group) == size:
             yield group

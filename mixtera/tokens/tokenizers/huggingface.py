@@ -25,6 +25,7 @@ from mixtera.errors import TokenizerError
 from mixtera.tokens.texts import Texts
 from mixtera.tokens.tokenizers.cutting import can_be_cut, cut
 from mixtera.tokens.tokenizers.declared import declared_tokens
+from mixtera.tokens.tokenizers.faster import faster
 from mixtera.tokens.tokenizers.locating import located
 from mixtera.tokens.tokenizers.parallel import one_thread_in_forks
 from mixtera.tokens.tokenizers.special import SpecialIds, Vocabulary, WithSpecialIds, special_ids
@@ -103,13 +104,18 @@ def _opened(request: TokenizerRequest, path: Path, parsed: dict[str, Any], backe
     declared = declared_tokens(path, parsed)
     vocabulary = Vocabulary(request.name, size, backend.token_to_id, added, declared)
     special = special_ids(request.special, vocabulary)
-    return HuggingFaceTokenizer(request.name, fingerprint(parsed), size, special, backend, can_be_cut(parsed))
+    found = HuggingFaceTokenizer(request.name, fingerprint(parsed), size, special, backend, can_be_cut(parsed))
+    return found if request.encoder is None else faster(found, request.encoder, deciding_parts(parsed))
 
 
 def fingerprint(parsed: Mapping[str, Any]) -> str:
     """`sha256:…` of a tokenizer.json, whatever its spacing and the order of its keys."""
-    deciding = {key: value for key, value in parsed.items() if key not in _WITHOUT_EFFECT}
-    return "sha256:" + hashlib.sha256(msgspec.json.encode(deciding, order="sorted")).hexdigest()
+    return "sha256:" + hashlib.sha256(msgspec.json.encode(deciding_parts(parsed), order="sorted")).hexdigest()
+
+
+def deciding_parts(parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a tokenizer.json without what is switched off."""
+    return {key: value for key, value in parsed.items() if key not in _WITHOUT_EFFECT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,10 @@ class HuggingFaceTokenizer(WithSpecialIds):
         if ids and not 0 <= min(ids) <= max(ids) < self.vocab_size:
             raise TokenizerError(f"tokenizer {self.name!r} has ids from 0 to {self.vocab_size - 1:,}; others are none")
         return self.backend.decode(ids, skip_special_tokens=False)
+
+    def ids_of(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of some texts, for comparison."""
+        return [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
 
     def _cut(self, texts: pa.Array) -> tuple[Texts, npt.NDArray[np.int64]]:
         column = Texts.of(texts)

@@ -30,6 +30,7 @@ def open_tokenizer(
     eos: int | str | None = None,
     bos: int | str | None = None,
     pad: int | str | None = None,
+    encoder: str | None = None,
 ) -> Tokenizer:
     """Open the tokenizer that a spec names.
 
@@ -39,6 +40,7 @@ def open_tokenizer(
         eos: The token that ends a document, by id or text; by default the tokenizer's own files or its name tell.
         bos: The same for the token that begins one.
         pad: The same for the token that fills up.
+        encoder: Package that encodes with a tokenizer.json; None: that of Hugging Face.
 
     Returns:
         A tokenizer of this process; it may be used in forked processes too.
@@ -52,7 +54,12 @@ def open_tokenizer(
             f"tokenizer is {value!r}; write `bytes`, a file, a directory, a hub name, or tiktoken:NAME"
         )
     kind, rest = _kind_and_rest(value, base_directory)
-    request = TokenizerRequest(value, rest, base_directory, SpecialTokens(eos, bos, pad))
+    if encoder is not None and kind != DEFAULT_KIND:
+        raise TokenizerError(
+            f"encoder {encoder!r} goes with a tokenizer.json, and the tokenizer {value!r} is of the kind {kind}; "
+            "leave it out"
+        )
+    request = TokenizerRequest(value, rest, base_directory, SpecialTokens(eos, bos, pad), encoder)
     return registry.tokenizer_kind_named(kind).open(request)
 
 
