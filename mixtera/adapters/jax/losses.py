@@ -73,7 +73,7 @@ def loss_report(components: Sequence[str], sums: jax.Array, counts: jax.Array) -
     return shared.report(components, np.asarray(sums).tolist(), np.asarray(counts).tolist())
 
 
-def report(job: Job, step: int, sums: jax.Array, counts: jax.Array) -> LossReport:
+def report(job: Job, step: int, sums: jax.Array, counts: jax.Array, position: int | None = None) -> LossReport:
     """Tell a job the losses of a step; the first process sends, which nobody waits for.
 
     Call it in every process, after the batch was taken from the job's `MixteraLoader` and before the next one is: the
@@ -84,6 +84,8 @@ def report(job: Job, step: int, sums: jax.Array, counts: jax.Array) -> LossRepor
         step: The step, ascending over the whole run.
         sums: What `component_sums` gave: over all devices, and whole on each of them (`out_shardings` without axes).
         counts: Likewise.
+        position: Position after the step, where the trainer takes batches from the loader before it needs them; by
+            default that of the loader.
 
     Raises:
         PlanError: Tokens that count have the id of no component.
@@ -91,7 +93,7 @@ def report(job: Job, step: int, sums: jax.Array, counts: jax.Array) -> LossRepor
     """
     found = loss_report(job.components, sums, counts)
     if jax.process_index() == 0:
-        job.feedback(step, found.loss_sum, found.loss_count)
+        job.feedback(step, found.loss_sum, found.loss_count, position=position)
     return found
 
 

@@ -53,7 +53,11 @@ def loss_by_component(
 
 
 def report(
-    job: Job, step: int, losses: torch.Tensor | LossReport, group: torch.distributed.ProcessGroup | None = None
+    job: Job,
+    step: int,
+    losses: torch.Tensor | LossReport,
+    group: torch.distributed.ProcessGroup | None = None,
+    position: int | None = None,
 ) -> LossReport:
     """Tell a job the losses of a step: one `all_reduce`, and the first rank of the group sends, which nobody waits for.
 
@@ -67,6 +71,8 @@ def report(
         losses: What `component_sums` gave on this rank, or the sum of several of them; it is not changed. Or a report
             of all ranks: then nothing is exchanged.
         group: The ranks whose losses are added up; all by default, if `torch.distributed` is initialised.
+        position: Position after the step, where the trainer takes batches from the loader before it needs them; by
+            default that of the loader.
 
     Returns:
         The losses of all ranks.
@@ -77,7 +83,7 @@ def report(
     """
     found = losses if isinstance(losses, LossReport) else _over_ranks(job.components, losses.clone(), group)
     if not _is_distributed() or torch.distributed.get_rank(group) == 0:
-        job.feedback(step, found.loss_sum, found.loss_count)
+        job.feedback(step, found.loss_sum, found.loss_count, position=position)
     return found
 
 
