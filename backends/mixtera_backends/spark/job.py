@@ -17,6 +17,8 @@ from mixtera_backends.spark.cluster import context_of, executors, is_local, no_e
 from mixtera_backends.spark.session import patience, spark_errors
 
 _LOOK_SECONDS: Final = 1.0
+_AGAIN_SECONDS: Final = 0.2
+_CANCELLED_SECONDS: Final = 30.0
 
 T = TypeVar("T")
 
@@ -37,8 +39,16 @@ class Job(Generic[T]):
 
     def _run(self) -> T:
         with spark_errors():
-            self._session.addTag(self._tag)
+            self._mark()
             return self._action()
+
+    def _mark(self) -> None:
+        """Tag what this thread starts; `interruptTag` of a session finds nothing but behind Spark Connect."""
+        context = context_of(self._session)
+        if context is None:
+            self._session.addTag(self._tag)
+        else:
+            context.addJobTag(self._tag)
 
     def ended(self, seconds: float) -> bool:
         """Wait a while; whether it has ended.
@@ -75,9 +85,20 @@ class Job(Generic[T]):
         return self._future.result()
 
     def cancel(self) -> None:
-        """End it, perhaps from another thread; a Spark that is gone has ended it itself."""
+        """End it and wait for that, not for long; a Spark that is gone has ended it itself."""
+        deadline = time.monotonic() + _CANCELLED_SECONDS
         with suppress(PySparkException, Py4JError, OSError):
+            while time.monotonic() < deadline:
+                self._interrupt()  # again and again: what Spark begins later is not cancelled by this
+                if wait([self._future], _AGAIN_SECONDS).done:
+                    return
+
+    def _interrupt(self) -> None:
+        context = context_of(self._session)
+        if context is None:
             self._session.interruptTag(self._tag)
+        else:
+            context.cancelJobsWithTag(self._tag)
 
 
 def _has_executors(session: SparkSession) -> bool:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -35,6 +35,7 @@ _PATIENCE: Final = "MIXTERA_SPARK_PATIENCE"
 minutes; Spark itself waits for ever when all executors are gone and none comes."""
 _PATIENCE_SECONDS: Final = 300.0
 _STANDALONE: Final = "spark://"
+_TRACEBACK: Final = "Traceback (most recent call last)"
 _AT: Final = re.compile(r"\n\s+at |\n\nJVM stacktrace|\nCaused by|\nDriver stacktrace")
 _SETTINGS: Final = {
     "spark.sql.caseSensitive": "true",
@@ -157,10 +158,27 @@ def spark_errors() -> Iterator[None]:
 
 
 def said(error: BaseException) -> str:
-    """What an exception of Spark says, without the stack of the JVM."""
-    text = str(getattr(error, "java_exception", None) or error).strip() or type(error).__name__
+    """What an exception of Spark says, without the stacks of the JVM and of Python."""
+    text = _innermost(error).strip() or type(error).__name__
     if "JAVA_GATEWAY_EXITED" in text:
         return "its Java process did not start: Spark 4 needs Java 17 or newer, on the PATH or at JAVA_HOME"
-    if isinstance(error, ConnectionError) or "Connection refused" in text or "py4j.Py4JNetworkError" in text:
+    if isinstance(error, ConnectionError | Py4JNetworkError) or "Connection refused" in text:
         return f"the connection to its driver was lost ({text}); nothing was changed: run the command again"
+    if _TRACEBACK in text:
+        text = text.rstrip().rpartition("\n")[2]
+    if "No module named 'mixtera" in text:
+        return f"{text}; the Python of the executors must have Mixtera: install it there, or name it by PYSPARK_PYTHON"
     return _AT.split(text, maxsplit=1)[0].strip()[:_SHOWN]
+
+
+def _innermost(error: BaseException) -> str:
+    """The message of the cause of the cause: what is around it says that a job was aborted, or waited for in vain."""
+    java = getattr(error, "java_exception", None)
+    if java is None:
+        return str(error)
+    try:
+        while (cause := java.getCause()) is not None:
+            java = cause
+        return str(java.getMessage() or java.toString())
+    except (Py4JError, OSError):  # the driver is gone by now
+        return str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from types import TracebackType
 
 import psutil
 import pyspark
+import pytest
 
 _STARTED_SECONDS = 300.0
 _HOME = Path(pyspark.__file__).parent
@@ -33,6 +35,8 @@ class Cluster:
         self._count = workers
 
     def __enter__(self) -> Cluster:
+        if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+            pytest.skip("no Java is installed here: neither `java` on PATH nor JAVA_HOME")
         port = self.master.rpartition(":")[2]
         at = ("--host", "127.0.0.1")
         self._start("master", "master.Master", *at, "--port", port, "--webui-port", str(self._web))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,12 @@ from mixtera.catalog.bundles import Scanned
 from mixtera.catalog.executor import executor_named
 from mixtera.catalog.work import Work
 from mixtera.catalog.worker import Answer
-from mixtera.errors import MixteraError, PluginError, SampleError, StorageError
+from mixtera.errors import EngineError, MixteraError, PluginError, SampleError, StorageError
 from mixtera.spec.model import Spec
 from mixtera_backends.executors.spark import SparkExecutor
-from mixtera_backends.spark.pieces import task
+from mixtera_backends.spark.job import Job
+from mixtera_backends.spark.pieces import Batches, task
+from mixtera_backends.spark.session import unwarned
 from tests.catalog.contents import in_order, rows
 from tests.catalog.corpus import append, spoil, touch_later, write_lines
 from tests.engines.spark.cluster import Cluster, executor_above, wait_for
@@ -250,6 +253,38 @@ class TestPieces:
             assert result is not None
             names.add(result.data_file)
         assert len(names) == 2
+
+
+def test_a_job_that_is_cancelled_ends_at_once(spark: SparkSession) -> None:
+    def sleeps(batches: Batches) -> Batches:
+        for batch in batches:
+            time.sleep(600)
+            yield batch
+
+    with unwarned():
+        endless = spark.range(0, 4, 1, 4).mapInArrow(sleeps, "id long")
+    job = Job(spark, endless.toArrow)
+    wait_for(lambda: bool(spark.sparkContext.statusTracker().getActiveStageIds()))
+    job.cancel()
+    with pytest.raises(EngineError, match="cancelled"):
+        job.result()
+    assert Job(spark, spark.range(3).count).result() == 3
+
+
+def test_what_executors_lack_is_said_in_a_line(spark: SparkSession) -> None:
+    def imports(batches: Batches) -> Batches:
+        import mixtera_from_elsewhere  # type: ignore[import-not-found]
+
+        yield from mixtera_from_elsewhere.of(batches)
+
+    with unwarned():
+        lacking = spark.range(0, 1, 1, 1).mapInArrow(imports, "id long")
+    with pytest.raises(EngineError) as raised:
+        Job(spark, lacking.toArrow).result()
+    assert str(raised.value) == (
+        "spark: ModuleNotFoundError: No module named 'mixtera_from_elsewhere'; the Python of the executors must have "
+        "Mixtera: install it there, or name it by PYSPARK_PYTHON"
+    )
 
 
 def test_an_executor_that_is_not_there() -> None:
