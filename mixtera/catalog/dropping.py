@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mixtera.catalog.lock import not_writable
+from mixtera.catalog.names import LABELS, directory_name
 from mixtera.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -24,5 +25,7 @@ def drop_source(tables: Tables, name: str) -> None:
     tables.drop(name)
     try:
         shutil.rmtree(tables.data_directory(name).parent)
+        if (labels := tables.root / LABELS / directory_name(name)).is_dir():
+            shutil.rmtree(labels)
     except OSError as error:
         raise not_writable(tables.root, error) from error
