@@ -143,14 +143,17 @@ class Memory:
         try:
             path = self._path(part, question)
             with path.open("rb") as file:
-                whole = self._filled(part, file)
-            path.touch()
+                if self._filled(part, file):
+                    with suppress(OSError):  # who may only read cannot say that it was used
+                        path.touch()
+                    return True
+        except FileNotFoundError:
+            return False
         except (OSError, zstandard.ZstdError):
-            whole = False
-        if not whole:
-            for values in self._slices(part):
-                values[:] = 0
-        return whole
+            pass  # damaged, or not to be read: asked again
+        for values in self._slices(part):
+            values[:] = 0
+        return False
 
     def _filled(self, part: Part, file: BinaryIO) -> bool:
         """Whether a file has all labels of a part, and nothing else; they are told then."""

@@ -1,0 +1,60 @@
+"""The synthetic catalogs of `make bench-scale` are catalogs: they compile, and grow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mixtera
+from benchmarks import billion
+from benchmarks.catalogs import Shape, write_catalog
+from mixtera import Catalog, Plan
+
+
+def compiled(directory: Path, **options: bool) -> Plan:
+    return mixtera.compile(
+        mixtera.load(str(directory / "spec.yaml")), Catalog.open(str(directory / "catalog")), **options
+    )
+
+
+def test_a_catalog_of_a_shape(tmp_path: Path) -> None:
+    write_catalog(tmp_path, Shape(3_000, files=10))
+    plan = compiled(tmp_path)
+    assert [part["rows"] for part in plan.data.facts["sources"]] == [3_000]
+    assert len(plan.data.rows) == 3_000
+    assert len(plan.components) == 8
+    assert plan.data.files.num_rows == 10
+
+
+def test_a_wide_catalog(tmp_path: Path) -> None:
+    write_catalog(tmp_path, Shape(4_000, files=40, sources=20, components=10))
+    plan = compiled(tmp_path)
+    assert len(plan.components) == 10
+    assert len(plan.data.rows) == 4_000
+    assert {part["rows"] for part in plan.data.facts["sources"]} == {200}
+
+
+def test_a_catalog_that_grows_keeps_its_rows(tmp_path: Path) -> None:
+    shape = Shape(2_000, files=10)
+    write_catalog(tmp_path, shape)
+    compiled(tmp_path)
+    write_catalog(tmp_path, replace(shape, rows=2_200, files=11))
+    grown = compiled(tmp_path)
+    assert grown.data.facts["asked"] == 200
+    assert grown.digest == compiled(tmp_path, reuse=False).digest
+    write_catalog(tmp_path / "at once", replace(shape, rows=2_200, files=11))
+    assert len(compiled(tmp_path / "at once").data.rows) == 2_200
+
+
+@pytest.mark.parametrize("position", [0, 99_999, 12_345_678])
+def test_a_plan_whose_arrays_are_holes(tmp_path: Path, position: int) -> None:
+    assert billion.write(str(tmp_path / "plan"), 1_000_000, files=10)["samples"] == 1_000_000
+    plan = Plan.open(str(tmp_path / "plan"))
+    one = plan.pointers.range(position, position + 1)
+    several = plan.pointers.range(position, position + 500)
+    assert one.sample[0] == several.sample[0]
+    again = Plan.open(str(tmp_path / "plan")).pointers.range(position, position + 500)
+    assert np.array_equal(several.sample, again.sample)
