@@ -12,6 +12,7 @@ import mixtera
 from benchmarks import billion
 from benchmarks.catalogs import Shape, write_catalog
 from mixtera import Catalog, Plan
+from mixtera.cli.main import main
 
 
 def compiled(directory: Path, **options: bool) -> Plan:
@@ -58,3 +59,15 @@ def test_a_plan_whose_arrays_are_holes(tmp_path: Path, position: int) -> None:
     assert one.sample[0] == several.sample[0]
     again = Plan.open(str(tmp_path / "plan")).pointers.range(position, position + 500)
     assert np.array_equal(several.sample, again.sample)
+
+
+def test_the_command_refuses_what_does_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = write_catalog(tmp_path, Shape(100, files=2))
+    command = ["compile", str(spec), "-o", str(tmp_path / "plan"), "--catalog", str(tmp_path / "catalog")]
+    assert main([*command, "--max-memory", "100MiB"]) == 1
+    assert "the plan does not fit into 100 MiB of memory (--max-memory): 2 files" in capsys.readouterr().err
+    assert not (tmp_path / "plan").exists()
+    assert main([*command, "--max-memory", "1GiB", "--no-reuse"]) == 0
+    assert not (tmp_path / "catalog" / "labels").exists()
+    assert main(command) == 0
+    assert (tmp_path / "catalog" / "labels" / "source-0000").is_dir()
