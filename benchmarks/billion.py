@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.scale_figures import peak_bytes
 from mixtera.artifact import layout
 from mixtera.artifact.model import (
     ENTRIES,
@@ -90,11 +90,10 @@ def first(plan: str, position: int = 0) -> dict[str, float]:
     at = time.perf_counter()
     found = opened.pointers.range(position, position + 1)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - before
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "seconds": seconds,
         "cpu_seconds": cpu,
         "open_seconds": at - begin,
         "sample": int(found.sample[0]),
-        "peak_bytes": usage.ru_maxrss * 1024,
+        "peak_bytes": peak_bytes(),
     }

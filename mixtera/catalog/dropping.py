@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
+from mixtera.catalog.names import LABELS, directory_name
 from mixtera.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -21,3 +23,5 @@ def drop_source(tables: Tables, name: str) -> None:
         known = ", ".join(tables.sources()) or "nothing"
         raise CatalogError(f"source {name!r} is not in the catalog {tables.shown}; it holds: {known}")
     tables.drop(name)
+    # answers that are kept of it: without their source, nobody asks for them
+    shutil.rmtree(tables.root / LABELS / directory_name(name), ignore_errors=True)

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 from mixtera.contracts.storage import FileInfo
 
+LABELS: Final = "labels"
+"""Directory of a catalog in which compilations keep labels; below it one of the name of each source."""
 FILE_IDS: Final = 1 << 32
 """A file id is below this."""
 

@@ -113,7 +113,7 @@ def read_parquet(path: Path, columns: tuple[Column, ...]) -> pa.Table:
     schema = plain_schema(columns)
     with pq.ParquetFile(path) as file:
         have = set(file.schema_arrow.names)
-        table = file.read([name for name in schema.names if name in have])
+        table = file.read([name for name in schema.names if name in have], use_threads=False)
     for field in schema:
         if field.name not in have:
             table = table.append_column(field, pa.nulls(len(table), field.type))

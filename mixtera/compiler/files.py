@@ -81,7 +81,7 @@ def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool], line_e
     Raises:
         PlanError: The catalog contradicts itself: an id is given twice, or row groups do not add up.
     """
-    table = pa.concat_tables([_files(number, source) for number, source in enumerate(indexed)]).combine_chunks()
+    table = _files(indexed)
     file_id, rows = (table.column(name).to_numpy() for name in ("file_id", "rows"))
     _check_unique(table, file_id)
     sizes = [source.files.num_rows for source in indexed]
@@ -96,23 +96,31 @@ def file_index(indexed: Sequence[IndexedSource], offsets: Sequence[bool], line_e
 def _frames(indexed: Sequence[IndexedSource]) -> pa.Table:
     """Where the files of some sources can be entered, those of a source by name."""
     found = [
-        np.array(pairs or (), np.int64).reshape(-1, 2)
-        for source in indexed
-        for pairs in source.files.sort_by("name").column("frames").to_pylist()
+        np.array(pairs or (), np.int64).reshape(-1, 2) for source in indexed for pairs in _frame_lists(source.files)
     ]
     file = np.repeat(np.arange(len(found)), [len(pairs) for pairs in found]).astype(np.int32)
     packed, plain = np.concatenate([*found, np.empty((0, 2), np.int64)]).T
     return pa.table({"file": file, "packed": packed, "plain": plain}, schema=FRAMES)
 
 
+def _frame_lists(files: pa.Table) -> Sequence[Sequence[int] | None]:
+    if files.column("frames").null_count == files.num_rows:
+        return [None] * files.num_rows
+    found: list[Sequence[int] | None] = files.sort_by("name").column("frames").to_pylist()
+    return found
+
+
 def _sums(values: Int64s) -> Int64s:
     return np.concatenate(([0], np.cumsum(values, dtype=np.int64)))
 
 
-def _files(number: int, source: IndexedSource) -> pa.Table:
-    ordered = source.files.select(_COPIED).sort_by("name")
-    numbers = pa.array(np.full(ordered.num_rows, number, np.int32))
-    return pa.table({"source": numbers, **{name: ordered.column(name) for name in _COPIED}}).cast(FILES)
+def _files(indexed: Sequence[IndexedSource]) -> pa.Table:
+    """The files of all sources, by source, then name."""
+    whole = pa.concat_tables([source.files.select(_COPIED) for source in indexed], promote_options="permissive")
+    sizes = [source.files.num_rows for source in indexed]
+    owner = pa.array(np.repeat(np.arange(len(indexed), dtype=np.int32), sizes))
+    whole = whole.add_column(0, "source", owner).sort_by([("source", "ascending"), ("name", "ascending")])
+    return whole.cast(FILES).combine_chunks()
 
 
 def _check_unique(table: pa.Table, file_id: Int64s) -> None:

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from mixtera.catalog.columns import ROW_GROUP_ROWS
+from mixtera.catalog.names import LABELS
 from mixtera.compiler.build import SourcePlan
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.questions import Question
@@ -44,7 +45,6 @@ FIRST_LABEL: Final = 2
 _VERSION: Final = 1
 _QUESTIONS: Final = 4
 """Questions whose labels are kept for a Parquet file: those that were asked last."""
-_DIRECTORY: Final = "labels"
 _END: Final = struct.Struct("<QI")
 """What stands behind the compressed labels: their bytes, and the checksum of what they decompress to."""
 
@@ -122,7 +122,7 @@ class Memory:
             files.pop("", None)  # files without samples
             for name, path in zip(sorted(files), map(Path, indexed.data_files), strict=True):
                 space = path.parent.parent.parent.name
-                place_ = self._catalog / _DIRECTORY / space / name
+                place_ = self._catalog / LABELS / space / name
                 yield Part(path, place_, np.array(files[name], np.int64))
 
     def _path(self, part: Part, question: Question) -> Path:
@@ -143,14 +143,17 @@ class Memory:
         try:
             path = self._path(part, question)
             with path.open("rb") as file:
-                whole = self._filled(part, file)
-            path.touch()
+                if self._filled(part, file):
+                    with suppress(OSError):  # who may only read cannot say that it was used
+                        path.touch()
+                    return True
+        except FileNotFoundError:
+            return False
         except (OSError, zstandard.ZstdError):
-            whole = False
-        if not whole:
-            for values in self._slices(part):
-                values[:] = 0
-        return whole
+            pass  # damaged, or not to be read: asked again
+        for values in self._slices(part):
+            values[:] = 0
+        return False
 
     def _filled(self, part: Part, file: BinaryIO) -> bool:
         """Whether a file has all labels of a part, and nothing else; they are told then."""

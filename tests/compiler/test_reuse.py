@@ -207,6 +207,12 @@ def _flipped(data: bytes) -> bytes:
     return data[:-6] + bytes([data[-6] ^ 1]) + data[-5:]
 
 
+def test_labels_go_with_their_source(corpus: Corpus) -> None:
+    compiled(corpus, corpus.spec())
+    corpus.catalog.drop("one")
+    assert {path.parent.parent.name for path in corpus.labels()} == {"two"}
+
+
 DAMAGE: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda data: b"",
     "cut short": _cut,
