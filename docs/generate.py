@@ -152,22 +152,25 @@ may be deleted when nobody reads it.
 
 ## Catalogs on a storage
 
-`mixtera index SPEC --catalog s3://bucket/catalog`, and the same URL for every other command, or `MIXTERA_CATALOG`. Any
-number of machines may read and index at the same time: a commit is an object with a number, written only where there is
-none, and who finds his number taken looks at what the other has done and commits again. A reader keeps to the state that it
-found when it opened the catalog. Files are copied to `MIXTERA_CACHE` (default: `~/.cache/mixtera`) when they are needed;
-the copies may be deleted when nobody works with them, but work of a killed `index` lies there too, which the next one on
-this machine uses. Only the environment says whose rights count, which are `s3:GetObject`, `s3:ListBucket`, and to
-index also `s3:PutObject` and `s3:DeleteObject`. Why so: [decision 0022](../decisions/0022-catalogs-at-urls.md).
+`mixtera index SPEC --catalog s3://bucket/catalog`, and the same URL for every other command, or `MIXTERA_CATALOG`.
+Any number of machines may read and index at the same time: a commit is an object with a number, written only where
+there is none, and who finds his number taken looks at what the other has done and commits again. A reader keeps to
+the state that it found when it opened the catalog. Files are copied to `MIXTERA_CACHE` (default: `~/.cache/mixtera`)
+when they are needed; the copies may be deleted when nobody works with them, but work of a killed `index` lies there
+too, which the next one on this machine uses. Only the environment says whose rights count, which are `s3:GetObject`,
+`s3:ListBucket`, and to index also `s3:PutObject` and `s3:DeleteObject`. Why so: [decision
+0022](../decisions/0022-catalogs-at-urls.md).
 
-A server that does not know `If-None-Match` is refused when the catalog is made. A catalog on Lustre, or any shared file
-system, is a directory and needs a mount with `flock` (or `localflock` with one writing machine); without, the error says so.
+A server that does not know `If-None-Match` is refused when the catalog is made. A catalog on Lustre, or any shared
+file system, is a directory and needs a mount with `flock` (or `localflock` with one writing machine); without, the
+error says so.
 
 ## Your own
 
 The contract is `mixtera.contracts.storage.Storage`. A storage may do more, each a contract beside it: `Pinning` tells
 with every read whether an object is another one, `Recognising` takes some paths of another storage's scheme,
-`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Creating` catalogs too, `Configurable` takes options.
+`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Creating` catalogs too, `Configurable` takes
+options.
 """
 STORAGE_NOTES = {
     "s3": """
