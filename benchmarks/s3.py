@@ -2,9 +2,10 @@
 
 The server is a real one, SeaweedFS, started as the tests start it. Two processes stream a plan, each as one of two
 workers; two processes read the same objects in ranges with obstore, with several sizes of ranges and numbers of them in
-flight, of which the best counts. Both take turns. A rate is the bytes of the objects that were delivered, each record
-with its share of its object, per second between the first process's beginning and the last one's end. Server and
-readers share the processors of the machine; the objects are in the server's cache.
+flight, of which the best counts; and once more in ranges of the mean size of what the stream asked for. All take turns.
+A rate is the bytes of the objects that were delivered, each record with its share of its object, per second between the
+first process's beginning and the last one's end. Server and readers share the processors of the machine; the objects
+are in the server's cache.
 """
 
 from __future__ import annotations
@@ -231,12 +232,16 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
             local_cpu.append(_sum(there, "cpu"))
     best = max(theirs, key=lambda label: theirs[label])
     delivered = _sum(found, "share") * total
+    mean = max(4096, int(_sum(found, "read") / _sum(found, "requests")))
+    alike = [_raw_rate(keys, sizes, mean, max(IN_FLIGHT)) for _ in range(rounds)]
     result: dict[str, object] = {
         "collection": collection.name,
         "stream MB/s": round(max(ours)),
         "raw MB/s": round(theirs[best]),
         "raw with": best,
         "ratio": round(max(ours) / theirs[best], 2),
+        "raw MB/s in such requests": round(max(alike)),
+        "ratio to that": round(max(ours) / max(alike), 2),
         "requests": int(_sum(found, "requests")),
         "requests per MB": round(_sum(found, "requests") / (delivered / MEGABYTE), 2),
         "amplification": round(_sum(found, "read") / delivered, 2),
@@ -247,6 +252,13 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
         result["local MB/s"] = round(max(on_disk))
         result["local processor ms per MB"] = round(min(local_cpu) / (delivered / MEGABYTE) * 1000, 1)
     return result
+
+
+def _raw_rate(keys: Sequence[str], sizes: Sequence[int], range_bytes: int, in_flight: int) -> float:
+    """Megabytes per second of raw reads."""
+    arguments = {"keys": keys, "sizes": sizes, "range_bytes": range_bytes, "in_flight": in_flight}
+    read = together("raw", arguments)
+    return _sum(read, "read") / _seconds(read) / MEGABYTE
 
 
 def _local_plan(collection: Collection, plan: Path, work: Path) -> Path:

@@ -5,6 +5,7 @@ import pickle
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -336,3 +337,29 @@ def test_a_broken_endpoint_is_named(s3, monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(StorageError, match=re.escape(endpoint)):
         storage.stat("s3://mix/a.bin")
+
+
+def test_of_several_that_create_an_object_one_succeeds(s3):
+    for _ in range(5):
+        url = f"{new_root()}/a.json"
+        with ThreadPoolExecutor(8) as threads:
+            found = list(threads.map(lambda number, url=url: S3Storage().create(url, b"%d" % number), range(8)))
+        assert sum(found) == 1
+        assert S3Storage().open(url).read() == b"%d" % found.index(True)
+
+
+def test_many_objects_are_deleted_and_missing_ones_are_no_error(s3, objects):
+    root = new_root()
+    urls = [f"{root}/{number:04}.bin" for number in range(1010)]
+    objects.put_many(urls, b"a")
+    S3Storage().delete([*urls[1:], f"{root}/never.bin"])
+    assert [file.url for file in S3Storage().expand([f"{root}/*"])] == urls[:1]
+    S3Storage().delete([])
+
+
+def test_who_may_not_write_is_told_what_is_missing(proxy):
+    proxy.choose = lambda request: "denied"
+    with pytest.raises(StorageError, match=r"a.json cannot be written: access denied .*s3:PutObject"):
+        S3Storage().create(f"{new_root()}/a.json", b"")
+    with pytest.raises(StorageError, match=r"a.json cannot be deleted: access denied .*s3:DeleteObject"):
+        S3Storage().delete([f"{new_root()}/a.json"])

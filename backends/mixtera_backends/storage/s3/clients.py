@@ -32,6 +32,7 @@ Buffer: TypeAlias = "bytes | Bytes"
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _PRECONDITION_FAILED = 412
+_LOOK_SECONDS = 1.0
 
 
 class Refused(Exception):  # noqa: N818 - never leaves this package
@@ -196,6 +197,7 @@ class ClientsHere:
     def __init__(self, patience: Patience, options: Options) -> None:
         self._patience, self._options = patience, dict(options)
         self._clients: Clients | None = None
+        self._looked = 0.0
 
     def get(self) -> Clients:
         """The clients; new ones after a fork, and when the environment names others."""
@@ -205,4 +207,15 @@ class ClientsHere:
             clients = None
         if clients is None or clients.environment != environment():
             clients = self._clients = Clients(self._patience, self._options)
+        self._looked = time.monotonic()
+        return clients
+
+    def current(self) -> Clients:
+        """The clients, for one of many reads of what is open: the environment is looked at once in a second.
+
+        To go through all of it takes as long as to find a range in the blocks.
+        """
+        clients = self._clients
+        if clients is None or clients.process != os.getpid() or time.monotonic() - self._looked > _LOOK_SECONDS:
+            return self.get()
         return clients

@@ -49,6 +49,7 @@ class S3Object:
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
         self._is_large = False
+        self._is_read = False
         self._expected: dict[tuple[int, int], Future[Buffer]] = {}
 
     @property
@@ -63,7 +64,7 @@ class S3Object:
     def read_into(self, target: Bytes, wanted: Spans) -> None:
         """Read spans into memory that has their size, back to back; see `Filling`."""
         self._check(int(wanted.stops.max(initial=0)))
-        clients = self._clients.get()
+        clients = self._here()
         most = clients.settings.request_bytes
         if self._fast and not self._is_large and clients.blocks is not None:
             sought = self._sought(clients, wanted.starts, wanted.stops)
@@ -76,7 +77,7 @@ class S3Object:
 
     def expect(self, starts: Positions, stops: Positions) -> None:
         """Begin to fetch records that will be read soon; see `Expecting`."""
-        clients = self._clients.get()
+        clients = self._here()
         if not self._fast or clients.blocks is None or not len(starts):
             return
         self._check(int(stops.max()))
@@ -93,7 +94,13 @@ class S3Object:
     @cached_property
     def _near_bytes(self) -> int:
         """Ranges that are closer are read as one: what lies between is here anyway, or costs less than a request."""
-        return NEAR_BYTES if self._fast and self._clients.get().blocks is not None else GAP_BYTES
+        return NEAR_BYTES if self._fast and self._here().blocks is not None else GAP_BYTES
+
+    def _here(self) -> Clients:
+        """The clients: those of the environment when it is first read, and for a moment after that."""
+        clients = self._clients.current() if self._is_read else self._clients.get()
+        self._is_read = True
+        return clients
 
     def _sought(self, clients: Clients, starts: Positions, stops: Positions) -> Sought:
         def begin(start: int, stop: int) -> Future[Buffer]:
@@ -105,7 +112,7 @@ class S3Object:
     def between(self, start: int, stop: int) -> bytes:
         """The bytes of one range."""
         self._check(stop)
-        most = self._clients.get().settings.request_bytes
+        most = self._here().settings.request_bytes
         return b"".join(self._fetch(requests([start], [stop], most)))
 
     def close(self) -> None:
@@ -129,7 +136,7 @@ class S3Object:
             yield next(others) if expected is None else expected.result()
 
     def _fetch(self, ranges: Sequence[tuple[int, int]]) -> list[Buffer]:
-        return self._clients.get().read(self._address, ranges, self._etag, self._indexed, self._fast)
+        return self._here().read(self._address, ranges, self._etag, self._indexed, self._fast)
 
     def _check(self, stop: int) -> None:
         if self._closed:
