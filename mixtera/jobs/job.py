@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Unpack
@@ -166,7 +167,10 @@ class Job:
             columns=columns,
             budget_bytes=budget_bytes,
             guide=guide,
+            source=self._port.source,
         )
+        known = weakref.ref(stream)
+        self._port.watch(rank, worker, lambda: None if (found := known()) is None else found.position)
         if rank == 0 and worker == 0:
             self._port.join(Topology(world_size, batch_size, begin - data.first))
         self._steps = stream, world_size * batch_size
