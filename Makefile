@@ -48,7 +48,7 @@ laws: setup ## Only the laws of the order, the resume and the plugins
 golden: setup ## Write the golden files anew; look at the difference before you commit it
 	$(BIN)/python -m pytest tests/golden --write-golden
 
-soak: setup ## The property tests with thousands of examples each
+soak: setup ## The property tests with thousands of examples each, and 200 kills of a service under load
 	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=soak
 
 docs: setup ## Write the generated pages of docs/reference, and run every example of README and docs

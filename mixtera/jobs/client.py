@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from mixtera.artifact import remote
+from mixtera.artifact.model import PlanData
 from mixtera.errors import MixteraError, PlanError, ServiceError
+from mixtera.jobs.beats import Beats
 from mixtera.jobs.connection import PATIENCE_SECONDS, Access, Connection, parted
 from mixtera.jobs.messages import (
     PREFIX,
@@ -27,7 +27,11 @@ from mixtera.jobs.messages import (
     Status,
 )
 from mixtera.jobs.model import Promise, Receipt, Report, Topology, clean_report
+from mixtera.jobs.tunnel import Tunnel
 from mixtera.plan import Plan
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.guide import Guide
+from mixtera.stream.source import BatchSource, OpenBatches
 
 _LOG: Final = logging.getLogger(__name__)
 _PIECE_BYTES: Final = 1 << 20
@@ -92,6 +96,7 @@ class ServiceJob:
         self.connection = Connection(service, access(token, options))
         self.reading: Reading = reading
         self._path = f"{PREFIX}/jobs/{self._name}"
+        self._beats = Beats(self.connection, f"{self._path}/alive")
         self.plan = self._attached() if plan is None else Plan.open(str(plan), options.get("remap"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -139,9 +144,30 @@ class ServiceJob:
         service, name = parted(url)
         return _status(Connection(service, access(token, options)), f"{PREFIX}/jobs/{name}")
 
+    @property
+    def source(self) -> BatchSource | None:
+        """See `JobPort`."""
+        return None if self.reading == "direct" else self._tunnel
+
+    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
+        """See `JobPort`: a thread says so every few seconds, until the reader is gone."""
+        first = self.plan.start
+
+        def counted() -> int | None:
+            found = position()
+            return None if found is None else found - first
+
+        self._beats.add(rank, worker, counted)
+
     def close(self) -> None:
         """See `JobPort`."""
+        self._beats.close()
         self.connection.close()
+
+    def _tunnel(
+        self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int, guide: Guide | None
+    ) -> OpenBatches:
+        return Tunnel(self.connection, f"{self._path}/read", data, consumer, columns, budget_bytes, guide)
 
     def _attached(self) -> Plan:
         """The plan: a copy that is there, where the server has it if that is here, or a copy from the server."""
@@ -235,8 +261,3 @@ def access(token: str | None, options: Options) -> Access:
         options.get("key"),
         options.get("patience", PATIENCE_SECONDS),
     )
-
-
-def process_name() -> str:
-    """What this process is called where others look."""
-    return f"{socket.gethostname()}:{os.getpid()}"

@@ -226,9 +226,10 @@ class Connection:
 
     def _given_up(self, state: RetryCallState) -> None:
         why = state.outcome.exception() if state.outcome else None
+        shown = ", or check `certificate` and `key`, if it wants them" if self.service.startswith("https:") else ""
         raise ServiceError(
             f"the service {self.service} cannot be reached: {why} ({state.attempt_number} attempts in "
-            f"{state.seconds_since_start or 0:.0f} s); start it again, or give more patience"
+            f"{state.seconds_since_start or 0:.0f} s); start it again, or give more patience{shown}"
         ) from why
 
 
@@ -257,4 +258,5 @@ def _is_about_certificates(error: urllib3.exceptions.HTTPError) -> bool:
 
 def _plain(error: BaseException) -> str:
     """What went wrong, without objects in it."""
-    return re.sub(r"<[^>]*>:? ?|^\w+\(host=[^)]*\): ?", "", str(error)) or type(error).__name__
+    inner = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Exception) else error
+    return re.sub(r"<[^>]*>:? ?|^\w+\(host=[^)]*\): ?", "", str(inner)) or type(inner).__name__

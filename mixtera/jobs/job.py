@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -166,7 +167,10 @@ class Job:
             columns=columns,
             budget_bytes=budget_bytes,
             guide=self.guide(),
+            source=self._port.source,
         )
+        known = weakref.ref(stream)
+        self._port.watch(rank, worker, lambda: None if (found := known()) is None else found.position)
         if rank == 0 and worker == 0:
             self.join(world_size, batch_size, begin)
         self.follow(lambda: stream.position, world_size * batch_size)

@@ -35,6 +35,8 @@ SNAPSHOT_RECORDS: Final = 512
 class LocalJob:
     """See `JobPort`. Open files and locks belong to a process: a forked child opens its own at its first call."""
 
+    source: Final = None
+
     def __init__(self, directory: str, plan: Plan | None = None, alone: bool = False) -> None:
         """Open a job, or make one.
 
@@ -128,6 +130,9 @@ class LocalJob:
         """See `JobPort`."""
         with self._current():
             return status(self.plan, self._rules, self._state, self._journal.records)
+
+    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
+        """See `JobPort`: nobody looks."""
 
     @property
     def state(self) -> JobState:

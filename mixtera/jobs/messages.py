@@ -77,6 +77,7 @@ class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
     scalars: Annotated[dict[Word, Numbers], Meta(max_length=64)] = {}
     position: Whole | None = None
     size: Count | None = None
+    ahead: Whole = 0
 
     @classmethod
     def of(cls, report: Report) -> FeedbackRequest:

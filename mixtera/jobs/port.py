@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from mixtera.jobs.model import Promise, Receipt, Report, Topology
 from mixtera.plan import Plan
+from mixtera.stream.source import BatchSource
 
 
 class JobPort(Protocol):
@@ -17,10 +19,15 @@ class JobPort(Protocol):
     Attributes:
         address: What another process opens it with: a directory, or a URL without secrets.
         plan: The plan.
+        source: Where the batches of its streams come from; None: whoever reads a stream reads the data itself.
     """
 
     address: str
     plan: Plan
+
+    @property
+    def source(self) -> BatchSource | None:
+        """See above."""
 
     def promise(self, first: int, rounds: int) -> Promise:
         """Promise all rounds before `rounds`, and tell what holds in [first, rounds)."""
@@ -36,6 +43,15 @@ class JobPort(Protocol):
 
     def status(self) -> dict[str, Any]:
         """What is known: JSON values, see `mixtera.jobs.status`."""
+
+    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
+        """Let others see how far a reader of this process is, where somebody looks.
+
+        Args:
+            rank: Its rank.
+            worker: Its worker.
+            position: Its position in the run; None once it is gone.
+        """
 
     def close(self) -> None:
         """Let it go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -124,7 +125,7 @@ class Endpoint:
         if self._action.noted:
             self._note(who, scope, job, "done", 200)
         if isinstance(answer, Streamed):
-            await _stream(send, answer)
+            await _stream(receive, send, answer)
         else:
             await reply(send, 200, msgspec.json.encode(answer))
 
@@ -170,15 +171,25 @@ async def refuse(send: Send, refused: RefusedError) -> None:
     await reply(send, refused.status, body_of(refused), (*refused.headers, *close))
 
 
-async def _stream(send: Send, answer: Streamed) -> None:
+async def _stream(receive: Receive, send: Send, answer: Streamed) -> None:
     size = () if answer.size is None else ((b"content-length", str(answer.size).encode()),)
     headers = [(b"content-type", answer.media.encode()), *size, *_SAFE]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    gone = asyncio.ensure_future(_gone(receive))
     try:
         async for piece in answer.pieces:
+            if gone.done():  # sending to nobody fails nowhere, and would go on to the end
+                return
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except MixteraError:
+    except (MixteraError, asyncio.CancelledError):
         return  # an answer that does not end is what tells the client; it asks again, and is told why
     finally:
+        gone.cancel()
         await answer.pieces.aclose()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

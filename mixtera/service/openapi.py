@@ -45,10 +45,22 @@ def description(actions: Sequence[Action]) -> dict[str, Any]:
         "info": {"title": "Mixtera", "version": __version__, "description": "Jobs over HTTP."},
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": _modern(components),
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _modern(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """A schema in the dialect of OpenAPI 3.1, which calls the items of a tuple otherwise."""
+    if isinstance(schema, list):
+        return [_modern(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _modern(value) for key, value in schema.items()}
+    if isinstance(found.get("items"), list):
+        found["prefixItems"], found["items"] = found["items"], False
+    return found
 
 
 def _operation(action: Action) -> dict[str, Any]:

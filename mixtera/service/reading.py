@@ -18,9 +18,12 @@ from mixtera.plan import Plan
 from mixtera.service.held import HeldJob
 from mixtera.service.refused import UNAVAILABLE, RefusedError
 from mixtera.stream import Stream
+from mixtera.stream.batches import mean_position_bytes
 
 PIECE_BYTES: Final = 1 << 20
 PIECE_SECONDS: Final = 0.05
+BATCH_BYTES: Final = 256 << 20
+MOST_POSITIONS: Final = 1 << 40
 
 
 class Reads:
@@ -130,6 +133,13 @@ class _Sink:
 
 def _stream(held: HeldJob, request: ReadRequest) -> Stream:
     plan = held.port.plan
+    positions = request.batch_size * request.world_size * request.workers
+    if request.batch_size * mean_position_bytes(plan.data) > BATCH_BYTES or positions > MOST_POSITIONS:
+        raise PlanError(
+            f"read: a batch may have {BATCH_BYTES >> 20} MiB here, and all readers take {MOST_POSITIONS:,} positions "
+            f"in turn at most; {request.batch_size:,} samples, {request.world_size:,} ranks and {request.workers:,} "
+            "workers are more"
+        )
     return Stream(
         replace(plan.data, timeline=_timeline(held, plan, request), steering=None),
         plan.digest,

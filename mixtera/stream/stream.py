@@ -18,6 +18,7 @@ from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import chosen_columns
 from mixtera.stream.guide import Guide
+from mixtera.stream.source import BatchSource, OpenBatches
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.traffic import Traffic
 
@@ -48,6 +49,7 @@ class Stream:
         columns: Sequence[str] | None = None,
         budget_bytes: int = BUDGET_BYTES,
         guide: Guide | None = None,
+        source: BatchSource | None = None,
     ) -> None:
         """Prepare a stream; nothing is opened yet.
 
@@ -63,6 +65,7 @@ class Stream:
             columns: Content columns to read; all by default.
             budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
             guide: Tells the timeline as it becomes known, of a plan that follows the training; None: it is the plan's.
+            source: Where batches come from; None: they are read here.
 
         Raises:
             PlanError: A number is out of its range, the plan has no such column, or needs a guide.
@@ -76,7 +79,8 @@ class Stream:
         self._first = data.first  # below, positions count from there
         self._columns = chosen_columns(data, columns)
         self._budget_bytes = budget_bytes
-        self._batches: Batches | None = None
+        self._source: BatchSource = Batches if source is None else source
+        self._batches: OpenBatches | None = None
         self._finalizer: weakref.finalize[..., Stream] | None = None
         self._failed = False
         self._earlier = Traffic()
@@ -176,14 +180,14 @@ class Stream:
         self._turn_size = consumer.turn_size
         self._left = -1 if consumer.batches is None else consumer.batches  # below 0: no end
 
-    def _open(self) -> Batches:
+    def _open(self) -> OpenBatches:
         if self._failed:
             raise StateError(
                 f"this stream failed at position {self.position}; mend the cause and load its state into a new stream"
             )
         done = self._next - self._consumer.first
         consumer = replace(self._consumer, start=self._consumer.start + done)
-        self._batches = Batches(self._data, consumer, self._columns, self._budget_bytes, self._guide)
+        self._batches = self._source(self._data, consumer, self._columns, self._budget_bytes, self._guide)
         self._finalizer = weakref.finalize(self, self._batches.close)
         return self._batches
 

@@ -1,0 +1,41 @@
+"""Where the batches of a stream come from: they are read here (`mixtera.stream.batches.Batches`), or elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from mixtera.artifact.model import PlanData
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.guide import Guide
+from mixtera.stream.traffic import Traffic
+
+
+class OpenBatches(Protocol):
+    """The batches of one reader, by position, ascending.
+
+    Attributes:
+        process: The process that made it, and that it belongs to.
+    """
+
+    process: int
+
+    def at(self, position: int) -> pa.RecordBatch:
+        """The batch that begins at a position."""
+
+    def traffic(self) -> Traffic:
+        """What was asked of storages until now."""
+
+    def close(self) -> None:
+        """Let everything go; harmless in another process than the one that made it."""
+
+
+class BatchSource(Protocol):
+    """Opens the batches of one reader, from the consumer's first on."""
+
+    def __call__(
+        self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int, guide: Guide | None
+    ) -> OpenBatches:
+        """Open them; see `mixtera.stream.batches.Batches`."""

@@ -1,0 +1,143 @@
+"""Reading through the service: the same batches and states as when the data is read here."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import urllib3
+
+from mixtera.errors import PlanError, SampleError, ServiceError
+from mixtera.plan import Plan
+from mixtera.stream import Stream
+from tests.service.running import Service, rows_of, saved_plan, trained, uninterrupted
+
+
+@pytest.mark.parametrize(("rank", "world_size", "worker", "workers"), [(0, 1, 0, 1), (1, 3, 0, 1), (1, 2, 1, 2)])
+def test_a_static_plan(
+    rank: int, world_size: int, worker: int, workers: int, service: Service, static_plan: Plan
+) -> None:
+    service.create("run", static_plan)
+    reader = {"rank": rank, "world_size": world_size, "worker": worker, "workers": workers}
+    here = Stream(static_plan.data, static_plan.digest, batch_size=8, **reader, start=13)
+    with service.attach("run", reading="tunnel") as job, job.stream(8, **reader, start=13) as far, here:
+        assert len(far) == len(here)
+        for found, expected in zip(far, here, strict=True):
+            assert found.equals(expected)
+            assert far.state_dict() == here.state_dict()
+
+
+def test_a_plan_that_follows_the_training(service: Service, plan: Plan, tmp_path: Path) -> None:
+    service.create("run", plan)
+    with service.attach("run", reading="tunnel") as job:
+        streams = [job.stream(8, rank, 2) for rank in range(2)]
+        found = trained(job, streams, 40)
+        for stream in streams:
+            stream.close()
+    assert found == uninterrupted(plan, tmp_path / "local", 2, 8, 40)
+
+
+def test_it_goes_on_from_a_state(service: Service, static_plan: Plan) -> None:
+    service.create("run", static_plan)
+    with service.attach("run", reading="tunnel") as job, job.stream(8) as stream, static_plan.stream(8) as here:
+        for _ in range(5):
+            next(stream)
+        here.load_state_dict(stream.state_dict())
+        assert next(stream).equals(next(here))
+
+
+def test_only_the_columns_that_are_asked_for(service: Service, static_plan: Plan) -> None:
+    service.create("run", static_plan)
+    with service.attach("run", reading="tunnel") as job:
+        with job.stream(4, columns=[]) as stream:
+            assert next(stream).schema.names == ["component", "sample"]
+        with pytest.raises(PlanError, match="no content column 'wat'"):
+            job.stream(4, columns=["wat"])
+
+
+def test_it_survives_a_service_that_is_killed(service: Service, tmp_path: Path) -> None:
+    plan = saved_plan(tmp_path / "long", follows=False, epochs=(3000, 3000, 3000))
+    service.create("run", plan)
+    with service.attach("run", reading="tunnel") as job, job.stream(64) as far, plan.stream(64) as here:
+        assert next(far).equals(next(here))
+        for kills in (1, 2):
+            service.kill()
+            service.start()
+            while sum(entry["action"] == "read" for entry in service.entries()) <= kills:  # what was on its way
+                assert next(far).equals(next(here))
+            assert next(far).equals(next(here))
+
+
+def test_a_sample_that_cannot_be_read_is_told_as_it_is_here(service: Service, tmp_path: Path) -> None:
+    plan = saved_plan(tmp_path / "broken", follows=False, epochs=(2, 2, 2))
+    service.create("run", plan)
+    file = tmp_path / "broken" / "files" / "part-1.jsonl"
+    stat = file.stat()
+    content = bytearray(file.read_bytes())
+    content[100 * 150] = ord("x")
+    file.write_bytes(content)
+
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    job = service.attach("run", reading="tunnel")
+    with job, job.stream(8) as stream, pytest.raises(SampleError, match=r"part-1.jsonl"):
+        list(stream)
+    assert service.ask("GET", "/v1/health")[0] == 200
+
+
+def test_what_is_not_promised_is_not_read(service: Service, plan: Plan) -> None:
+    service.create("run", plan)
+    path = "/v1/jobs/run/read"
+    assert service.ask("POST", path, {"batch_size": 8, "stop": 64})[1]["error"]["kind"] == "NotPromised"
+    assert "`stop` must be given" in service.ask("POST", path, {"batch_size": 8})[1]["error"]["message"]
+    assert service.ask("POST", "/v1/jobs/run/promise", {"first": 0, "rounds": 1})[0] == 200
+    status, content = service.ask("POST", path, {"batch_size": 8, "stop": 64})
+    assert status == 200
+    assert [batch.num_rows for batch in pa.ipc.open_stream(content)] == [8] * 8
+
+
+def test_a_reader_of_more_than_there_is_room_for_is_refused(service: Service, static_plan: Plan) -> None:
+    service.create("run", static_plan)
+    status, answer = service.ask("POST", "/v1/jobs/run/read", {"batch_size": 1 << 24})
+    assert (status, answer["error"]["kind"]) == (400, "PlanError")
+    huge = {"batch_size": 1 << 10, "world_size": 1 << 24, "workers": 1 << 24}
+    assert service.ask("POST", "/v1/jobs/run/read", huge)[0] == 400
+
+
+def test_a_client_that_takes_nothing_holds_nothing_up(service: Service, tmp_path: Path) -> None:
+    plan = saved_plan(tmp_path / "long", follows=False, epochs=(20_000, 20_000, 20_000))
+    service.create("run", plan)
+    with service.attach("run", reading="tunnel") as job, job.stream(64) as slow:
+        expected = rows_of(next(slow))
+        time.sleep(1)
+        with service.attach("run", reading="tunnel") as other, other.stream(64) as quick:
+            assert rows_of(next(quick)) == expected
+            for _ in range(30):
+                next(quick)
+
+
+def test_readers_that_go_away_make_room_for_others(service: Service, tmp_path: Path) -> None:
+    plan = saved_plan(tmp_path / "long", follows=False, epochs=(20_000, 20_000, 20_000))
+    service.create("run", plan)
+    for _ in range(80):  # 64 may read at a time
+        response = urllib3.request(
+            "POST",
+            f"{service.url}/v1/jobs/run/read",
+            body=b'{"batch_size": 64}',
+            headers={"Content-Type": "application/json"},
+            preload_content=False,
+            retries=urllib3.Retry(10, backoff_factor=0.1, status_forcelist=[503]),
+        )
+        assert response.read(1_000)
+        response.close()
+    with service.attach("run", reading="tunnel") as job, job.stream(64) as stream:
+        assert len(rows_of(next(stream))) == 64
+    service.end()
+    assert "Traceback" not in service.stderr()
+
+
+def test_another_way_of_reading_is_refused(service: Service) -> None:
+    with pytest.raises(ServiceError, match="reading is 'wat'; it is direct or tunnel"):
+        service.attach("run", reading="wat")
