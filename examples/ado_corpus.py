@@ -4,8 +4,8 @@
 
     python examples/ado_corpus.py ado-corpus
 
-- `counting`: numbers in order. Learned at once.
-- `phrases`: sentences out of a small grammar. Learned in some hundred steps, down to what is left to chance.
+- `counting`: numbers in order. Nothing of it is left to chance, once a model has found out.
+- `phrases`: sentences out of a small grammar. Learned soon, down to what is left to chance.
 - `recall`: pairs of a key and a value, each asked for once more. Takes a model long to find out.
 - `noise`: letters by chance. Nothing to learn but which letters there are.
 """

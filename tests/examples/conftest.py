@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,20 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> str:
     (root / "examples").mkdir()
     shutil.copy(EXAMPLES / "pretraining.yaml", root / "examples")
     spec = mixtera.load(str(root / "examples" / "pretraining.yaml"))
+    catalog = mixtera.Catalog.open(str(root / "catalog"))
+    catalog.index(spec, workers=1)
+    mixtera.compile(spec, catalog).save(str(root / "plan"))
+    return str(root / "plan")
+
+
+@pytest.fixture(scope="session")
+def ado_plan(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The directory of a plan of the example's spec, over the example's corpus."""
+    root = tmp_path_factory.mktemp("ado")
+    subprocess.run([sys.executable, EXAMPLES / "ado_corpus.py", root / "ado-corpus"], check=True)
+    (root / "examples").mkdir()
+    shutil.copy(EXAMPLES / "ado.yaml", root / "examples")
+    spec = mixtera.load(str(root / "examples" / "ado.yaml"))
     catalog = mixtera.Catalog.open(str(root / "catalog"))
     catalog.index(spec, workers=1)
     mixtera.compile(spec, catalog).save(str(root / "plan"))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,48 +12,12 @@ from typing import Any
 
 import pytest
 
-import mixtera
 from mixtera.jobs import Job
+from tests.examples.ado import BATCH, environment, lines, rows, torchrun
 from tests.examples.conftest import EXAMPLES
 from tests.examples.running import finished
 
-BATCH, FITTED, STOP, LAST = 16, 120, 160, 176
-
-
-@pytest.fixture(scope="module")
-def ado_plan(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The directory of a plan of the example's spec, over the example's corpus."""
-    root = tmp_path_factory.mktemp("ado")
-    subprocess.run([sys.executable, EXAMPLES / "ado_corpus.py", root / "ado-corpus"], check=True)
-    (root / "examples").mkdir()
-    shutil.copy(EXAMPLES / "ado.yaml", root / "examples")
-    spec = mixtera.load(str(root / "examples" / "ado.yaml"))
-    catalog = mixtera.Catalog.open(str(root / "catalog"))
-    catalog.index(spec, workers=1)
-    mixtera.compile(spec, catalog).save(str(root / "plan"))
-    return str(root / "plan")
-
-
-def torchrun(script: str, ranks: int, *arguments: str) -> None:
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    program = [*(start if ranks > 1 else []), str(EXAMPLES / script), *arguments]
-    finished([[sys.executable, *program]], OMP_NUM_THREADS="1", PYTHONWARNINGS="error")
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def rows(job: Job, first: int, steps: int, parts: int = 1) -> list[list[str]]:
-    """Digests of what each data rank has to train on, from the step `first` on, by what the job has decided."""
-    with job.stream(BATCH // parts, start=(first - 1) * BATCH) as stream:
-        return [
-            [
-                hashlib.sha256(next(stream).column("tokens").flatten().to_numpy().tobytes()).hexdigest()
-                for _ in range(parts)
-            ]
-            for _ in range(steps)
-        ]
+FITTED, STOP, LAST = 120, 160, 176
 
 
 def share(run: list[dict[str, Any]], component: str) -> float:
@@ -91,8 +54,6 @@ def test_the_mixture_follows_and_other_ranks_read_the_same_samples(ado_plan: str
 
 
 def test_jax_does_the_same(ado_plan: str, tmp_path: Path) -> None:
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = ["--coordinator", f"127.0.0.1:{free.getsockname()[1]}", "--processes", "2"]
@@ -155,8 +116,6 @@ def test_a_job_is_not_begun_twice(ado_plan: str, tmp_path: Path) -> None:
             "--checkpoint",
             tmp_path / "checkpoint",
         ]
-        run = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"}, check=False
-        )
+        run = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
         assert run.returncode == 1
         assert run.stderr.splitlines()[-1] == f"{tmp_path} is a job already: --resume it, or name another --job"
