@@ -119,6 +119,6 @@ def _delivery(plan: Plan, position: int) -> Delivery | None:
         return None
     row = rows[0]
     sample, more = f"{row['source']}/{row['file']}#{row['row']}", {}
-    if plan.data.packs:
+    if plan.data.packs and row["last_token"]:
         more = {name: row[name] for name in ("first_token", "last_token")} | {"documents": len(rows)}
     return Delivery(sample, row["component"], **more)
