@@ -20,6 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plans", metavar="DIR", help="let admins make jobs of the plans in this directory")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     parser.add_argument("--port", type=whole_number(0), default=0, metavar="N", help="port (default: one that is free)")
+    parser.add_argument(
+        "--reads", type=whole_number(1), default=64, metavar="N", help="streams read through it at a time (default: 64)"
+    )
     security = parser.add_argument_group("security")
     security.add_argument(
         "--tokens", metavar="FILE", help="who may do what; see `mixtera jobs token` (default: $MIXTERA_TOKENS)"
@@ -60,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             client_ca=arguments.client_ca,
             insecure=arguments.insecure,
             audit=arguments.audit,
-            limits=Limits(per_second=float(arguments.rate), burst=4.0 * arguments.rate),
+            limits=Limits(per_second=float(arguments.rate), burst=4.0 * arguments.rate, reads=arguments.reads),
         ),
         ready,
     )
