@@ -52,14 +52,15 @@ def description(actions: Sequence[Action]) -> dict[str, Any]:
 
 
 def _modern(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """A schema in the dialect of OpenAPI 3.1, which calls the items of a tuple otherwise."""
+    """A schema that tools for OpenAPI take: the items of a tuple have one schema, of which each fits a part."""
     if isinstance(schema, list):
         return [_modern(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     found = {key: _modern(value) for key, value in schema.items()}
-    if isinstance(found.get("items"), list):
-        found["prefixItems"], found["items"] = found["items"], False
+    parts = found.pop("prefixItems", found.get("items"))
+    if isinstance(parts, list):
+        found["items"] = {"anyOf": parts}
     return found
 
 
