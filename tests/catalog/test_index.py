@@ -174,7 +174,8 @@ def test_the_content_of_the_catalog_does_not_depend_on_the_number_of_workers(
     one.index(spec(web))
     other.index(spec(web), workers=workers)
     assert rows(one, web) == rows(other, web)
-    assert one.source(web).files.equals(other.source(web).files)
+    here, there = (found.source(web).files.drop_columns("data_file") for found in (one, other))
+    assert here.equals(there)
     one.close()
     other.close()
 
