@@ -136,6 +136,11 @@ class LocalJob:
             return self._state
 
     @property
+    def known(self) -> tuple[JobState, int]:
+        """What this process knew last, and of how many records. Waits for nobody."""
+        return self._state, self._journal.records
+
+    @property
     def rules(self) -> Rules:
         """What the plan says of it."""
         return self._rules

@@ -30,9 +30,11 @@ from mixtera.jobs.messages import (
 )
 from mixtera.jobs.model import Promise, Receipt
 from mixtera.service import reading
-from mixtera.service.endpoint import Action, Call, Streamed
+from mixtera.service.endpoint import Action, Call, Streamed, whole
 from mixtera.service.held import HeldJob
+from mixtera.service.metrics import MEDIA
 from mixtera.service.refused import RefusedError
+from mixtera.service.watched import watched
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -96,7 +98,10 @@ async def feedback(call: Call) -> Receipt:
                 400, "WrongMessage", f"{name} has {len(values)} numbers, and the plan has {count} components"
             )
     report = message.report()
-    return await call.job.change(lambda: call.job.port.report(report))
+    receipt = await call.job.change(lambda: call.job.port.report(report))
+    if receipt.counted:
+        call.job.history.note(report)
+    return receipt
 
 
 async def join(call: Call) -> Done:
@@ -145,6 +150,17 @@ async def read(call: Call) -> Streamed:
     return Streamed(ARROW, await reading.opened(call.job, message, call.house.reads))
 
 
+async def metrics(call: Call) -> Streamed:
+    """Metrics for Prometheus: of the service, and of the jobs that the token may see."""
+    house = call.house
+    held = [each for each in house.jobs.opened if call.identity.sees(each.name)]
+
+    def text() -> bytes:
+        return house.metrics.text([watched(each) for each in held], house.reads.open)
+
+    return whole(MEDIA, await asyncio.to_thread(text))
+
+
 async def _entry(call: Call, name: str) -> JobEntry:
     try:
         held: HeldJob | None = await call.house.jobs.get(name)
@@ -182,5 +198,6 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("status", "GET", f"{_JOB}/status", "read", None, Status, status),
     Action("plan_file", "GET", f"{_JOB}/plan/{{number:int}}", "read", None, BYTES, plan_file, noted=True),
     Action("read", "POST", f"{_JOB}/read", "read", ReadRequest, ARROW, read, noted=True),
+    Action("metrics", "GET", "/metrics", "read", None, MEDIA, metrics),
 )
 """Every action. To add one, add its line."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from mixtera.errors import MixteraError
-from mixtera.jobs.messages import JSON
+from mixtera.jobs.messages import ARROW, JSON
 from mixtera.service.asking import Door, address_of
 from mixtera.service.audit import Audit
 from mixtera.service.held import HeldJob, HeldJobs
+from mixtera.service.metrics import Metrics
 from mixtera.service.reading import Reads
 from mixtera.service.refused import RefusedError, body_of, refusal_of
 from mixtera.service.tokens import Identity, Role
@@ -29,6 +31,7 @@ class House:
     door: Door
     audit: Audit
     reads: Reads
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,15 @@ class Streamed:
     media: str
     pieces: AsyncGenerator[bytes, None]
     size: int | None = None
+
+
+def whole(media: str, content: bytes) -> Streamed:
+    """An answer that is there already, and is no JSON."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield content
+
+    return Streamed(media, pieces(), len(content))
 
 
 Answer: TypeAlias = "msgspec.Struct | Streamed | Any"
@@ -106,6 +118,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        begun = time.perf_counter()
         who = "nobody"
         parameters: dict[str, Any] = scope.get("path_params", {})
         job = parameters.get("job")
@@ -119,12 +132,14 @@ class Endpoint:
         except RefusedError as refused:
             if not refused.quiet:
                 self._note(who, scope, job, refused.kind, refused.status, refused.message)
+            self._house.metrics.answered(self._action.name, refused.status, time.perf_counter() - begun)
             await refuse(send, refused)
             return
         if self._action.noted:
             self._note(who, scope, job, "done", 200)
+        self._house.metrics.answered(self._action.name, 200, time.perf_counter() - begun)
         if isinstance(answer, Streamed):
-            await _stream(send, answer)
+            await _stream(send, answer, self._house.metrics)
         else:
             await reply(send, 200, msgspec.json.encode(answer))
 
@@ -170,13 +185,15 @@ async def refuse(send: Send, refused: RefusedError) -> None:
     await reply(send, refused.status, body_of(refused), (*refused.headers, *close))
 
 
-async def _stream(send: Send, answer: Streamed) -> None:
+async def _stream(send: Send, answer: Streamed, metrics: Metrics) -> None:
     size = () if answer.size is None else ((b"content-length", str(answer.size).encode()),)
     headers = [(b"content-type", answer.media.encode()), *size, *_SAFE]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         async for piece in answer.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if answer.media == ARROW:
+                metrics.sent(len(piece))
     except MixteraError:
         return  # an answer that does not end is what tells the client; it asks again, and is told why
     finally:
