@@ -187,6 +187,21 @@ class JobHandle(Handle):
         """See `Handle`."""
         return self._job.guide()
 
+    def stream(
+        self,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        start: int | None,
+        worker: int = 0,
+        workers: int = 1,
+        columns: Sequence[str] | None = None,
+    ) -> Stream:
+        """See `Handle`. The job lets others see how the reader fares."""
+        stream = super().stream(batch_size, rank, world_size, start, worker, workers, columns)
+        self._job.observe(rank, worker, stream)
+        return stream
+
     def quiet(self) -> None:
         """See `Handle`."""
         self._job.flush()

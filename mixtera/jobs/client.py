@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack
 
+import msgspec
+
 from mixtera.artifact import remote
 from mixtera.errors import MixteraError, PlanError, ServiceError
 from mixtera.jobs.connection import PATIENCE_SECONDS, Access, Connection, parted
@@ -27,7 +29,9 @@ from mixtera.jobs.messages import (
     Status,
 )
 from mixtera.jobs.model import Promise, Receipt, Report, Topology, clean_report
+from mixtera.jobs.observed import Observed
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 
 _LOG: Final = logging.getLogger(__name__)
 _PIECE_BYTES: Final = 1 << 20
@@ -93,13 +97,20 @@ class ServiceJob:
         self.reading: Reading = reading
         self._path = f"{PREFIX}/jobs/{self._name}"
         self.plan = self._attached() if plan is None else Plan.open(str(plan), options.get("remap"))
+        self._observed = Observed(self.plan.start)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _copied, (self.address, self._token, str(self.plan.path), self.plan.url, self._options)
 
     def promise(self, first: int, rounds: int) -> Promise:
         """See `JobPort`."""
-        return self.connection.post(f"{self._path}/promise", PromiseRequest(first, rounds), Promise)
+        return self.connection.post(
+            f"{self._path}/promise", PromiseRequest(first, rounds, self._observed.due()), Promise
+        )
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """See `JobPort`: it goes along with promises."""
+        self._observed.add(rank, worker, stream)
 
     def report(self, report: Report) -> Receipt:
         """See `JobPort`."""
@@ -222,7 +233,8 @@ def _status(connection: Connection, path: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 - a struct
-    return {name: getattr(value, name) for name in value.__struct_fields__}
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    return found
 
 
 def access(token: str | None, options: Options) -> Access:

@@ -170,6 +170,7 @@ class Job:
         if rank == 0 and worker == 0:
             self.join(world_size, batch_size, begin)
         self.follow(lambda: stream.position, world_size * batch_size)
+        self.observe(rank, worker, stream)
         return stream
 
     def guide(self) -> JobGuide | None:
@@ -183,6 +184,16 @@ class Job:
             JobError: The job refuses.
         """
         self._port.join(Topology(world_size, batch_size, start - self.plan.start))
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """Let the service see how far a reader of this process is, and how long it waits. `stream` and loaders do so.
+
+        Args:
+            rank: Its rank.
+            worker: Its worker.
+            stream: Its stream.
+        """
+        self._port.observe(rank, worker, stream)
 
     def follow(self, position: Callable[[], int], step_size: int, ahead: int = 0) -> None:
         """Say how far the training is in this process, for `feedback` and `checkpoint`. `stream` and loaders do so.

@@ -27,6 +27,7 @@ from mixtera.jobs.progress import Rules
 from mixtera.jobs.records import VERSION, Began, Joined, Kept, Record
 from mixtera.jobs.status import status
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 
 SNAPSHOT_RECORDS: Final = 512
 """Records after which a snapshot is written."""
@@ -128,6 +129,9 @@ class LocalJob:
         """See `JobPort`."""
         with self._current():
             return status(self.plan, self._rules, self._state, self._journal.records)
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """See `JobPort`: nobody looks."""
 
     @property
     def state(self) -> JobState:

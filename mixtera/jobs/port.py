@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from mixtera.jobs.model import Promise, Receipt, Report, Topology
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 
 
 class JobPort(Protocol):
@@ -36,6 +37,9 @@ class JobPort(Protocol):
 
     def status(self) -> dict[str, Any]:
         """What is known: JSON values, see `mixtera.jobs.status`."""
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """Let others see how a reader of this process fares, where somebody looks."""
 
     def close(self) -> None:
         """Let it go."""

@@ -84,6 +84,8 @@ async def promise(call: Call) -> Promise:
     message: PromiseRequest = call.message
     if not call.identity.may("train") and call.job.port.promised(message.first, message.rounds) is None:
         raise RefusedError(403, "WrongRole", "these rounds are not promised yet, and to promise needs the role train")
+    if message.alive is not None:
+        call.job.readers.note(message.alive)
     return await call.job.promise(message.first, message.rounds)
 
 

@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from mixtera.service.watched import Watched
+from mixtera.stream.statistics import SAYS
 
 MEDIA: Final = CONTENT_TYPE_LATEST
 MOST_COMPONENTS: Final = 200
@@ -154,6 +155,25 @@ def _of_jobs(jobs: Sequence[Watched]) -> Iterable[Metric]:
         readers.add_metric([each.job, "alive"], len(each.readers) - gone)
         readers.add_metric([each.job, "gone"], gone)
     yield readers
+    yield from _of_readers(jobs)
+
+
+def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
+    waits = _gauge("data_wait_share", "Share of their time in which readers wait for data.", "over")
+    limits = _gauge("readers_limited", "Readers by what sets their pace.", "by")
+    read = _gauge("read_bytes_per_second", "Bytes that all readers read of storages that count them.")
+    held = _gauge("held_bytes", "Bytes that all readers have decoded and not yet taken.")
+    for each in jobs:
+        found = [reader.lately for reader in each.readers if reader.lately is not None and not reader.gone]
+        for by in SAYS:
+            limits.add_metric([each.job, by], sum(one.limit == by for one in found))
+        if found:
+            shares = [one.wait_share for one in found]
+            waits.add_metric([each.job, "mean"], sum(shares) / len(shares))
+            waits.add_metric([each.job, "worst"], max(shares))
+            read.add_metric([each.job], sum(one.bytes_per_second for one in found))
+            held.add_metric([each.job], sum(one.held_bytes for one in found))
+    return waits, limits, read, held
 
 
 def _gauge(name: str, says: str, *labels: str) -> GaugeMetricFamily:

@@ -29,7 +29,8 @@ class Watched:
         round_size: Positions of a round.
         asked: Share of each component that is asked for where the furthest reader is.
         realised: Share of each component in what the furthest reader has taken; None before it has taken anything.
-        furthest: Position of the furthest living reader, or of the last report; None where nobody has said.
+        furthest: Position of the furthest living reader, or of the last report if that is further; None where nobody
+            has said.
         slowest: Position of the slowest living reader.
         readers: The readers.
         reports: What the training has reported.
@@ -71,7 +72,7 @@ def watched(held: HeldJob) -> Watched:
     first = port.plan.start
     places = [reader.position - first for reader in readers if not reader.gone]
     said = next((each.position for each in reversed(reports) if each.position is not None), None)
-    furthest = max(places) if places else said
+    furthest = max([*places, *([] if said is None else [said])], default=None)
     return Watched(
         held.name,
         status(port.plan, port.rules, state, records),

@@ -18,6 +18,7 @@ from mixtera.plan import Plan
 from mixtera.service.history import MOST, History
 from mixtera.service.metrics import MOST_COMPONENTS, OTHERS, Metrics
 from mixtera.service.watched import Watched, realised_at
+from mixtera.stream.statistics import SAYS
 from tests.service.running import TOKENS, Service, rows_of, trained
 
 Samples = dict[tuple[str, ...], float]
@@ -200,3 +201,21 @@ def test_the_history_keeps_the_whole_run_and_stays_small() -> None:
     assert kept[-1].losses == (5_000.0, None)
     gaps = {later.step - earlier.step for earlier, later in itertools.pairwise(kept[:-1])}
     assert gaps == {16}
+
+
+def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Service, plan: Plan) -> None:
+    service.create("run", plan)
+    with service.attach("run") as job, job.stream(8, 1, 2) as stream:
+        for _ in range(4):
+            next(stream)
+        job._port._observed._said = 0.0  # as if some seconds had passed
+        for _ in range(20):
+            next(stream)
+        (reader,) = job.status()["readers"]
+        found = scraped(service)
+    assert (reader["rank"], reader["worker"], reader["gone"]) == (1, 0, False)
+    assert 0 < reader["lately"]["wait_share"] <= 1
+    assert reader["lately"]["limit"] in SAYS
+    assert found["mixtera_job_data_wait_share", "run", "worst"] == pytest.approx(reader["lately"]["wait_share"])
+    assert found["mixtera_job_slowest_position", "run"] == reader["position"] > 0
+    assert sum(found["mixtera_job_readers_limited", "run", by] for by in SAYS) == 1
