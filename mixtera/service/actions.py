@@ -29,11 +29,12 @@ from mixtera.jobs.messages import (
     Status,
 )
 from mixtera.jobs.model import Promise, Receipt
-from mixtera.service import reading
+from mixtera.service import dashboard, reading
 from mixtera.service.endpoint import Action, Call, Streamed, whole
 from mixtera.service.held import HeldJob
 from mixtera.service.metrics import MEDIA
 from mixtera.service.refused import RefusedError
+from mixtera.service.seen import JobSeen, seen
 from mixtera.service.watched import watched
 
 _PIECE_BYTES: Final = 1 << 20
@@ -163,6 +164,26 @@ async def metrics(call: Call) -> Streamed:
     return whole(MEDIA, await asyncio.to_thread(text))
 
 
+async def overview(call: Call) -> Streamed:
+    """A page of the jobs that the token may see."""
+    house = call.house
+    names = [name for name in house.jobs.names() if call.identity.sees(name)]
+    entries = [await _entry(call, name) for name in names]
+    problems = [(entry.job, entry.problem) for entry in entries if entry.problem is not None]
+
+    def content() -> tuple[list[JobSeen], list[tuple[str, str]]]:
+        return [seen(watched(held)) for held in house.jobs.opened if held.name in names], problems
+
+    return whole(dashboard.MEDIA, await house.pages.page(("", *names), dashboard.OVERVIEW, content))
+
+
+async def job_page(call: Call) -> Streamed:
+    """A page of a job: weights, losses, readers, and what runs out."""
+    held = call.job
+    page = await call.house.pages.page(("job", held.name), dashboard.JOB, lambda: (seen(watched(held)),))
+    return whole(dashboard.MEDIA, page)
+
+
 async def _entry(call: Call, name: str) -> JobEntry:
     try:
         held: HeldJob | None = await call.house.jobs.get(name)
@@ -201,5 +222,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("plan_file", "GET", f"{_JOB}/plan/{{number:int}}", "read", None, BYTES, plan_file, noted=True),
     Action("read", "POST", f"{_JOB}/read", "read", ReadRequest, ARROW, read, noted=True),
     Action("metrics", "GET", "/metrics", "read", None, MEDIA, metrics),
+    Action("dashboard", "GET", "/dashboard", "read", None, dashboard.MEDIA, overview, page=True),
+    Action("job_page", "GET", "/jobs/{job}", "read", None, dashboard.MEDIA, job_page, page=True),
 )
 """Every action. To add one, add its line."""

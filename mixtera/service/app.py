@@ -48,6 +48,7 @@ def application(house: House, more: tuple[Action, ...] = ()) -> Starlette:
     async def life(app: Starlette) -> AsyncIterator[None]:
         task = asyncio.get_running_loop().create_task(house.jobs.resume())
         yield
+        house.pages.close()
         task.cancel()
         await asyncio.wait([task])
 

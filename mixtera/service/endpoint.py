@@ -14,6 +14,7 @@ from mixtera.errors import MixteraError
 from mixtera.jobs.messages import ARROW, JSON
 from mixtera.service.asking import Door, address_of
 from mixtera.service.audit import Audit
+from mixtera.service.dashboard import Pages
 from mixtera.service.held import HeldJob, HeldJobs
 from mixtera.service.metrics import Metrics
 from mixtera.service.reading import Reads
@@ -32,6 +33,7 @@ class House:
     audit: Audit
     reads: Reads
     metrics: Metrics = field(default_factory=Metrics)
+    pages: Pages = field(default_factory=Pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Action:
         answer: What comes back; a media type where that is not JSON.
         run: Does it.
         noted: Whether the audit log has it even where it goes well.
+        page: Whether it is for browsers: the token may be the password that they ask for.
     """
 
     name: str
@@ -103,6 +106,7 @@ class Action:
     answer: type[Any] | str
     run: Callable[[Call], Awaitable[Answer]]
     noted: bool = False
+    page: bool = False
 
     @property
     def summary(self) -> str:
@@ -124,7 +128,7 @@ class Endpoint:
         job = parameters.get("job")
         try:
             try:
-                identity = None if self._action.role is None else self._house.door.identity(scope)
+                identity = None if self._action.role is None else self._house.door.identity(scope, self._action.page)
                 who = "nobody" if identity is None else identity.name
                 answer = await self._run(identity, parameters, scope, receive)
             except MixteraError as error:
