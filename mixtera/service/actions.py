@@ -32,7 +32,7 @@ from mixtera.jobs.model import Promise, Receipt
 from mixtera.service import dashboard, reading
 from mixtera.service.endpoint import Action, Call, Streamed, whole
 from mixtera.service.held import HeldJob
-from mixtera.service.metrics import MEDIA
+from mixtera.service.metrics import MEDIA, counted
 from mixtera.service.refused import RefusedError
 from mixtera.service.seen import JobSeen, seen
 from mixtera.service.watched import watched
@@ -150,7 +150,8 @@ async def plan_file(call: Call) -> Streamed:
 async def read(call: Call) -> Streamed:
     """The batches of one reader as an Arrow IPC stream, for clients that cannot see the storage."""
     message: ReadRequest = call.message
-    return Streamed(ARROW, await reading.opened(call.job, message, call.house.reads))
+    pieces = await reading.opened(call.job, message, call.house.reads)
+    return Streamed(ARROW, counted(pieces, call.house.metrics.sent))
 
 
 async def metrics(call: Call) -> Streamed:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from mixtera.errors import MixteraError
-from mixtera.jobs.messages import ARROW, JSON
+from mixtera.jobs.messages import JSON
 from mixtera.service.asking import Door, address_of
 from mixtera.service.audit import Audit
 from mixtera.service.dashboard import Pages
@@ -143,7 +143,7 @@ class Endpoint:
             self._note(who, scope, job, "done", 200)
         self._house.metrics.answered(self._action.name, 200, time.perf_counter() - begun)
         if isinstance(answer, Streamed):
-            await _stream(send, answer, self._house.metrics)
+            await _stream(send, answer)
         else:
             await reply(send, 200, msgspec.json.encode(answer))
 
@@ -189,15 +189,13 @@ async def refuse(send: Send, refused: RefusedError) -> None:
     await reply(send, refused.status, body_of(refused), (*refused.headers, *close))
 
 
-async def _stream(send: Send, answer: Streamed, metrics: Metrics) -> None:
+async def _stream(send: Send, answer: Streamed) -> None:
     size = () if answer.size is None else ((b"content-length", str(answer.size).encode()),)
     headers = [(b"content-type", answer.media.encode()), *size, *_SAFE]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     try:
         async for piece in answer.pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if answer.media == ARROW:
-                metrics.sent(len(piece))
     except MixteraError:
         return  # an answer that does not end is what tells the client; it asks again, and is told why
     finally:

@@ -6,7 +6,7 @@ actions, statuses, and the jobs and components that there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -79,6 +79,16 @@ class Metrics:
         of_jobs = CollectorRegistry()
         of_jobs.register(_Jobs(jobs))
         return bytes(generate_latest(self.registry) + generate_latest(of_jobs))
+
+
+async def counted(pieces: AsyncGenerator[bytes, None], count: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    """The same pieces; how long each is, is counted once it was sent."""
+    try:
+        async for piece in pieces:
+            yield piece
+            count(len(piece))
+    finally:
+        await pieces.aclose()
 
 
 class _Jobs:

@@ -80,16 +80,16 @@ def test_requests_are_counted_by_action_and_status(service: Service, plan: Plan)
 
 def test_what_strangers_send_makes_no_series(service: Service) -> None:
     service.ask("GET", "/v1/jobs")
-    service.ask("GET", "/what/0")
+    service.ask("GET", "/stranger/0")
     scraped(service)
     before = set(scraped(service))
     for number in range(20):
-        service.ask("GET", f"/what/{number}")
+        service.ask("GET", f"/stranger/{number}")
         service.ask("GET", f"/v1/jobs/nobody-{number}/status")
         service.ask("BREW", "/v1/jobs")
     text = service.ask("GET", "/metrics")[1]
     assert b"nobody" not in text
-    assert b"what" not in text.replace(b"what the furthest", b"")
+    assert b"stranger" not in text
     assert len(set(parsed(text)) - before) <= 20  # one more action, with its histogram, and one more status
 
 
