@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from mixtera.jobs.messages import SeenReader
 from mixtera.service.watched import Watched
 from mixtera.stream.statistics import SAYS
 
@@ -181,9 +182,18 @@ def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
             shares = [one.wait_share for one in found]
             waits.add_metric([each.job, "mean"], sum(shares) / len(shares))
             waits.add_metric([each.job, "worst"], max(shares))
-            read.add_metric([each.job], sum(one.bytes_per_second for one in found))
+            read.add_metric([each.job], bytes_per_second(each.readers))
             held.add_metric([each.job], sum(one.held_bytes for one in found))
     return waits, limits, read, held
+
+
+def bytes_per_second(readers: Sequence[SeenReader]) -> float:
+    """Bytes that all living readers read; storages count them for all readers of a process together."""
+    most: dict[str, float] = {}
+    for reader in readers:
+        if reader.lately is not None and not reader.gone:
+            most[reader.process] = max(most.get(reader.process, 0.0), reader.lately.bytes_per_second)
+    return sum(most.values())
 
 
 def _gauge(name: str, says: str, *labels: str) -> GaugeMetricFamily:

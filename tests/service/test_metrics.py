@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mixtera.jobs.messages import SeenReader
+from mixtera.jobs.local import LocalJob
+from mixtera.jobs.messages import Lately, SeenReader
 from mixtera.jobs.model import Report
 from mixtera.order.timeline import Phase, Timeline
 from mixtera.plan import Plan
+from mixtera.service.held import HeldJob
 from mixtera.service.history import MOST, History
-from mixtera.service.metrics import MOST_COMPONENTS, OTHERS, Metrics
-from mixtera.service.watched import Watched, realised_at
+from mixtera.service.metrics import MOST_COMPONENTS, OTHERS, Metrics, bytes_per_second
+from mixtera.service.watched import Watched, realised_at, watched
 from mixtera.stream.statistics import SAYS
 from tests.service.running import TOKENS, Service, rows_of, trained
 
@@ -219,3 +223,31 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
     assert found["mixtera_job_data_wait_share", "run", "worst"] == pytest.approx(reader["lately"]["wait_share"])
     assert found["mixtera_job_slowest_position", "run"] == reader["position"] > 0
     assert sum(found["mixtera_job_readers_limited", "run", by] for by in SAYS) == 1
+
+
+def test_bytes_of_a_process_count_once() -> None:
+    def reader(rank: int, process: str, rate: float, gone: bool = False) -> SeenReader:
+        return SeenReader(rank, 0, 0, process, 1.0, gone, Lately(0.1, "storage", 1.0, rate, 0, 0))
+
+    readers = [reader(0, "a:1", 5.0), reader(1, "a:1", 6.0), reader(2, "b:1", 7.0), reader(3, "c:1", 9.0, gone=True)]
+    assert bytes_per_second([*readers, SeenReader(4, 0, 0, "d:1", 1.0, False)]) == 13.0
+
+
+def test_a_job_whose_disk_hangs_is_still_told_of(plan: Plan, tmp_path: Path) -> None:
+    port = LocalJob(str(tmp_path / "run"), plan, alone=True)
+    entered, leave = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with port._lock.changing():  # as a write does that waits for the disk
+            entered.set()
+            leave.wait(60)
+
+    with ThreadPoolExecutor(2) as threads:
+        held = HeldJob("run", port, threads)
+        threads.submit(hang)
+        assert entered.wait(60)
+        try:
+            assert threads.submit(watched, held).result(30).status["records"] == 1
+        finally:
+            leave.set()
+    port.close()
