@@ -16,6 +16,7 @@ from mixtera.plan import Plan
 from mixtera.registry import format_named
 from mixtera.stream import Stream
 from mixtera.stream.guide import Guide
+from mixtera.stream.source import BatchSource
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
@@ -57,6 +58,10 @@ class Handle(ABC):
 
     def guide(self) -> Guide | None:
         """What tells one stream the timeline; None: it is the plan's."""
+        return None
+
+    def source(self) -> BatchSource | None:
+        """Where the batches of streams come from; None: they are read here."""
         return None
 
     @abstractmethod
@@ -114,6 +119,7 @@ class Handle(ABC):
             columns=columns,
             budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (4 * workers)),
             guide=self.guide(),
+            source=self.source(),
         )
 
 
@@ -186,6 +192,25 @@ class JobHandle(Handle):
     def guide(self) -> Guide | None:
         """See `Handle`."""
         return self._job.guide()
+
+    def source(self) -> BatchSource | None:
+        """See `Handle`."""
+        return self._job.source
+
+    def stream(
+        self,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        start: int | None,
+        worker: int = 0,
+        workers: int = 1,
+        columns: Sequence[str] | None = None,
+    ) -> Stream:
+        """See `Handle`. The job lets others see how the reader fares."""
+        stream = super().stream(batch_size, rank, world_size, start, worker, workers, columns)
+        self._job.observe(rank, worker, stream)
+        return stream
 
     def quiet(self) -> None:
         """See `Handle`."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack
+
+import msgspec
 
 from mixtera.artifact import remote
 from mixtera.artifact.model import PlanData
@@ -29,6 +31,7 @@ from mixtera.jobs.messages import (
 from mixtera.jobs.model import Promise, Receipt, Report, Topology, clean_report
 from mixtera.jobs.tunnel import Tunnel
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.guide import Guide
 from mixtera.stream.source import BatchSource, OpenBatches
@@ -96,8 +99,8 @@ class ServiceJob:
         self.connection = Connection(service, access(token, options))
         self.reading: Reading = reading
         self._path = f"{PREFIX}/jobs/{self._name}"
-        self._beats = Beats(self.connection, f"{self._path}/alive")
         self.plan = self._attached() if plan is None else Plan.open(str(plan), options.get("remap"))
+        self._beats = Beats(self.connection, f"{self._path}/alive", self.plan.start)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _copied, (self.address, self._token, str(self.plan.path), self.plan.url, self._options)
@@ -105,6 +108,10 @@ class ServiceJob:
     def promise(self, first: int, rounds: int) -> Promise:
         """See `JobPort`."""
         return self.connection.post(f"{self._path}/promise", PromiseRequest(first, rounds), Promise)
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """See `JobPort`: a thread says so every few seconds, until the reader is gone."""
+        self._beats.add(rank, worker, stream)
 
     def report(self, report: Report) -> Receipt:
         """See `JobPort`."""
@@ -148,16 +155,6 @@ class ServiceJob:
     def source(self) -> BatchSource | None:
         """See `JobPort`."""
         return None if self.reading == "direct" else self._tunnel
-
-    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
-        """See `JobPort`: a thread says so every few seconds, until the reader is gone."""
-        first = self.plan.start
-
-        def counted() -> int | None:
-            found = position()
-            return None if found is None else found - first
-
-        self._beats.add(rank, worker, counted)
 
     def close(self) -> None:
         """See `JobPort`."""
@@ -248,7 +245,8 @@ def _status(connection: Connection, path: str) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 - a struct
-    return {name: getattr(value, name) for name in value.__struct_fields__}
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    return found
 
 
 def access(token: str | None, options: Options) -> Access:

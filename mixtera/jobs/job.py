@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -16,6 +15,7 @@ from mixtera.jobs.port import JobPort
 from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.stream import Stream
+from mixtera.stream.source import BatchSource
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
@@ -167,14 +167,18 @@ class Job:
             columns=columns,
             budget_bytes=budget_bytes,
             guide=self.guide(),
-            source=self._port.source,
+            source=self.source,
         )
-        known = weakref.ref(stream)
-        self._port.watch(rank, worker, lambda: None if (found := known()) is None else found.position)
         if rank == 0 and worker == 0:
             self.join(world_size, batch_size, begin)
         self.follow(lambda: stream.position, world_size * batch_size)
+        self.observe(rank, worker, stream)
         return stream
+
+    @property
+    def source(self) -> BatchSource | None:
+        """Where the batches of its streams come from; None: they are read here. For adapters."""
+        return self._port.source
 
     def guide(self) -> JobGuide | None:
         """What tells one stream of this process the timeline; None where the plan has it. For adapters."""
@@ -187,6 +191,16 @@ class Job:
             JobError: The job refuses.
         """
         self._port.join(Topology(world_size, batch_size, start - self.plan.start))
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """Let the service see how far a reader of this process is, and how long it waits. `stream` and loaders do so.
+
+        Args:
+            rank: Its rank.
+            worker: Its worker.
+            stream: Its stream.
+        """
+        self._port.observe(rank, worker, stream)
 
     def follow(self, position: Callable[[], int], step_size: int, ahead: int = 0) -> None:
         """Say how far the training is in this process, for `feedback` and `checkpoint`. `stream` and loaders do so.

@@ -27,6 +27,7 @@ from mixtera.jobs.progress import Rules
 from mixtera.jobs.records import VERSION, Began, Joined, Kept, Record
 from mixtera.jobs.status import status
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 
 SNAPSHOT_RECORDS: Final = 512
 """Records after which a snapshot is written."""
@@ -131,7 +132,7 @@ class LocalJob:
         with self._current():
             return status(self.plan, self._rules, self._state, self._journal.records)
 
-    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
         """See `JobPort`: nobody looks."""
 
     @property
@@ -139,6 +140,11 @@ class LocalJob:
         """What the job knows now."""
         with self._current():
             return self._state
+
+    @property
+    def known(self) -> tuple[JobState, int]:
+        """What this process knew last, and of how many records. Waits for nobody."""
+        return self._state, self._journal.records
 
     @property
     def rules(self) -> Rules:

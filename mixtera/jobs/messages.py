@@ -29,6 +29,7 @@ Whole = Annotated[int, Meta(ge=0, le=_MOST_STEPS)]
 Rounds = Annotated[int, Meta(ge=0, le=_MOST_ROUNDS)]
 Place = Annotated[int, Meta(ge=0, lt=_MOST_READERS)]
 Count = Annotated[int, Meta(ge=1, le=_MOST_READERS)]
+Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Numbers = Annotated[tuple[float, ...], Meta(max_length=1 << 16)]
 Name = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$", max_length=100)]
 Word = Annotated[str, Meta(max_length=200)]
@@ -107,12 +108,28 @@ class CheckpointRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     position: Whole
 
 
-class Reader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReaderNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a reader has done since it began; see `mixtera.stream.statistics`."""
+
+    batches: Whole
+    waited: Seconds
+    between: Seconds
+    storage: Seconds = 0.0
+    decoding: Seconds = 0.0
+    promises: Seconds = 0.0
+    queue: Whole = 0
+    held_bytes: Whole = 0
+    read_bytes: Whole = 0
+    delivered_bytes: Whole = 0
+
+
+class Reader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One reader, and how far it is."""
 
     rank: Place
     worker: Place
     position: Whole
+    numbers: ReaderNumbers | None = None
 
 
 class AliveRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +199,22 @@ class Status(msgspec.Struct, frozen=True):
     readers: tuple[SeenReader, ...]
 
 
+class Lately(msgspec.Struct, frozen=True):
+    """What a reader did between the last two times that it was heard of."""
+
+    wait_share: float
+    """Share of its time in which it waited for data."""
+    limit: str
+    """What sets its pace; see `mixtera.stream.statistics`."""
+    batches_per_second: float
+    bytes_per_second: float
+    """Bytes that were read of storages that count them."""
+    queue: int
+    """Fetches that are asked for and not yet taken."""
+    held_bytes: int
+    """Bytes that are decoded and not yet taken."""
+
+
 class SeenReader(msgspec.Struct, frozen=True):
     """A reader that has said that it lives."""
 
@@ -194,6 +227,7 @@ class SeenReader(msgspec.Struct, frozen=True):
     """Since it was heard of last."""
     gone: bool
     """Whether that is longer than a living reader is silent."""
+    lately: Lately | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from mixtera.jobs.model import Promise, Receipt, Report, Topology
 from mixtera.plan import Plan
+from mixtera.stream import Stream
 from mixtera.stream.source import BatchSource
 
 
@@ -44,13 +44,13 @@ class JobPort(Protocol):
     def status(self) -> dict[str, Any]:
         """What is known: JSON values, see `mixtera.jobs.status`."""
 
-    def watch(self, rank: int, worker: int, position: Callable[[], int | None]) -> None:
-        """Let others see how far a reader of this process is, where somebody looks.
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """Let others see how far a reader of this process is, and how it fares, where somebody looks.
 
         Args:
             rank: Its rank.
             worker: Its worker.
-            position: Its position in the run; None once it is gone.
+            stream: Its stream; once it is gone, nothing is said of it.
         """
 
     def close(self) -> None:

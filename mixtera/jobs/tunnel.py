@@ -19,6 +19,7 @@ from mixtera.jobs.messages import ReadRequest
 from mixtera.stream.batches import ROUNDS_AHEAD
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.guide import Guide
+from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Traffic
 
 _JOIN_SECONDS: Final = 5.0
@@ -81,6 +82,10 @@ class Tunnel:
             self._next += self._consumer.turn_size
             self._changed.notify_all()
         return batch
+
+    def work(self) -> Work:
+        """Nothing is read or decoded here."""
+        return Work(held_bytes=self._bytes)
 
     def traffic(self) -> Traffic:
         """Nothing: storages are asked by the service."""

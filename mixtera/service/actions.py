@@ -29,10 +29,13 @@ from mixtera.jobs.messages import (
     Status,
 )
 from mixtera.jobs.model import Promise, Receipt
-from mixtera.service import reading
-from mixtera.service.endpoint import Action, Call, Streamed
+from mixtera.service import dashboard, reading
+from mixtera.service.endpoint import Action, Call, Streamed, whole
 from mixtera.service.held import HeldJob
+from mixtera.service.metrics import MEDIA, counted
 from mixtera.service.refused import RefusedError
+from mixtera.service.seen import JobSeen, seen
+from mixtera.service.watched import watched
 
 _PIECE_BYTES: Final = 1 << 20
 
@@ -96,7 +99,10 @@ async def feedback(call: Call) -> Receipt:
                 400, "WrongMessage", f"{name} has {len(values)} numbers, and the plan has {count} components"
             )
     report = message.report()
-    return await call.job.change(lambda: call.job.port.report(report))
+    receipt = await call.job.change(lambda: call.job.port.report(report))
+    if receipt.counted:
+        call.job.history.note(report)
+    return receipt
 
 
 async def join(call: Call) -> Done:
@@ -142,7 +148,39 @@ async def plan_file(call: Call) -> Streamed:
 async def read(call: Call) -> Streamed:
     """The batches of one reader as an Arrow IPC stream, for clients that cannot see the storage."""
     message: ReadRequest = call.message
-    return Streamed(ARROW, await reading.opened(call.job, message, call.house.reads))
+    pieces = await reading.opened(call.job, message, call.house.reads)
+    return Streamed(ARROW, counted(pieces, call.house.metrics.sent))
+
+
+async def metrics(call: Call) -> Streamed:
+    """Metrics for Prometheus: of the service, and of the jobs that the token may see."""
+    house = call.house
+    held = [each for each in house.jobs.opened if call.identity.sees(each.name)]
+
+    def text() -> bytes:
+        return house.metrics.text([watched(each) for each in held], house.reads.open)
+
+    return whole(MEDIA, await asyncio.to_thread(text))
+
+
+async def overview(call: Call) -> Streamed:
+    """A page of the jobs that the token may see."""
+    house = call.house
+    names = [name for name in house.jobs.names() if call.identity.sees(name)]
+    entries = [await _entry(call, name) for name in names]
+    problems = [(entry.job, entry.problem) for entry in entries if entry.problem is not None]
+
+    def content() -> tuple[list[JobSeen], list[tuple[str, str]]]:
+        return [seen(watched(held)) for held in house.jobs.opened if held.name in names], problems
+
+    return whole(dashboard.MEDIA, await house.pages.page(("", *names), dashboard.OVERVIEW, content))
+
+
+async def job_page(call: Call) -> Streamed:
+    """A page of a job: weights, losses, readers, and what runs out."""
+    held = call.job
+    page = await call.house.pages.page(("job", held.name), dashboard.JOB, lambda: (seen(watched(held)),))
+    return whole(dashboard.MEDIA, page)
 
 
 async def _entry(call: Call, name: str) -> JobEntry:
@@ -182,5 +220,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("status", "GET", f"{_JOB}/status", "read", None, Status, status),
     Action("plan_file", "GET", f"{_JOB}/plan/{{number:int}}", "read", None, BYTES, plan_file, noted=True),
     Action("read", "POST", f"{_JOB}/read", "read", ReadRequest, ARROW, read, noted=True),
+    Action("metrics", "GET", "/metrics", "read", None, MEDIA, metrics),
+    Action("dashboard", "GET", "/dashboard", "read", None, dashboard.MEDIA, overview, page=True),
+    Action("job_page", "GET", "/jobs/{job}", "read", None, dashboard.MEDIA, job_page, page=True),
 )
 """Every action. To add one, add its line."""

@@ -39,6 +39,7 @@ def application(house: House, more: tuple[Action, ...] = ()) -> Starlette:
         assert isinstance(error, HTTPException)
         word = "NoPath" if error.status_code == 404 else "WrongMethod"
         message = f"{request.method} {request.url.path[:200]}: there is no such action; /openapi.json describes all"
+        house.metrics.answered("unknown", error.status_code, 0.0)
         house.audit.write("nobody", address_of(request.scope), "unknown", word, error.status_code, None, message)
         body = msgspec.json.encode(Refusal(Problem(word, message)))
         return Response(body, error.status_code, dict(error.headers or {}), JSON)
@@ -47,6 +48,7 @@ def application(house: House, more: tuple[Action, ...] = ()) -> Starlette:
     async def life(app: Starlette) -> AsyncIterator[None]:
         task = asyncio.get_running_loop().create_task(house.jobs.resume())
         yield
+        house.pages.close()
         task.cancel()
         await asyncio.wait([task])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from mixtera.service.tokens import ANYBODY, Identity, Tokens
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]", "::1")
 _BEARER: Final = b"bearer "
+_BASIC: Final = b"basic "
+_ASK: Final = b'Basic realm="Mixtera: any name, and a token as the password", charset="UTF-8"'
 _CLOSE: Final = True
 
 
@@ -61,8 +64,13 @@ class Door:
         self._wrong = Rates(limits.wrong_per_second, limits.wrong_burst)
         self._told = Rates(1.0, 1.0)  # a flood of requests is not to be one of the audit log
 
-    def identity(self, scope: Scope) -> Identity:
+    def identity(self, scope: Scope, page: bool = False) -> Identity:
         """Who asks.
+
+        Args:
+            scope: The request.
+            page: Whether a browser may send the token as a password. What changes something takes none: browsers
+                send passwords along with what other pages ask for.
 
         Raises:
             RefusedError: Nobody who is known, or too often.
@@ -71,7 +79,7 @@ class Door:
         if sum(len(name) + len(value) for name, value in headers) > self.limits.header_bytes:
             raise RefusedError(431, "TooLarge", f"headers: at most {self.limits.header_bytes:,} bytes", close=_CLOSE)
         address = address_of(scope)
-        identity = self._anybody(headers) if self._tokens is None else self._known(headers, address, self._tokens)
+        identity = self._anybody(headers) if self._tokens is None else self._known(headers, address, self._tokens, page)
         caller = address if self._tokens is None else identity.name
         wait = self._rates.take(caller)
         if wait:
@@ -87,16 +95,18 @@ class Door:
             raise RefusedError(421, "WrongHost", f"a service without tokens answers to {', '.join(LOOPBACK[:2])} only")
         return ANYBODY
 
-    def _known(self, headers: list[tuple[bytes, bytes]], address: str, tokens: Tokens) -> Identity:
+    def _known(self, headers: list[tuple[bytes, bytes]], address: str, tokens: Tokens, page: bool) -> Identity:
         given = _header(headers, b"authorization")
         token = given[len(_BEARER) :].strip() if given[: len(_BEARER)].lower() == _BEARER else b""
+        if page and given[: len(_BASIC)].lower() == _BASIC:
+            token = _password(given[len(_BASIC) :])
         identity = tokens.identity(token) if token else None
         if identity is None:
             wait = self._wrong.take(address)
             if wait:
                 raise self._too_often(address, "too many wrong tokens from this address", wait)
             what = "the token is not known here" if token else "a token is needed: `Authorization: Bearer …`"
-            raise RefusedError(401, "WrongToken", what, headers=((b"www-authenticate", b"Bearer"),))
+            raise RefusedError(401, "WrongToken", what, headers=((b"www-authenticate", _ASK if page else b"Bearer"),))
         return identity
 
     def _too_often(self, caller: str, what: str, wait: float) -> RefusedError:
@@ -150,6 +160,14 @@ def address_of(scope: Scope) -> str:
     """The address that a request comes from."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
+
+
+def _password(given: bytes) -> bytes:
+    """The password of a browser; nothing where it is not written as one."""
+    try:
+        return base64.b64decode(given.strip(), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:

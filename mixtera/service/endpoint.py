@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -14,7 +15,9 @@ from mixtera.errors import MixteraError
 from mixtera.jobs.messages import JSON
 from mixtera.service.asking import Door, address_of
 from mixtera.service.audit import Audit
+from mixtera.service.dashboard import Pages
 from mixtera.service.held import HeldJob, HeldJobs
+from mixtera.service.metrics import Metrics
 from mixtera.service.reading import Reads
 from mixtera.service.refused import RefusedError, body_of, refusal_of
 from mixtera.service.tokens import Identity, Role
@@ -30,6 +33,8 @@ class House:
     door: Door
     audit: Audit
     reads: Reads
+    metrics: Metrics = field(default_factory=Metrics)
+    pages: Pages = field(default_factory=Pages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,15 @@ class Streamed:
     size: int | None = None
 
 
+def whole(media: str, content: bytes) -> Streamed:
+    """An answer that is there already, and is no JSON."""
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        yield content
+
+    return Streamed(media, pieces(), len(content))
+
+
 Answer: TypeAlias = "msgspec.Struct | Streamed | Any"
 
 
@@ -82,6 +96,7 @@ class Action:
         answer: What comes back; a media type where that is not JSON.
         run: Does it.
         noted: Whether the audit log has it even where it goes well.
+        page: Whether it is for browsers: the token may be the password that they ask for.
     """
 
     name: str
@@ -92,6 +107,7 @@ class Action:
     answer: type[Any] | str
     run: Callable[[Call], Awaitable[Answer]]
     noted: bool = False
+    page: bool = False
 
     @property
     def summary(self) -> str:
@@ -107,12 +123,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        begun = time.perf_counter()
         who = "nobody"
         parameters: dict[str, Any] = scope.get("path_params", {})
         job = parameters.get("job")
         try:
             try:
-                identity = None if self._action.role is None else self._house.door.identity(scope)
+                identity = None if self._action.role is None else self._house.door.identity(scope, self._action.page)
                 who = "nobody" if identity is None else identity.name
                 answer = await self._run(identity, parameters, scope, receive)
             except MixteraError as error:
@@ -120,10 +137,12 @@ class Endpoint:
         except RefusedError as refused:
             if not refused.quiet:
                 self._note(who, scope, job, refused.kind, refused.status, refused.message)
+            self._house.metrics.answered(self._action.name, refused.status, time.perf_counter() - begun)
             await refuse(send, refused)
             return
         if self._action.noted:
             self._note(who, scope, job, "done", 200)
+        self._house.metrics.answered(self._action.name, 200, time.perf_counter() - begun)
         if isinstance(answer, Streamed):
             await _stream(receive, send, answer)
         else:

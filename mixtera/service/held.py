@@ -16,6 +16,7 @@ from mixtera.jobs.local import LocalJob
 from mixtera.jobs.messages import PlanFile
 from mixtera.jobs.model import Promise
 from mixtera.service import directory as places
+from mixtera.service.history import History
 from mixtera.service.readers import Readers
 
 _Answer = TypeVar("_Answer")
@@ -29,7 +30,7 @@ class HeldJob:
     def __init__(self, name: str, port: LocalJob, threads: ThreadPoolExecutor) -> None:
         """Hold a job that is open."""
         self.name, self.port, self._threads = name, port, threads
-        self.readers = Readers(port.plan.start)
+        self.readers, self.history = Readers(port.plan.start), History()
         document = (port.plan.path / layout.DOCUMENT).read_bytes()
         self.key = remote.key_of(document)
         names = [layout.DOCUMENT, *layout.names_of(port.plan.path)]

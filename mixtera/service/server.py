@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import Final
 import uvicorn
 
 from mixtera.errors import JobError, StorageError
+from mixtera.service import logs
 from mixtera.service.app import application
 from mixtera.service.asking import Door, Limits
 from mixtera.service.audit import Audit
@@ -85,6 +85,7 @@ def serve(settings: Settings, ready: Callable[[str, int], None]) -> None:
             jobs.sign(f"the service {url} (process {os.getpid()} on {socket.gethostname()})")
             house = House(jobs, Door(tokens, settings.limits), audit, reads)
             server = _Server(_config(settings, house, context), lambda: ready(url, len(jobs.names())))
+            logs.configure()
             server.run(sockets=[listener])
     finally:
         reads.close()
@@ -104,7 +105,6 @@ class _Server(uvicorn.Server):
 
 
 def _config(settings: Settings, house: House, context: ssl.SSLContext | None) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     return uvicorn.Config(
         application(house),
         log_config=None,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,7 +20,9 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.guide import Guide
 from mixtera.stream.memory import use_compact_pool
+from mixtera.stream.metered import MeteredThread
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Counter, Traffic
 
 if TYPE_CHECKING:
@@ -66,8 +69,9 @@ class Batches:
         self._next_fetch: tuple[Piece, ...] | None = None
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
         self._counter = Counter(data)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-fetch")
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="mixtera-decode")
+        self._thread = MeteredThread("mixtera-fetch")
+        self._decoder = MeteredThread("mixtera-decode")
+        self._promise_seconds = 0.0
         self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
@@ -97,6 +101,12 @@ class Batches:
         """What was asked of storages until now."""
         delivered = self._fetcher.delivered_bytes if isinstance(self._fetcher, Fetcher) else 0.0
         return self._counter.since(delivered)
+
+    def work(self) -> Work:
+        """What was done in the background until now; of memory that is mapped, reading counts as standing still."""
+        still = self._thread.still_seconds - self._promise_seconds + self._decoder.still_seconds
+        computed = self._thread.computed_seconds + self._decoder.computed_seconds
+        return Work(max(0.0, still), computed, self._promise_seconds, len(self._asked), self._held_bytes)
 
     def close(self) -> None:
         """End the thread and close all files; harmless in another process than the one that made it."""
@@ -163,7 +173,9 @@ class Batches:
         Storages that serve many requests at a time are told of the fetches after, too.
         """
         if self._guide is not None:
+            begun = time.perf_counter()
             self._guide.wait(max(piece.round for piece in group) + 1)
+            self._promise_seconds += time.perf_counter() - begun
         if isinstance(self._fetcher, Fetcher):
             for following in tuple(self._waiting):
                 if self._guide is None or self._guide.is_promised(max(piece.round for piece in following) + 1):

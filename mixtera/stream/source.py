@@ -10,6 +10,7 @@ import pyarrow as pa
 from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.guide import Guide
+from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Traffic
 
 
@@ -27,6 +28,9 @@ class OpenBatches(Protocol):
 
     def traffic(self) -> Traffic:
         """What was asked of storages until now."""
+
+    def work(self) -> Work:
+        """What was done in the background until now."""
 
     def close(self) -> None:
         """Let everything go; harmless in another process than the one that made it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from mixtera.stream.contents import chosen_columns
 from mixtera.stream.guide import Guide
 from mixtera.stream.source import BatchSource, OpenBatches
 from mixtera.stream.state import PlanIdentity
+from mixtera.stream.statistics import Statistics, Work
 from mixtera.stream.traffic import Traffic
 
 BUDGET_BYTES: Final = 16 << 20
@@ -84,6 +86,10 @@ class Stream:
         self._finalizer: weakref.finalize[..., Stream] | None = None
         self._failed = False
         self._earlier = Traffic()
+        self._earlier_work = Work()
+        self._taken = 0
+        self._waited = self._between = 0.0
+        self._returned = 0.0  # when the last batch was handed out, if that was just before
         begin = self._identity.counted(start)
         self._rewind(Consumer(batch_size, rank, world_size, begin, data.timeline.total, worker, workers))
 
@@ -91,6 +97,7 @@ class Stream:
         return self
 
     def __next__(self) -> pa.RecordBatch:
+        begun = time.perf_counter()
         if self._left == 0 or (self._guide is not None and not self._goes_on(self._guide)):
             self.close()
             raise StopIteration
@@ -105,6 +112,11 @@ class Stream:
             raise
         self._next += self._turn_size
         self._left -= 1
+        self._taken += 1
+        if self._returned:
+            self._between += begun - self._returned
+        self._returned = time.perf_counter()
+        self._waited += self._returned - begun
         return batch
 
     def __len__(self) -> int:
@@ -161,11 +173,20 @@ class Stream:
             return self._earlier
         return self._earlier + batches.traffic()
 
+    def statistics(self) -> Statistics:
+        """How long the reader waited for batches since the stream was made, and what for."""
+        batches, work = self._batches, self._earlier_work
+        if batches is not None and batches.process == os.getpid():
+            work += batches.work()
+        return Statistics(self._taken, self._waited, self._between, work, self.traffic())
+
     def close(self) -> None:
         """End the background thread and close all files; the next batch opens them again, at the same position."""
         batches, self._batches = self._batches, None
         if batches is not None and batches.process == os.getpid():
             self._earlier += batches.traffic()
+            self._earlier_work = replace(self._earlier_work + batches.work(), queue=0, held_bytes=0)
+        self._returned = 0.0
         if self._finalizer is not None:
             self._finalizer()
             self._finalizer = None
