@@ -129,7 +129,7 @@ class Tunnel:
         end = consumer.start + (consumer.worker + 1) * consumer.step_size
         rounds = -(-end // self._round_size)
         with self._changed:
-            while not self._closed and not self._waiting and rounds > self._round + 1 + ROUNDS_AHEAD:
+            while not self._closed and not self._starves and rounds > self._round + 1 + ROUNDS_AHEAD:
                 self._changed.wait()
             if self._closed:
                 return None
@@ -139,6 +139,11 @@ class Tunnel:
         if total is not None and end > total:
             return None
         return max(end, min(allowed, guide.timeline.known if total is None else total))
+
+    @property
+    def _starves(self) -> bool:
+        """Whether the reader waits for a batch that is not there: one that has not woken up yet does not."""
+        return self._waiting and not self._batches
 
     def _attempt(self, stop: int | None) -> None:
         """Read as far as it goes; what has come is not asked for again."""

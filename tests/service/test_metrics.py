@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mixtera.jobs.local import LocalJob
-from mixtera.jobs.messages import Lately, SeenReader
+from mixtera.jobs.messages import AliveRequest, Done, Lately, SeenReader
 from mixtera.jobs.model import Report
 from mixtera.order.timeline import Phase, Timeline
 from mixtera.plan import Plan
@@ -212,9 +212,10 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
     with service.attach("run") as job, job.stream(8, 1, 2) as stream:
         for _ in range(4):
             next(stream)
-        job._port._observed._said = 0.0  # as if some seconds had passed
         for _ in range(20):
             next(stream)
+        beats = job._port._beats  # as if some seconds had passed
+        beats._connection.post(beats._path, AliveRequest("host:1", beats.readers()), Done)
         (reader,) = job.status()["readers"]
         found = scraped(service)
     assert (reader["rank"], reader["worker"], reader["gone"]) == (1, 0, False)
