@@ -26,12 +26,21 @@ def overview(jobs: Sequence[JobSeen], problems: Sequence[tuple[str, str]]) -> by
     Args:
         jobs: The jobs that can be opened.
         problems: (name, why not) of the others.
+
+    Raises:
+        PluginError: The packages of the extra `report` are not installed.
     """
+    _check_extra()
     return _rendered("jobs.html.jinja", jobs=jobs, problems=problems, title="jobs")
 
 
 def page(job: JobSeen) -> bytes:
-    """The page of a job."""
+    """The page of a job.
+
+    Raises:
+        PluginError: The packages of the extra `report` are not installed.
+    """
+    _check_extra()
     readers = [reader for reader in job.readers if reader.lately is not None][:_MOST_BARS]
     waits = [
         plots.Bar(
@@ -120,13 +129,18 @@ def _drawn(specification: plots.Vega, label: str) -> Markup:
     return Markup(f'<div class="plot">{fitted(plots.svg(specification), label)}</div>')
 
 
-def _rendered(template: str, **values: Any) -> bytes:  # noqa: ANN401 - what the template names
+def _check_extra() -> None:
     try:
+        import jinja2  # noqa: F401 - makes pages
         import vl_convert  # noqa: F401 - drawn with in plots.py
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
     except ImportError as error:
         raise missing("the dashboard", "report", error) from error
+
+
+def _rendered(template: str, **values: Any) -> bytes:  # noqa: ANN401 - what the template names
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
     styles = PackageLoader("mixtera.explanation", ".").get_source(Environment(autoescape=True), "page.css")[0]
     environment = Environment(
         loader=PackageLoader("mixtera.service", "."),

@@ -155,6 +155,18 @@ def test_the_process_that_draws_may_die_and_goes_with_the_service(service: Servi
     service.start()
 
 
+def test_without_what_draws_the_service_says_what_to_install(tmp_path: Path, plan: Plan) -> None:
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "vl_convert.py").write_text("raise ModuleNotFoundError('none here', name='vl_convert')")
+    with Service(tmp_path / "service", environment={"PYTHONPATH": str(tmp_path / "hidden")}).start() as service:
+        service.create("run", plan)
+        for path in ("/jobs/run", "/dashboard"):
+            status, body = service.ask("GET", path)
+            assert status == 501
+            assert body["error"]["message"] == "the dashboard needs vl_convert: pip install 'mixtera[report]'"
+        assert service.ask("GET", "/metrics")[0] == 200
+
+
 def reader(rank: int, share: float, limit: str, gone: bool = False) -> SeenReader:
     return SeenReader(rank, 0, 640 + rank, "node:1", 2.0, gone, Lately(share, limit, 12.5, 3e6, 2, 1 << 20))
 

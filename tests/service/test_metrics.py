@@ -9,13 +9,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mixtera.jobs.local import LocalJob
-from mixtera.jobs.messages import AliveRequest, Done, Lately, SeenReader
+from mixtera.jobs.messages import AliveRequest, Lately, Reader, SeenReader
 from mixtera.jobs.model import Report
+from mixtera.jobs.observed import numbers_of
 from mixtera.order.timeline import Phase, Timeline
 from mixtera.plan import Plan
 from mixtera.service.held import HeldJob
@@ -210,14 +212,12 @@ def test_the_history_keeps_the_whole_run_and_stays_small() -> None:
 def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Service, plan: Plan) -> None:
     service.create("run", plan)
     with service.attach("run") as job, job.stream(8, 1, 2) as stream:
-        for _ in range(4):
+        for _ in range(24):
             next(stream)
-        for _ in range(20):
-            next(stream)
-        beats = job._port._beats  # as if some seconds had passed
-        beats._connection.post(beats._path, AliveRequest("host:1", beats.readers()), Done)
-        (reader,) = job.status()["readers"]
-        found = scraped(service)
+        said = AliveRequest("host:1", (Reader(1, 0, stream.position, numbers_of(stream)),))
+    assert service.ask("POST", "/v1/jobs/run/alive", msgspec.to_builtins(said))[0] == 200
+    (reader,) = service.ask("GET", "/v1/jobs/run/status")[1]["readers"]
+    found = scraped(service)
     assert (reader["rank"], reader["worker"], reader["gone"]) == (1, 0, False)
     assert 0 < reader["lately"]["wait_share"] <= 1
     assert reader["lately"]["limit"] in SAYS
