@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike, fspath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Unpack
 
@@ -47,21 +48,24 @@ class Job:
         self.start = port.plan.start if start is None else start
 
     @classmethod
-    def local(cls, plan: Plan | None, directory: str) -> Job:
+    def local(cls, plan: Plan | str | PathLike[str] | None, directory: str | PathLike[str]) -> Job:
         """A job in a directory, without a server; made at its first use.
 
         Args:
-            plan: The plan; None: the one that it was made with. One that was not saved is copied into the directory.
+            plan: The plan, or where it lies; None: the one that the job was made with. One that was not saved is copied
+                into the directory.
             directory: The directory, on a file system with locks. Processes of several machines share it only where
                 locks hold across them.
 
         Raises:
             JobError: It is of another plan, or a service has it.
+            PlanError: There is no such plan.
             StorageError: It cannot be read or written.
         """
         from mixtera.jobs.local import LocalJob
 
-        return cls(LocalJob(directory, plan))
+        given = plan if plan is None or isinstance(plan, Plan) else Plan.open(fspath(plan))
+        return cls(LocalJob(fspath(directory), given))
 
     @classmethod
     def attach(cls, url: str, token: str | None = None, **options: Unpack[Options]) -> Job:

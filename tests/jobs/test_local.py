@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixtera.errors import JobError, StateError, StorageError
+from mixtera.errors import JobError, PlanError, StateError, StorageError
 from mixtera.jobs import Job
 from mixtera.jobs.local import SNAPSHOT_RECORDS, LocalJob
 from mixtera.jobs.model import Report
@@ -49,6 +49,13 @@ def test_a_job_is_opened_again_as_it_was(plan: Plan, tmp_path: Path) -> None:
     assert again.state == state
     assert again.plan.digest == plan.digest
     again.close()
+
+
+def test_a_plan_may_be_named(plan: Plan, tmp_path: Path) -> None:
+    with Job.local(plan.path, tmp_path / "job") as job:
+        assert job.plan.digest == plan.digest
+    with pytest.raises(PlanError, match="does not exist"):
+        Job.local(str(tmp_path / "no plan"), tmp_path / "other")
 
 
 def test_processes_of_a_run_share_it(plan: Plan, tmp_path: Path) -> None:
