@@ -32,7 +32,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     catalogs = {name: mixtera.Catalog.open(str(root / f"catalog-{name}")) for name in NAMES}
     for name, catalog in catalogs.items():
         catalog.index(specs[name], workers=1)
-    return lambda name, engine: mixtera.compile(specs[name], catalogs[name], engine=engine).digest
+    return lambda name, engine: mixtera.compile(specs[name], catalogs[name], engine=engine, reuse=False).digest
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compiling(root: Path, plan: Path) -> int:
     arguments = ["compile", str(root / "spec.yaml"), "--catalog", str(root / "catalog"), "-o", str(plan)]
-    return main([*arguments, "--engine", "postgres", "-vv"])
+    return main([*arguments, "--engine", "postgres", "--no-reuse", "-vv"])
 
 
 def refused(capsys: pytest.CaptureFixture[str], plan: Path) -> str:

@@ -21,11 +21,11 @@ PRINTED_ONLY = tuple(name for name in ENGINES if "run" in gaps_of(registry.engin
 
 
 def law_classes() -> set[type[Engine]]:
-    """The engines of all subclasses of the laws in this folder, as their method `engine` is annotated."""
+    """The engines of all subclasses of the laws below this folder, as their method `engine` is annotated."""
     found = set()
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if module.name.startswith("test_"):
-            loaded = importlib.import_module(f"tests.engines.{module.name}")
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], "tests.engines."):
+        if module.name.rpartition(".")[2].startswith("test_"):
+            loaded = importlib.import_module(module.name)
             found |= {laws for laws in vars(loaded).values() if isinstance(laws, type) and issubclass(laws, EngineLaws)}
     return {typing.get_type_hints(laws.engine)["return"] for laws in found - {EngineLaws}}
 

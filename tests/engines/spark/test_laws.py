@@ -47,8 +47,8 @@ def test_examples_have_the_digest_that_duckdb_gives_them(spark: SparkSession, ex
     spec = mixtera.load(str(examples / name))
     catalog = mixtera.Catalog.open(str(examples / "catalog"))
     catalog.index(spec, workers=1)
-    plan = mixtera.compile(spec, catalog, engine=SparkEngine(spark))
-    assert plan.digest == mixtera.compile(spec, catalog).digest
+    plan = mixtera.compile(spec, catalog, engine=SparkEngine(spark), reuse=False)
+    assert plan.digest == mixtera.compile(spec, catalog, reuse=False).digest
 
 
 @pytest.fixture(scope="module")
