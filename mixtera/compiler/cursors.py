@@ -59,7 +59,9 @@ class Cursor:
         if later == 0:
             yield from self._left_out_before()
         yield from self._blocks(self.first_epoch + later, first, first, min(end, self.cursor))
-        yield from self._blocks(self.first_epoch + later + 1, end, end, self.cursor)
+        size = max(1, int(self._map.permutation.places.sizes[self.component]))
+        for number, begin in enumerate(range(end, self.cursor, size), later + 1):  # lanes run ahead, of few samples far
+            yield from self._blocks(self.first_epoch + number, begin, begin, min(begin + size, self.cursor))
 
     @property
     def _is_used_up(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 from mixtera.artifact.model import OrderParameters, Steering
 from mixtera.explanation.build import report
@@ -52,6 +51,6 @@ def test_a_static_plan_has_nothing_of_it() -> None:
 def test_json_has_all_of_it() -> None:
     from mixtera.explanation.explain import Explanation
 
-    found = json.loads(Explanation(report(plan(lag=3), "sha256:0", batch=100)).to_json())["steered"]
+    found = Explanation(report(plan(lag=3), "sha256:0", batch=100)).to_json()["steered"]
     assert (found["algorithm"], found["lag"], found["round_positions"], found["round_steps"]) == ("odm", 3, 256, 2.56)
     assert found["options"] == {"warmup": 5}

@@ -131,6 +131,7 @@ def test_the_form_of_the_json_is_fixed(tmp_path: object) -> None:
         "warnings": None,
         "bounded": None,
         "tokens": None,
+        "steered": None,
     }
     numbers = "weight share samples delivered epochs max_epochs first_epoch_ends unseen"
     names = f"name full_name {numbers} on_exhaust ends_plan parts"

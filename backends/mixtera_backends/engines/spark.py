@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -164,7 +165,11 @@ def _table(session: SparkSession, files: Sequence[str], schema: pa.Schema) -> Da
         return session.range(0).selectExpr(*(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in types))
     # Names of files are no patterns, and what their folders are called (`a=1`) is no column.
     reader = session.read.schema(columns).option("recursiveFileLookup", True).option("__globPaths__", False)
-    return reader.parquet(*files)
+    waiting = Counter(files)
+    found = reader.parquet(*waiting)
+    while waiting := waiting - Counter(list(waiting)):  # Spark reads a file once that is named twice
+        found = found.unionAll(reader.parquet(*waiting))
+    return found
 
 
 def _directory(shared: str | None) -> Path:

@@ -89,7 +89,7 @@ class Cluster:
         """The executors: children of the workers."""
         parents = [psutil.Process(process.pid) for process in self._processes if process.poll() is None]
         found = [child for parent in parents for child in parent.children(recursive=True)]
-        return [process for process in found if _EXECUTOR in " ".join(process.cmdline())]
+        return [process for process in found if _EXECUTOR in _command(process)]
 
     def end(self) -> None:
         """Kill all of it, at once: nobody has the time to say goodbye."""
@@ -144,3 +144,11 @@ def free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def _command(process: psutil.Process) -> str:
+    """What a process was started with; nothing, of one that is gone."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -17,7 +19,7 @@ from mixtera.catalog.executor import executor_named
 from mixtera.catalog.work import Work
 from mixtera.catalog.worker import Answer
 from mixtera.errors import EngineError, MixteraError, PluginError, SampleError, StorageError
-from mixtera.spec.model import Spec
+from mixtera.spec.model import Source, Spec
 from mixtera_backends.executors.spark import SparkExecutor
 from mixtera_backends.spark.job import Job
 from mixtera_backends.spark.pieces import Batches, task
@@ -86,6 +88,11 @@ def catalogs(folder: Path) -> tuple[Catalog, Catalog]:
     return Catalog.open(str(folder / "local")), Catalog.open(str(folder / "spark"))
 
 
+def files(catalog: Catalog, source: Source) -> pa.Table:
+    """The files of a source, without the name of the catalog's own file, which no two runs share."""
+    return catalog.source(source).files.drop_columns(["data_file"])
+
+
 def index_both(folder: Path, spark: SparkSession, spec: Spec) -> None:
     """Index in both catalogs, and see that nothing tells them apart."""
     local, other = catalogs(folder)
@@ -102,7 +109,7 @@ def index_both(folder: Path, spark: SparkSession, spec: Spec) -> None:
         assert (left.bytes, left.columns) == (right.bytes, right.columns)
     for source in spec.sources:
         assert rows(local, source) == rows(other, source)
-        assert local.source(source).files.equals(other.source(source).files)
+        assert files(local, source).equals(files(other, source))
         assert local.state(source.name).definition == other.state(source.name).definition
         assert local.quarantine(source.name).equals(other.quarantine(source.name))
         assert all(in_order(path) for path in other.source(source).data_files)
@@ -153,8 +160,13 @@ def test_errors_are_those_of_the_local_pool(
         local.index(spec, workers=1)
     with pytest.raises(kind) as two:
         other.index(spec, executor=SparkExecutor(1, spark))
-    assert str(one.value) == str(two.value)
+    assert some_file(str(one.value)) == some_file(str(two.value))
     assert other.sources() == ()
+
+
+def some_file(message: str) -> str:
+    """A message without which of several files it is about: the first that fails is told of."""
+    return re.sub(r"rows 0 to \d+ of \S+", "some rows", message)
 
 
 def test_what_a_failed_run_has_finished_is_not_read_again(spark: SparkSession, folder: Path) -> None:
@@ -200,7 +212,7 @@ def test_a_killed_executor_is_replaced_and_the_catalog_is_the_same(
     local.index(spec, workers=2)
     for source in spec.sources:
         assert rows(local, source) == rows(other, source)
-        assert local.source(source).files.equals(other.source(source).files)
+        assert files(local, source).equals(files(other, source))
     assert no_leftovers(other)
 
 
