@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from mixtera.algorithms.steering import fitted
 from mixtera.contracts.algorithm import FitResult, FitTask
 from mixtera.errors import JobError
+from mixtera.jobs.orphans import end_with_parent
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ class Fits:
                 return
             self._running = task
             if self._pool is None:  # spawned: the parent may use libraries that do not survive a fork
-                self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
             future = self._pool.submit(fitted, task)
         future.add_done_callback(lambda future: self._finished(task, future))
 

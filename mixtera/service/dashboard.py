@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from typing import Any, Final
 
 from mixtera.errors import PluginError
+from mixtera.jobs.orphans import end_with_parent
 from mixtera.service import drawn
 from mixtera.service.refused import UNAVAILABLE, RefusedError
 
@@ -48,7 +47,7 @@ class Pages:
                 return page
             arguments = await asyncio.to_thread(content)
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), _end_with_parent)
+                self._pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
             try:
                 page = await asyncio.get_running_loop().run_in_executor(self._pool, draw, *arguments)
             except BrokenProcessPool as error:
@@ -73,16 +72,3 @@ class Pages:
 
 OVERVIEW: Final = drawn.overview
 JOB: Final = drawn.page
-
-
-def _end_with_parent() -> None:
-    """End this process when the service is gone, even if that was killed."""
-    parent = parent_process()
-    assert parent is not None
-    sentinel = parent.sentinel
-
-    def wait() -> None:
-        connection.wait([sentinel])
-        os._exit(0)
-
-    threading.Thread(target=wait, daemon=True).start()

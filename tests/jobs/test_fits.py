@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from mixtera.algorithms.steering import fitted
@@ -101,6 +104,28 @@ def test_a_killed_fit_is_done_again(job: LocalJob) -> None:
     if job.status()["fit"] is not None:  # it may have been done before
         job.report(curve(DUE + 1))
     until(lambda: job.status()["fit"] is None)
+
+
+KILLED = """
+import os, sys, time
+from mixtera.jobs.fits import Fits
+from mixtera.contracts.algorithm import FitTask
+fits = Fits(lambda task, result: None)
+fits.start(FitTask("ado", 1, {"samples": [[1.0]], "losses": [[1.0]], "weight": 1, "starts": 1}))
+while not fits._pool._processes:
+    time.sleep(0.01)
+print(*fits._pool._processes, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_fit_ends_with_the_process_that_it_is_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        fitting = int(process.stdout.readline())
+        time.sleep(3)  # until it has begun to watch
+        process.kill()
+    until(lambda: not psutil.pid_exists(fitting))
 
 
 def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:
