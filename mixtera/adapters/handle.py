@@ -65,6 +65,10 @@ class Handle(ABC):
         return None
 
     @abstractmethod
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """Let others see how a reader fares, where somebody looks."""
+
+    @abstractmethod
     def quiet(self) -> None:
         """Have nothing under way in other threads, before this process is forked."""
 
@@ -107,7 +111,7 @@ class Handle(ABC):
         columns: Sequence[str] | None = None,
     ) -> Stream:
         """The stream of one reader; see `Stream` for the arguments. Several workers have smaller budgets."""
-        return Stream(
+        stream = Stream(
             self.plan.data,
             self.plan.digest,
             batch_size=batch_size,
@@ -121,6 +125,8 @@ class Handle(ABC):
             guide=self.guide(),
             source=self.source(),
         )
+        self.observe(rank, worker, stream)
+        return stream
 
 
 class PlanHandle(Handle):
@@ -153,6 +159,9 @@ class PlanHandle(Handle):
     def state_at(self, position: int) -> dict[str, object]:
         """See `Handle`."""
         return self.identity.state_at(position)
+
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """See `Handle`. Nobody looks."""
 
     def quiet(self) -> None:
         """See `Handle`. A plan has no threads."""
@@ -197,20 +206,9 @@ class JobHandle(Handle):
         """See `Handle`."""
         return self._job.source
 
-    def stream(
-        self,
-        batch_size: int,
-        rank: int,
-        world_size: int,
-        start: int | None,
-        worker: int = 0,
-        workers: int = 1,
-        columns: Sequence[str] | None = None,
-    ) -> Stream:
-        """See `Handle`. The job lets others see how the reader fares."""
-        stream = super().stream(batch_size, rank, world_size, start, worker, workers, columns)
+    def observe(self, rank: int, worker: int, stream: Stream) -> None:
+        """See `Handle`."""
         self._job.observe(rank, worker, stream)
-        return stream
 
     def quiet(self) -> None:
         """See `Handle`."""

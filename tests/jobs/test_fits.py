@@ -41,6 +41,14 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+def result_of(job: LocalJob) -> int:
+    """The step of the fit whose result the job has, and waits to apply."""
+    steering = job.state.steering
+    assert steering is not None
+    step: int = steering["open"]["result"]["step"]
+    return step
+
+
 @pytest.fixture
 def job(tmp_path: Path):
     found = LocalJob(str(tmp_path / "job"), following_plan(tmp_path, ADO))
@@ -104,6 +112,7 @@ def test_a_killed_fit_is_done_again(job: LocalJob) -> None:
     if job.status()["fit"] is not None:  # it may have been done before
         job.report(curve(DUE + 1))
     until(lambda: job.status()["fit"] is None)
+    assert result_of(job) == DUE
 
 
 KILLED = """
@@ -137,6 +146,7 @@ def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:
     again = LocalJob(str(tmp_path / "job"))
     again.resume_fit()
     until(lambda: again.status()["fit"] is None)
+    assert result_of(again) == DUE
     again.close()
 
 

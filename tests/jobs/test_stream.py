@@ -156,6 +156,8 @@ def test_a_stream_may_go_back(plan: Plan, tmp_path: Path) -> None:
 def test_a_job_that_is_closed_twice_is_closed(plan: Plan, tmp_path: Path) -> None:
     with Job.local(plan, str(tmp_path / "job")) as job:
         job.close()
+    with Job.local(plan, str(tmp_path / "job")) as again:  # nothing of another was closed with it
+        assert again.status()["step"] == -1
 
 
 def test_a_copy_of_a_job_opens_it_again(plan: Plan, tmp_path: Path) -> None:

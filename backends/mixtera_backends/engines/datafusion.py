@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from mixtera.contracts.engine import EngineOption, Gap
 from mixtera.errors import EngineError
 from mixtera_backends.engines.folder import folder_of
-from mixtera_backends.engines.limits import LIMITS, Limits
+from mixtera_backends.engines.limits import Limited, Limits
 from mixtera_backends.engines.rewriting import rewritten
 from mixtera_backends.engines.session import answer_schema, conformed, package
 
@@ -27,26 +26,11 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = 65_536
 
 
-class DataFusionEngine:
+class DataFusionEngine(Limited):
     """One DataFusion session; what does not fit goes to a temporary directory that is removed with it."""
 
     name = "datafusion"
     dialect = "datafusion"
-    options: ClassVar[tuple[EngineOption, ...]] = LIMITS
-    gaps: ClassVar[Mapping[str, Gap]] = {}
-
-    def __init__(self, **options: str | int) -> None:
-        """Make a session; DataFusion is loaded when it is first used.
-
-        Args:
-            options: `threads`, `memory_limit`, `spill_directory`; see `mixtera_backends.engines.limits`.
-        """
-        self._limits = Limits.of({name: str(value) for name, value in options.items()})
-        self._open = ExitStack()
-
-    def configured(self, options: Mapping[str, str]) -> DataFusionEngine:
-        """A session with these options."""
-        return DataFusionEngine(**options)
 
     @cached_property
     def _folder(self) -> Path:

@@ -6,14 +6,13 @@ Ibis writes the SQL; the session is DuckDB's own, because Ibis' calls methods th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from mixtera.contracts.engine import EngineOption, Gap
-from mixtera_backends.engines.limits import LIMITS, Limits
+from mixtera_backends.engines.limits import Limited
 from mixtera_backends.engines.session import engine_errors, package
 
 if TYPE_CHECKING:
@@ -23,26 +22,11 @@ if TYPE_CHECKING:
 _BATCH_ROWS: Final = 131_072
 
 
-class DuckDBEngine:
+class DuckDBEngine(Limited):
     """One DuckDB session in memory; what does not fit goes to a temporary directory that is removed with it."""
 
     name = "duckdb"
     dialect = "duckdb"
-    options: ClassVar[tuple[EngineOption, ...]] = LIMITS
-    gaps: ClassVar[Mapping[str, Gap]] = {}
-
-    def __init__(self, **options: str | int) -> None:
-        """Make a session; DuckDB is loaded when it is first used.
-
-        Args:
-            options: `threads`, `memory_limit`, `spill_directory`; see `mixtera_backends.engines.limits`.
-        """
-        self._limits = Limits.of({name: str(value) for name, value in options.items()})
-        self._open = ExitStack()
-
-    def configured(self, options: Mapping[str, str]) -> DuckDBEngine:
-        """A session with these options."""
-        return DuckDBEngine(**options)
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

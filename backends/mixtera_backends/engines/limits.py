@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import ClassVar, Final, Self
 
-from mixtera.contracts.engine import EngineOption
+from mixtera.contracts.engine import EngineOption, Gap
 from mixtera.errors import PluginError
 from mixtera.formats.temporary import size_of
 
@@ -123,3 +123,23 @@ def _bytes(text: str, called: str) -> int:
         return size_of(text)
     except ValueError as error:
         raise PluginError(f"{called}: {error}") from error
+
+
+class Limited:
+    """An engine inside this process whose session has limits, and whatever is to be closed with it."""
+
+    options: ClassVar[tuple[EngineOption, ...]] = LIMITS
+    gaps: ClassVar[Mapping[str, Gap]] = {}
+
+    def __init__(self, **options: str | int) -> None:
+        """Make a session; its package is loaded when it is first used.
+
+        Args:
+            options: `threads`, `memory_limit`, `spill_directory`, as far as the engine has them.
+        """
+        self._limits = Limits.of({name: str(value) for name, value in options.items()}, self.options)
+        self._open = ExitStack()
+
+    def configured(self, options: Mapping[str, str]) -> Self:
+        """A session with these options."""
+        return type(self)(**options)
