@@ -56,8 +56,15 @@ class DuckDBEngine(Limited):
                 if files:
                     rows = self._connection.read_parquet(list(files), hive_partitioning=False)
                 else:
-                    rows = self._connection.from_arrow(schemas[name].empty_table())
+                    rows = self._empty(schemas[name])
                 rows.create_view(name, replace=True)
+
+    def _empty(self, schema: pa.Schema) -> duckdb.DuckDBPyRelation:
+        """No rows. Not an Arrow table: DuckDB hands filters on one to pyarrow, and wants pytz for moments in them."""
+        known = self._connection.from_arrow(schema.empty_table())
+        pairs = zip(known.columns, known.types, strict=True)
+        columns = ", ".join(f'CAST(NULL AS {type_}) AS "{name.replace(chr(34), chr(34) * 2)}"' for name, type_ in pairs)
+        return self._connection.sql(f"SELECT {columns} WHERE false")
 
     def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run an unbound expression and stream its rows, in any order."""
