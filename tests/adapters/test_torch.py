@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -170,8 +171,9 @@ def test_an_abandoned_loader_leaves_no_process(plan: Plan) -> None:
 
 
 KILLED = """
-import os, sys
+import multiprocessing, os, sys
 from mixtera.adapters.torch import loader
+multiprocessing.current_process()._config["semprefix"] = f"/killed-{os.getpid()}"
 batches = iter(loader(sys.argv[1], batch_size=8, num_workers=2))
 next(batches)
 print("ready", flush=True)
@@ -181,12 +183,16 @@ time.sleep(60)
 """
 
 
-def shared_names() -> set[str]:
-    return {path.name for path in Path("/dev/shm").iterdir()}
+def shared_names(*processes: int) -> list[str]:
+    """What lies in shared memory with one of the processes in its name, as that of torch's tensors has it.
+
+    Other tests, and other programs of the machine, share memory, too.
+    """
+    names = [path.name for path in Path("/dev/shm").iterdir()]
+    return [name for name in names if {str(process) for process in processes} & set(re.split(r"\D+", name))]
 
 
 def test_a_killed_trainer_leaves_nothing_shared(plan_path: Path) -> None:
-    before = shared_names()
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(KILLED), str(plan_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
@@ -198,15 +204,14 @@ def test_a_killed_trainer_leaves_nothing_shared(plan_path: Path) -> None:
     while any(Path(f"/proc/{child}").exists() for child in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [child for child in children if Path(f"/proc/{child}").exists()], "workers outlived the trainer"
-    assert shared_names() <= before
+    assert shared_names(process.pid, *map(int, children)) == []
 
 
 def test_a_killed_worker_is_reported_and_leaves_nothing_shared(plan: Plan) -> None:
-    before = shared_names()
     batches = iter(loader(plan, batch_size=1, num_workers=1))
     next(batches)
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match=r"DataLoader worker .*(killed|exited)"):
         list(batches)
-    assert shared_names() <= before
+    assert shared_names(worker.pid, os.getpid()) == []
