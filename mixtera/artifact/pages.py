@@ -33,7 +33,7 @@ SUMS: Final = "pages.u32"
 """The file with the checksums of all pages."""
 NAMES: Final = ("rows.u16", "starts.u32", "starts.u64", "tokens.u32", "excluded.bits", "delivered.bits")
 """Arrays that may come in pages: they grow with samples, and are read at a few places at a time."""
-_LEAST_BYTES: Final = 1 << 12
+_LEAST_BYTES: Final = 8
 _LOT_BYTES: Final = 32 << 20
 """What is read, or fetched, at a time."""
 
