@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -350,6 +352,35 @@ def test_a_size_that_is_none_is_refused(far, monkeypatch, text):
     monkeypatch.setenv("MIXTERA_CACHE", str(far.path.parent / "another"))
     with pytest.raises(StorageError, match=r"MIXTERA_PAGED_BYTES is .*: it must be a whole number of bytes"):
         Plan.open(URL)
+
+
+READING = """
+import sys
+import numpy as np
+from mixtera.plan import Plan
+rows = Plan.open(sys.argv[1]).data.rows
+for first in range(0, len(rows), 10_000):
+    rows[np.array([first])]
+    print(first, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_a_process_leaves_that_is_killed_while_others_read(local, far, tmp_path, monkeypatch, asked):
+    url = f"local://{tmp_path}/elsewhere"
+    local.save(url)
+    child = subprocess.Popen(
+        [sys.executable, "-c", READING, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with child:
+        assert child.stdout.readline() == "0\n"
+        opened = Plan.open(url)
+        np.testing.assert_array_equal(opened.data.rows[:100_000], local.data.rows[:100_000])
+        child.kill()
+    assert child.returncode == -9
+    np.testing.assert_array_equal(opened.data.rows, local.data.rows)
+    np.testing.assert_array_equal(Plan.open(url).data.rows, local.data.rows)
+    assert all(first >= PAGE_BYTES for _, first, _ in asked)  # the page that the child had
 
 
 def test_a_process_that_was_forked_fetches_for_itself(local, far):
