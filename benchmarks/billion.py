@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from benchmarks.scale_figures import peak_bytes
-from mixtera.artifact import layout
+from mixtera.artifact import layout, pages
 from mixtera.artifact.model import (
     ENTRIES,
     FILES,
@@ -22,9 +23,27 @@ from mixtera.artifact.model import (
 )
 from mixtera.order.exhaustion import timeline
 
+ORDER = OrderParameters(7, "global", 4096, 16, 32)
 
-def write(directory: str, samples: int, files: int = 1_000, components: int = 8) -> dict[str, float]:
-    """Write such a plan: all samples selected, every component in every segment."""
+
+def write(
+    directory: str,
+    samples: int,
+    files: int = 1_000,
+    components: int = 8,
+    order: OrderParameters = ORDER,
+    sums: Callable[[Path], pages.Pages] | None = None,
+) -> dict[str, float]:
+    """Write such a plan: all samples selected, every component in every segment.
+
+    Args:
+        directory: Where to.
+        samples: How many, about.
+        files: Files that they lie in.
+        components: Components of the mixture.
+        order: Parameters of the order.
+        sums: Writes the checksums of the pages of its arrays; None: it has none.
+    """
     path = Path(directory)
     path.mkdir(parents=True)
     each = samples // files
@@ -45,7 +64,7 @@ def write(directory: str, samples: int, files: int = 1_000, components: int = 8)
             PlanComponent(f"part-{c}", weight, size, None, "repeat")
             for c, (weight, size) in enumerate(zip(weights, sizes, strict=True))
         ),
-        order=OrderParameters(7, "global", 4096, 16, 32),
+        order=order,
         timeline=timeline(weights, [None] * components, ["repeat"] * components),
         files=_files(files, each),
         segments=pa.table(segments).cast(SEGMENTS),
@@ -59,7 +78,7 @@ def write(directory: str, samples: int, files: int = 1_000, components: int = 8)
     for name, bytes_ in (("rows.u16", 2 * sum(sizes)), ("starts.u32", 4 * int((size + 1).sum()))):
         with (path / name).open("wb") as hole:
             hole.truncate(bytes_)
-    (path / layout.DOCUMENT).write_bytes(layout._encode(data, "sha256:" + "0" * 64, path, None))
+    (path / layout.DOCUMENT).write_bytes(layout._encode(data, "sha256:" + "0" * 64, path, None, sums and sums(path)))
     return {"samples": sum(sizes), "segments": len(number), "entries": count.size}
 
 

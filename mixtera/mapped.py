@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+Index: TypeAlias = "slice | npt.NDArray[np.int64]"
+"""A part of a column, or the numbers of some of its values."""
+
 STEP_BYTES: Final = 16 << 20
 """Bytes of a long array that are worked on at a time."""
+
+
+class Column(Protocol):
+    """Values by number: a numpy array of one dimension, or what gives parts of a longer one as such arrays."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Index, /) -> npt.NDArray[Any]: ...
 
 
 def forget(*arrays: npt.NDArray[Any]) -> None:
@@ -27,12 +46,13 @@ def forget(*arrays: npt.NDArray[Any]) -> None:
             base.madvise(mmap.MADV_DONTNEED)
 
 
-def steps(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+def steps(values: Column) -> Iterator[npt.NDArray[Any]]:
     """A long array in consecutive parts; each is forgotten when the next is asked for."""
     size = max(1, STEP_BYTES // values.dtype.itemsize)
     for first in range(0, len(values), size):
-        yield values[first : first + size]
-        forget(values)
+        part = values[first : first + size]
+        yield part
+        forget(part)
 
 
 def fill(values: npt.NDArray[Any], value: object) -> None:

@@ -61,7 +61,7 @@ class Plan:
             opened, directory = remote.open(path, remap)
         else:
             directory = Path(plain_path(path))
-            opened = layout.open(str(directory), remap)
+            opened = remote.open_here(directory, remap)
         plan = cls(opened.data, directory, opened.digest, remap)
         plan.url = path
         return plan

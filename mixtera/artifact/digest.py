@@ -14,11 +14,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.artifact.model import Beginning, PlanComponent, PlanData, PlanSource, Steering, TokenLayout
-from mixtera.mapped import steps
+from mixtera.mapped import Column, steps
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import Variation
 from mixtera.order.places import Start
@@ -51,7 +50,7 @@ class _Canonical:
         found = list(values)
         self.raw(struct.pack(f"<{len(found)}d", *found))
 
-    def array(self, values: npt.NDArray[np.integer], dtype: str) -> None:
+    def array(self, values: Column, dtype: str) -> None:
         self._hash.update(struct.pack("<q", len(values) * np.dtype(dtype).itemsize))
         for part in steps(values):
             self._hash.update(np.ascontiguousarray(part, dtype).data)

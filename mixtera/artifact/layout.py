@@ -6,7 +6,7 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.artifact import variation
+from mixtera.artifact import pages, variation
 from mixtera.artifact.atomic import replacing
 from mixtera.artifact.model import (
     ENTRIES,
@@ -37,7 +37,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
-from mixtera.mapped import steps
+from mixtera.mapped import Column, steps
 from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
@@ -103,6 +103,7 @@ class _Body(msgspec.Struct, frozen=True):
     tokens: TokenParameters | msgspec.UnsetType = msgspec.UNSET
     steering: Steering | msgspec.UnsetType = msgspec.UNSET
     delivery: Delivery | msgspec.UnsetType = msgspec.UNSET
+    pages: pages.Pages | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -117,6 +118,19 @@ class OpenedPlan:
 
     data: PlanData
     digest: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The files beside the document of a plan.
+
+    Attributes:
+        sizes: Name → bytes.
+        paged: Those of them that may come in pages.
+    """
+
+    sizes: Mapping[str, int]
+    paged: frozenset[str]
 
 
 def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> None:
@@ -152,25 +166,34 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
                     _write_array(directory / _WINDOWS[0], data.tokens.windows.documents, "<u4")
                     _write_array(directory / _WINDOWS[1], data.tokens.windows.rows, "<u4")
             summary = variation.write(directory, data.variation)
-            (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary))
+            in_pages = pages.write(directory)
+            (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary, in_pages))
     except OSError as error:
         raise StorageError(f"the plan cannot be written to {path}: {error.strerror or error}") from error
 
 
-def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
+def open(path: str, remap: Mapping[str, str] | None = None, source: pages.Opener | None = None) -> OpenedPlan:
     """Open a plan by memory map; nothing is copied, and only sizes and samples of the files are checked.
 
     Args:
         path: The directory.
         remap: URL prefix → URL prefix, for data that lies elsewhere on this machine.
+        source: Where the pages of an array come from that are not there; None: all are.
 
     Raises:
         PlanError: It is not a plan, is damaged, or is of a newer version, or a prefix fits no file.
     """
     directory = Path(path)
-    body = _decode(directory)
+    body = _parsed(_document(directory), directory)
+    in_pages = {} if source is None else _sums(directory, body)
     for name, mark in body.marks.items():
-        _check_file(directory / name, mark)
+        _check_file(directory / name, mark, sampled=name not in in_pages)
+
+    def column(path: Path, dtype: str) -> Any:  # noqa: ANN401 - of the type that is named
+        if source is None or path.name not in in_pages:
+            return _map_array(path, dtype)
+        return pages.PagedArray(path, dtype, in_pages[path.name], source(path.name, path.stat().st_size))
+
     wide = _starts_name(True) in body.marks
     delivery = None if isinstance(body.delivery, msgspec.UnsetType) else body.delivery
     files = _read_table(directory / "files.arrow", FILES)
@@ -184,13 +207,13 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
         segments=_read_table(directory / "segments.arrow", SEGMENTS),
         entries=_read_table(directory / "entries.arrow", ENTRIES),
         component_entries=np.array(body.component_entries, np.int64),
-        rows=_map_array(directory / "rows.u16", "<u2"),
-        starts=_map_array(directory / _starts_name(wide), "<u8" if wide else "<u4"),
+        rows=column(directory / "rows.u16", "<u2"),
+        starts=column(directory / _starts_name(wide), "<u8" if wide else "<u4"),
         frames=_read_table(directory / _FRAMES, FRAMES) if _FRAMES in body.marks else NO_FRAMES,
-        variation=variation.read(directory, body.variation, _map_array),
+        variation=variation.read(directory, body.variation, _map_array, column),
         begins=body.begins,
         remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
-        tokens=_tokens(directory, body.tokens),
+        tokens=_tokens(directory, body.tokens, column),
         steering=None if isinstance(body.steering, msgspec.UnsetType) else body.steering,
         delivery=delivery,
         facts=body.facts,
@@ -198,10 +221,12 @@ def open(path: str, remap: Mapping[str, str] | None = None) -> OpenedPlan:
     return OpenedPlan(data, body.digest)
 
 
-def _tokens(directory: Path, parameters: TokenParameters | msgspec.UnsetType) -> TokenLayout | None:
+def _tokens(
+    directory: Path, parameters: TokenParameters | msgspec.UnsetType, column: Callable[[Path, str], Column]
+) -> TokenLayout | None:
     if isinstance(parameters, msgspec.UnsetType):
         return None
-    counts, sums = _map_array(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
+    counts, sums = column(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
     windows = Windows(*(_map_array(directory / name, "<u4") for name in _WINDOWS)) if parameters.fits else None
     return TokenLayout(parameters, counts, sums, windows)
 
@@ -215,17 +240,46 @@ def is_document(content: bytes) -> bool:
     return content.startswith(_BEGINNING)
 
 
+def contents_of(document: bytes, where: str) -> Contents:
+    """The files beside the document of a plan, as it says.
+
+    Args:
+        document: Its bytes.
+        where: Where the plan lies, for messages.
+
+    Raises:
+        PlanError: It is damaged, or of a newer version.
+    """
+    body = _parsed(document, where)
+    for name in body.marks:
+        if not _NAME.fullmatch(name):
+            raise _damaged(where, f"{name!r} cannot be a file of it")
+    paged = () if isinstance(body.pages, msgspec.UnsetType) else body.pages.files
+    return Contents({name: mark.bytes for name, mark in body.marks.items()}, frozenset(paged))
+
+
 def names_of(directory: Path) -> list[str]:
     """Names of the files beside the document of a plan, as it says.
 
     Raises:
         PlanError: It is damaged, or of a newer version.
     """
-    names = list(_decode(directory).marks)
-    for name in names:
-        if not _NAME.fullmatch(name):
-            raise _damaged(directory, f"{name!r} cannot be a file of it")
-    return names
+    return list(contents_of(_document(directory), str(directory)).sizes)
+
+
+def _sums(directory: Path, body: _Body) -> dict[str, pages.Sums]:
+    """The checksums of the pages of each array that has them."""
+    if isinstance(body.pages, msgspec.UnsetType):
+        return {}
+    try:
+        found = pages.sums_of(
+            (directory / pages.SUMS).read_bytes(), body.pages, [body.marks[name].bytes for name in body.pages.files]
+        )
+    except FileNotFoundError:
+        raise _damaged(directory, f"{pages.SUMS} is missing") from None
+    if found is None:
+        raise _damaged(directory, f"{pages.SUMS} was changed")
+    return found
 
 
 def _check_replaceable(path: Path) -> None:
@@ -250,13 +304,19 @@ def _write_table(path: Path, table: pa.Table) -> None:
         writer.write_table(table.combine_chunks())
 
 
-def _write_array(path: Path, values: npt.NDArray[Any], dtype: str) -> None:
+def _write_array(path: Path, values: Column, dtype: str) -> None:
     with path.open("wb") as sink:
         for part in steps(values):
             sink.write(np.ascontiguousarray(part, dtype).data)
 
 
-def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Summary | None) -> bytes:
+def _encode(
+    data: PlanData,
+    digest: str,
+    directory: Path,
+    summary: variation.Summary | None,
+    in_pages: pages.Pages | None = None,
+) -> bytes:
     marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
     body = _Body(
         digest=digest,
@@ -274,6 +334,7 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
         tokens=msgspec.UNSET if data.tokens is None else data.tokens.parameters,
         steering=msgspec.UNSET if data.steering is None else data.steering,
         delivery=msgspec.UNSET if data.delivery is None else data.delivery,
+        pages=msgspec.UNSET if in_pages is None else in_pages,
     )
     raw = msgspec.json.encode(body)
     version = _PLAIN_VERSION if summary is None and data.begins is None else _VARIED_VERSION
@@ -282,33 +343,39 @@ def _encode(data: PlanData, digest: str, directory: Path, summary: variation.Sum
     return msgspec.json.encode(_Document(version, zlib.crc32(raw), msgspec.Raw(raw)))
 
 
-def _decode(directory: Path) -> _Body:
+def _document(directory: Path) -> bytes:
     if not _is_plan(directory):
         what = "does not exist" if not directory.exists() else f"is not a plan: it has no {DOCUMENT} of one"
         raise PlanError(f"{directory} {what}; `mixtera compile SPEC -o PLAN` makes one")
+    return (directory / DOCUMENT).read_bytes()
+
+
+def _parsed(content: bytes, where: str | Path) -> _Body:
     try:
-        document = msgspec.json.decode((directory / DOCUMENT).read_bytes(), type=_Document)
+        document = msgspec.json.decode(content, type=_Document)
         if document.mixtera_plan > FORMAT_VERSION:
-            raise _newer(directory, "format", document.mixtera_plan, FORMAT_VERSION)
+            raise _newer(where, "format", document.mixtera_plan, FORMAT_VERSION)
         if zlib.crc32(document.body) != document.checksum:
-            raise _damaged(directory, f"{DOCUMENT} was changed")
+            raise _damaged(where, f"{DOCUMENT} was changed")
         body = msgspec.json.decode(document.body, type=_Body)
     except msgspec.MsgspecError as error:
-        raise _damaged(directory, f"{DOCUMENT}: {error}") from error
+        raise _damaged(where, f"{DOCUMENT}: {error}") from error
+    if not isinstance(body.pages, msgspec.UnsetType) and not {*body.pages.files, pages.SUMS} <= set(body.marks):
+        raise _damaged(where, f"{DOCUMENT} names pages of files that it has not")
     if body.order_version > ORDER_VERSION:
-        raise _newer(directory, "order", body.order_version, ORDER_VERSION)
+        raise _newer(where, "order", body.order_version, ORDER_VERSION)
     return body
 
 
-def _newer(directory: Path, what: str, found: int, known: int) -> PlanError:
+def _newer(where: str | Path, what: str, found: int, known: int) -> PlanError:
     return PlanError(
-        f"{directory} was made by a newer Mixtera ({what} version {found}, this one reads up to {known}): "
+        f"{where} was made by a newer Mixtera ({what} version {found}, this one reads up to {known}): "
         "upgrade Mixtera, or compile the spec again"
     )
 
 
-def _damaged(directory: Path, reason: str) -> PlanError:
-    return PlanError(f"the plan {directory} is damaged: {reason}; copy it again, or compile the spec again")
+def _damaged(where: str | Path, reason: str) -> PlanError:
+    return PlanError(f"the plan {where} is damaged: {reason}; copy it again, or compile the spec again")
 
 
 def _mark(path: Path) -> _Mark:
@@ -327,9 +394,9 @@ def _checksum(file: io.BufferedReader, size: int) -> int:
     return value
 
 
-def _check_file(path: Path, mark: _Mark) -> None:
+def _check_file(path: Path, mark: _Mark, sampled: bool) -> None:
     try:
-        found = _mark(path)
+        found = _mark(path) if sampled else _Mark(path.stat().st_size, mark.checksum)
     except FileNotFoundError:
         raise _damaged(path.parent, f"{path.name} is missing") from None
     except OSError as error:

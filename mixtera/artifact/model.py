@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.mapped import Column
 from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.permute import PLAIN, Variation
@@ -224,7 +225,7 @@ class TokenLayout:
     """
 
     parameters: TokenParameters
-    counts: npt.NDArray[np.uint32]
+    counts: Column
     entry_counts: npt.NDArray[np.int64]
     windows: Windows | None = None
 
@@ -304,8 +305,8 @@ class PlanData:
     segments: pa.Table
     entries: pa.Table
     component_entries: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.uint16]
-    starts: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
+    rows: Column
+    starts: Column
     frames: pa.Table = field(default_factory=lambda: NO_FRAMES)
     variation: Variation = PLAIN
     begins: Beginning | None = None

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.pages import PagedArray
 from mixtera.order.epochs import Entries
 from mixtera.order.lanes import Chunk, Lanes
 from mixtera.order.permute import Permutation
@@ -77,6 +78,7 @@ class PointerMap:
         self._segment_start = _column(data.segments, "start")
         self._file_id = _column(data.files, "file_id")
         self._has_offsets = self._segment_start >= 0
+        self._is_paged = isinstance(data.rows, PagedArray) or isinstance(data.starts, PagedArray)
 
     def range(self, start: int, stop: int) -> Pointers:
         """Pointers of the positions [start, stop), cut at the end of the plan."""
@@ -97,10 +99,16 @@ class PointerMap:
         """Pointers of samples that were found already; all arguments are [n] int64."""
         return self._pointers(Chunk(position, component, position), entry, rank)
 
+    def expect(self, entry: Int64s, rank: Int64s) -> None:
+        """Fetch what the pointers of some samples need, all of it together, where the plan's arrays come in pages."""
+        if self._is_paged:
+            self._bytes(self.permutation.entries.segment[entry], self._inside(entry, rank))
+
     def _chunk(self, round_: int, lane: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Entry and rank of each sample of a chunk: found for all at once, since each window is permuted whole."""
         chunk = self.lanes.chunk(round_, lane)
         entry, rank = self.permutation.find(chunk.component, chunk.place)
+        self.expect(entry, rank)
         return entry.astype(np.int32), rank.astype(np.int32)
 
     def locate(self, sample: int, stop: int | None = None) -> list[int]:
@@ -170,11 +178,15 @@ class PointerMap:
 
     def _pointers(self, chunk: Chunk, entry: Int64s, rank: Int64s) -> Pointers:
         segment = self.permutation.entries.segment[entry]
-        inside = self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
+        inside = self._inside(entry, rank)
         file, row = self._segment_file[segment], self._segment_row[segment] + inside
         start, stop = self._bytes(segment, inside)
         sample = (self._file_id[file] << ROW_BITS) | row
         return Pointers(chunk.position, chunk.component, file, row, start, stop, sample)
+
+    def _inside(self, entry: Int64s, rank: Int64s) -> Int64s:
+        """Rows inside their segments."""
+        return self.data.rows[self._entry_row[entry] + rank].astype(np.int64)
 
     def _bytes(self, segment: Int64s, inside: Int64s) -> tuple[Int64s, Int64s]:
         has = self._has_offsets[segment]

@@ -173,7 +173,9 @@ class SequenceMap:
         chunk = self._lanes.chunk(round_, lane)
         size = self._block * self._granule
         part = chunk.part(block * size, (block + 1) * size)
-        return self.packer.find(part.component, part.place)
+        pieces = self.packer.find(part.component, part.place)
+        self._map.expect(pieces.entry, pieces.rank)
+        return pieces
 
     def _sequences(self, chunk: Chunk, pieces: Pieces) -> Sequences:
         at = pieces.sequence

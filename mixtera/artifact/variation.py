@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.mapped import Column
 from mixtera.order.leftout import LeftOut
 from mixtera.order.permute import PLAIN, Variation
 from mixtera.order.places import Start
@@ -42,7 +43,7 @@ def write(directory: Path, variation: Variation) -> Summary | None:
         return None
     for name, left_out in (("excluded", variation.excluded), ("delivered", variation.delivered)):
         if left_out is not None:
-            _write(directory / f"{name}.bits", left_out.bits, "u1")
+            _write(directory / f"{name}.bits", left_out.bits[:], "u1")
             _write(directory / f"{name}.i32", left_out.count, "<i4")
     sequences = sorted(variation.sequences.items())
     if sequences:
@@ -69,13 +70,19 @@ def _summary(variation: Variation) -> Summary:
     )
 
 
-def read(directory: Path, summary: Summary | None, mapped: Callable[[Path, str], Array]) -> Variation:
+def read(
+    directory: Path,
+    summary: Summary | None,
+    mapped: Callable[[Path, str], Array],
+    column: Callable[[Path, str], Column],
+) -> Variation:
     """The variation of a plan on disk.
 
     Args:
         directory: The plan's.
         summary: What plan.json says.
         mapped: Opens a flat file by memory map.
+        column: Opens one that may come in pages.
     """
     if summary is None:
         return PLAIN
@@ -83,8 +90,8 @@ def read(directory: Path, summary: Summary | None, mapped: Callable[[Path, str],
     return Variation(
         in_file_order=frozenset(summary.in_file_order),
         sequences=_sequences(directory, summary, mapped),
-        excluded=_left_out(directory, "excluded", mapped),
-        delivered=_left_out(directory, "delivered", mapped),
+        excluded=_left_out(directory, "excluded", mapped, column),
+        delivered=_left_out(directory, "delivered", mapped, column),
         start=None if summary.start is None else _start(directory, summary.start, mapped),
         component_keys=None if keys is None else np.array(keys, np.int64),
         segment_keys=_optional(directory / "segment_keys.i64", "<i8", mapped),
@@ -103,9 +110,15 @@ def _sequences(directory: Path, summary: Summary, mapped: Callable[[Path, str], 
     }
 
 
-def _left_out(directory: Path, name: str, mapped: Callable[[Path, str], Array]) -> LeftOut | None:
-    bits = _optional(directory / f"{name}.bits", "u1", mapped)
-    return None if bits is None else LeftOut(bits, mapped(directory / f"{name}.i32", "<i4").astype(np.int64))
+def _left_out(
+    directory: Path, name: str, mapped: Callable[[Path, str], Array], column: Callable[[Path, str], Column]
+) -> LeftOut | None:
+    path = directory / f"{name}.bits"
+    return (
+        None
+        if not path.exists()
+        else LeftOut(column(path, "u1"), mapped(directory / f"{name}.i32", "<i4").astype(np.int64))
+    )
 
 
 def _start(directory: Path, columns: tuple[tuple[int, int, int], ...], mapped: Callable[[Path, str], Array]) -> Start:

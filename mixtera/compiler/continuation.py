@@ -305,7 +305,7 @@ def _entries(data: PlanData, number: int) -> slice:
 def _unpacked(left_out: LeftOut | None, samples: int) -> Bools:
     if left_out is None:
         return np.zeros(samples, np.bool_)
-    return np.unpackbits(left_out.bits, count=samples, bitorder="little").view(np.bool_)
+    return np.unpackbits(left_out.bits[:], count=samples, bitorder="little").view(np.bool_)
 
 
 def _segment_keys(data: PlanData) -> Int64s:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
 from mixtera.compiler.files import FileIndex, Int64s
+from mixtera.mapped import Column
 from mixtera.order.epochs import sums
 
 
 class Dense:
     """From a sample of the selection to its row among all rows."""
 
-    def __init__(
-        self, segment: Int64s, segment_first: Int64s, rows: npt.NDArray[np.uint16], entry_first: Int64s
-    ) -> None:
+    def __init__(self, segment: Int64s, segment_first: Int64s, rows: Column, entry_first: Int64s) -> None:
         """Prepare.
 
         Args:

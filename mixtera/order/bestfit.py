@@ -16,9 +16,10 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.mapped import Column
 from mixtera.order.concat import Pieces
 from mixtera.order.epochs import sums
-from mixtera.order.fitting import UInt32s, Windows, cut, fit
+from mixtera.order.fitting import Windows, cut, fit
 from mixtera.order.keys import keys
 from mixtera.order.permute import Permutation, ranked
 from mixtera.order.seats import Int64s
@@ -64,7 +65,7 @@ class BestFit:
     def __init__(
         self,
         permutation: Permutation,
-        tokens: UInt32s,
+        tokens: Column,
         windows: Windows,
         row_tokens: int,
         shift: int,

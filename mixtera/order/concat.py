@@ -14,16 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.mapped import Column
 from mixtera.order.epochs import Epoch, sums
 from mixtera.order.permute import Permutation, ranked
 from mixtera.order.seats import Int64s
-
-UInt32s: TypeAlias = npt.NDArray[np.uint32]
 
 BLOCK: Final = 1024
 """Documents of a curriculum that are summed together."""
@@ -73,7 +72,7 @@ class Concatenation:
     """Place → pieces, for all components. Caches the sums of the last few epochs."""
 
     def __init__(
-        self, permutation: Permutation, tokens: UInt32s, entry_tokens: Int64s, row_tokens: int, overlap: int
+        self, permutation: Permutation, tokens: Column, entry_tokens: Int64s, row_tokens: int, overlap: int
     ) -> None:
         """Prepare.
 
@@ -304,7 +303,7 @@ def _later(behind: Int64s, size: Int64s) -> Int64s:
     return np.where(behind < 0, 0, behind // np.maximum(size, 1) + 1)
 
 
-def _first_epoch_tokens(permutation: Permutation, tokens: UInt32s, entry_tokens: Int64s) -> Int64s:
+def _first_epoch_tokens(permutation: Permutation, tokens: Column, entry_tokens: Int64s) -> Int64s:
     """[E] tokens of each entry in its component's first epoch."""
     delivered = permutation.delivered
     if delivered is None:

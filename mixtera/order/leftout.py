@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.mapped import Column
 from mixtera.order.seats import Int64s
 
 Bools = npt.NDArray[np.bool_]
@@ -25,7 +26,7 @@ class LeftOut:
         count: [E] int64, how many of each entry.
     """
 
-    bits: npt.NDArray[np.uint8]
+    bits: Column
     count: Int64s
 
     def holds(self, number: Int64s) -> Bools:

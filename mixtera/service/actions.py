@@ -8,6 +8,7 @@ from io import BufferedReader
 from typing import Final
 
 from mixtera import __version__
+from mixtera.artifact import paging
 from mixtera.errors import MixteraError, StorageError
 from mixtera.jobs.messages import (
     ARROW,
@@ -137,7 +138,9 @@ async def plan_file(call: Call) -> Streamed:
     if number >= len(call.job.files):
         raise RefusedError(404, "NoFile", f"the plan has {len(call.job.files)} files, counted from 0")
     file = call.job.files[number]
-    path = call.job.port.plan.path / file.name
+    plan = call.job.port.plan
+    await asyncio.to_thread(paging.complete, plan.data)
+    path = plan.path / file.name
     try:
         opened = path.open("rb")
     except OSError as error:

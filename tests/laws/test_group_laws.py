@@ -21,6 +21,7 @@ from mixtera.testing.groups import (
     assert_samples_once_an_epoch,
     values_of,
 )
+from tests.paged import assert_pages_change_nothing
 
 SPEC = """
 version: 1
@@ -101,6 +102,12 @@ def test_the_kinds_are_those_of_the_spec(plan: Plan) -> None:
 
 def test_law_2_a_batch_is_of_one_kind_and_the_order_is_that_of_any_readers(plan: Plan) -> None:
     assert_one_kind_a_batch(plan, [(1, 24), (2, 12), (3, 8), (5, 4), (7, 1), (4, 6)])
+
+
+def test_law_2_arrays_that_come_in_pages_change_nothing(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert_pages_change_nothing(plan, monkeypatch, tmp_path, [(2, 12)])
 
 
 def test_law_2_every_sample_comes_once_an_epoch(plan: Plan) -> None:

@@ -21,6 +21,7 @@ from mixtera.testing.order import (
     assert_shares_hold,
 )
 from tests.laws.conftest import MIXTURES, build, record
+from tests.paged import assert_pages_change_nothing
 from tests.synthetic import plan_data
 
 TEXTS = 10 * 271 + 900
@@ -49,6 +50,12 @@ def test_law_1_the_digest_does_not_depend_on_the_catalog_or_its_workers(
 
 def test_law_2_any_topology_reads_the_same_order(plan: mixtera.Plan) -> None:
     assert_any_topology(plan, [(1, 32), (2, 16), (3, 5), (5, 7), (4, 64)])
+
+
+def test_law_2_arrays_that_come_in_pages_change_nothing(
+    weighted: mixtera.Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert_pages_change_nothing(weighted, monkeypatch, tmp_path)
 
 
 def test_law_2_each_sample_as_often_as_planned(plan: mixtera.Plan) -> None:

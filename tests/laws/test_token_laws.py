@@ -23,6 +23,7 @@ from mixtera.testing.sequences import (
     assert_tokens_once_an_epoch,
     rows_of,
 )
+from tests.paged import assert_pages_change_nothing
 
 EOS, BOS = 256, 257
 SPEC = """
@@ -130,6 +131,10 @@ def test_each_token_as_often_as_planned(root: Path) -> None:
 
 def test_any_topology_reads_the_same_rows(plan: mixtera.Plan) -> None:
     assert_any_readers(plan, [(1, 16), (2, 8), (3, 5), (5, 1)], 240)
+
+
+def test_arrays_that_come_in_pages_change_nothing(root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert_pages_change_nothing(compiled(root, "both"), monkeypatch, tmp_path, [(3, 8)])
 
 
 def test_shares_hold_in_tokens(root: Path) -> None:

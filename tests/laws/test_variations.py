@@ -16,6 +16,7 @@ from mixtera.adapters.torch import MixteraDataset, loader
 from mixtera.compiler import Stop
 from mixtera.testing.order import assert_any_topology, assert_delivered_as_planned, assert_resumable, assert_shares_hold
 from tests.laws.conftest import MIXTURES, SOURCES
+from tests.paged import assert_pages_change_nothing
 
 VARIATIONS = {
     "curriculum": MIXTURES["weighted"].replace("lanes: 6}", "lanes: 6, by: [score, {value: stars, descending: true}]}"),
@@ -80,6 +81,18 @@ def test_plans_that_take_over_keep_the_laws(name: str, compiled: Callable[..., m
     again = mixtera.Plan.open(str(tmp_path / "plan"))
     assert again.digest == new.digest
     assert again.samples(position, position + 500).equals(new.samples(position, position + 500))
+
+
+@pytest.mark.parametrize("name", ["one-of-each", "excluded", "the same"])
+def test_arrays_that_come_in_pages_change_nothing(
+    name: str, compiled: Callable[..., mixtera.Plan], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if name in CONTINUED:
+        first, second, position = CONTINUED[name]
+        plan = compiled(second, Stop(compiled(first), position))
+    else:
+        plan = compiled(name)
+    assert_pages_change_nothing(plan, monkeypatch, tmp_path, [(3, 16)])
 
 
 @pytest.mark.parametrize("workers", [0, 2])

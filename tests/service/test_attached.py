@@ -12,11 +12,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from mixtera.artifact.paging import ORIGIN
 from mixtera.errors import JobError, ServiceError, StateError
 from mixtera.jobs import Job, messages, model
 from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
+from tests.paged import far
 from tests.service.running import ROUND, TOKENS, Service, rows_of, trained, uninterrupted
 
 
@@ -122,8 +124,9 @@ def test_a_client_that_cannot_see_the_plan_gets_a_copy(
 ) -> None:
     monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
     cache = {"MIXTERA_CACHE": str(tmp_path / "of-the-server")}
-    with Service(tmp_path / "service", environment=cache).start() as service:
-        create(service.jobs, "run", f"local://{plan.path}")  # a storage, for all that the client knows
+    far(plan, f"local://{tmp_path}/far", monkeypatch, tmp_path / "cache")  # a storage, for all that the client knows
+    with Service(tmp_path / "service", environment=cache | {"MIXTERA_PAGED_BYTES": "0"}).start() as service:
+        create(service.jobs, "run", f"local://{tmp_path}/far")
         shutil.rmtree(tmp_path / "cache")
         for _ in range(2):
             with service.attach("run") as job, job.stream(8) as stream:
@@ -131,7 +134,12 @@ def test_a_client_that_cannot_see_the_plan_gets_a_copy(
                 assert job.plan.digest == plan.digest
                 assert len(rows_of(next(stream))) == 8
         asked = [line for line in service.entries() if line["action"] == "plan_file"]
-        assert len(asked) == len(list(plan.path.iterdir()))
+        (here,) = [path for path in (tmp_path / "of-the-server" / "plans").iterdir() if path.is_dir()]
+        assert (here / ORIGIN).exists()  # what the server lacked of it, it has fetched for the client
+        names = {path.name for path in job.plan.path.iterdir()}
+        assert len(asked) == len(names)
+        assert names == {path.name for path in here.iterdir()} - {ORIGIN}
+        assert (job.plan.path / "rows.u16").read_bytes() == (plan.path / "rows.u16").read_bytes()
 
 
 def test_a_plan_that_is_gone_is_told(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

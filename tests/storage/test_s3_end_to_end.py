@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import mixtera
+from mixtera.artifact.paging import ORIGIN
 from mixtera.errors import PlanError, StorageError
 from mixtera.stream import Stream
+from tests.paged import far
 from tests.storage.corpus import write_both
 from tests.storage.faulty import FaultyProxy
 from tests.storage.objects import new_root
@@ -144,16 +146,21 @@ def test_a_server_that_nobody_runs_ends_with_advice(place, tmp_path):
     assert "AWS_ENDPOINT_URL" in error
 
 
-def test_a_plan_lies_on_s3(place, objects, tmp_path):
+def test_a_plan_lies_on_s3(place, objects, s3, tmp_path, monkeypatch):
     """Ranks of two processes and the command line read it; the machine copies it once."""
     plan, cache = f"{new_root()}/plans/web", tmp_path / "cache"
     words = ("compile", "remote.yaml", "--catalog", "remote-catalog", "-o", plan)
     digest = place.run(*words).stdout.strip()
     lines = place.run("stream", plan, "--format", "jsonl", MIXTERA_CACHE=str(cache)).stdout.splitlines()
     assert [json.loads(line) for line in lines] == place.stream("local")
-    for method in ("fork", "spawn"):
-        done = place.run(sys.executable, "-c", TRAINING, plan, method, MIXTERA_CACHE=str(cache))
+    in_pages = f"{new_root()}/plans/paged"
+    far(mixtera.Plan.open(str(place.path / "local")), in_pages, monkeypatch, tmp_path / "far")
+    for url, method, least in ((in_pages, "fork", "0"), (plan, "spawn", "1000000")):
+        words = (sys.executable, "-c", TRAINING, url, method)
+        done = place.run(*words, MIXTERA_CACHE=str(cache / method), MIXTERA_PAGED_BYTES=least)
         assert "the same" in done.stdout
+    (paged,) = [path for path in (cache / "fork" / "plans").iterdir() if path.is_dir()]
+    assert (paged / ORIGIN).read_text() == in_pages
     assert digest in place.run("explain", f"{plan}/plan.json", MIXTERA_CACHE=str(cache)).stdout
     (copy,) = [path for path in (cache / "plans").iterdir() if path.is_dir()]
     names = sorted(path.name for path in copy.iterdir())
