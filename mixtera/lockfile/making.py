@@ -11,6 +11,7 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData
 from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
+from mixtera.lockfile.settings import delivery_of
 from mixtera.lockfile.tokens import tokens_of
 
 
@@ -35,6 +36,8 @@ def body_of(data: PlanData, digest: str, spec: tuple[str, ...], portable: bool =
         sources=tuple(_sources(data, portable)),
         spec=spec,
         tokens=tokens_of(data),
+        delivery=delivery_of(data),
+        dynamic=data.steering,
     )
 
 

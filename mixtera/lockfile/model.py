@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.artifact.model import OrderParameters, PlanComponent
+from mixtera.artifact.model import OrderParameters, PlanComponent, Steering
 
 LOCK_VERSION: Final = 1
+
+Scalar = str | int | float | None
+"""A value that is shown as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,27 @@ class LockedTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedColumns:
+    """The content columns that a component delivers instead of tokens."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedDelivery:
+    """What components deliver, where not all deliver tokens.
+
+    Attributes:
+        group: Positions in a row that deliver the same.
+        columns: Of the components that deliver content columns, in the order of the spec.
+    """
+
+    group: int
+    columns: tuple[LockedColumns, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LockBody:
     """Everything that a lock says.
 
@@ -105,6 +129,8 @@ class LockBody:
         sources: In the order of the spec.
         spec: The normalised lines of the spec.
         tokens: How samples become rows of tokens; None: they are delivered as they are.
+        delivery: What components deliver; None: all of them the same.
+        dynamic: How the weights follow the training; None: they do not.
     """
 
     made_by: str
@@ -118,3 +144,5 @@ class LockBody:
     sources: tuple[LockedSource, ...]
     spec: tuple[str, ...]
     tokens: LockedTokens | None = None
+    delivery: LockedDelivery | None = None
+    dynamic: Steering | None = None

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mixtera.artifact.model import PlanComponent
-from mixtera.lockfile.difference import Change, LockDifference, Scalar, SourceChange
-from mixtera.lockfile.model import LockedFile
-from mixtera.lockfile.tokens import is_of_tokens, shown
+from mixtera.lockfile.difference import Change, LockDifference, SourceChange
+from mixtera.lockfile.model import LockedFile, Scalar
+from mixtera.lockfile.settings import SECTIONS, section_of
+from mixtera.lockfile.tokens import shown
 
 _SHOWN: Final = 12
 """Files of a source and components that the text lists; JSON has all of them."""
@@ -38,13 +39,11 @@ def show(found: LockDifference, before: str, after: str) -> str:
 def _lines(found: LockDifference, before: str, after: str) -> Iterator[str]:
     for source in found.sources:
         yield from source_lines(source)
-    tokens = [change for change in found.settings if is_of_tokens(change.name)]
-    others = [change for change in found.settings if not is_of_tokens(change.name)]
-    for changes, label in (
-        (_components(found), "components"),
-        (settings_lines(others), "order and length"),
-        (settings_lines(tokens), "tokens"),
-    ):
+    sections = {
+        label: settings_lines(change for change in found.settings if section_of(change.name) == label)
+        for label in SECTIONS
+    }
+    for label, changes in {"components": _components(found), **sections}.items():
         if changes:
             yield label
             yield from _cut(changes)
@@ -127,11 +126,11 @@ def settings_lines(settings: Iterable[Change[Scalar]]) -> list[str]:
     return [f"~ {_arrow(change.name, change.before, change.after)}" for change in settings]
 
 
-def _arrow(what: str, before: Scalar | float, after: Scalar | float) -> str:
+def _arrow(what: str, before: Scalar, after: Scalar) -> str:
     return "" if before == after else f"{what} {_value(what, before)} → {_value(what, after)}"
 
 
-def _value(what: str, value: Scalar | float) -> str:
+def _value(what: str, value: Scalar) -> str:
     if value is None:
         return "without end" if what in ("positions", "places") else "unknown" if what in _KNOWN_OR_NOT else "none"
     if what == "seed":
