@@ -16,7 +16,7 @@ from mixtera.comparison.samples import samples
 from mixtera.comparison.side import Side
 from mixtera.comparison.text import text
 from mixtera.lockfile.difference import Change, LockDifference
-from mixtera.lockfile.model import LockBody, Scalar
+from mixtera.lockfile.model import Scalar
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,8 @@ def _changed(found: LockDifference) -> set[tuple[str, str]]:
 
 def _summary(side: Side) -> SideSummary:
     body = side.lock.body
-    unit = _unit(body) if side.data is None else side.data.unit
+    unit = body.unit if side.data is None else side.data.unit
     return SideSummary(side.label, side.kind, body.name, body.plan, body.positions, body.samples, unit)
-
-
-def _unit(body: LockBody) -> str:
-    """What a position is, as far as a lock says."""
-    if body.tokens is None or not body.tokens.counts:
-        return "samples"
-    return "sequences" if body.delivery is None else "positions"
 
 
 def _more_settings(before: Side, after: Side) -> tuple[Change[Scalar], ...]:

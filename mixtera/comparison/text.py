@@ -250,8 +250,9 @@ def _steps(report: Report) -> Iterator[str]:
             *_BOTH,
         )
     if found.changed_file is not None:
+        what = "a sample" if report.unit == "samples" else "a document"
         yield from wrapped(
-            f"Position {count(found.changed_file)} is the first with a sample of a file that changed.", *_BOTH
+            f"Position {count(found.changed_file)} is the first with {what} of a file that changed.", *_BOTH
         )
 
 

@@ -64,6 +64,7 @@ class LockDifference:
         snapshots: Sources whose catalog snapshot is another, which alone means nothing: it was indexed again.
         before: Lines of the spec.
         after: Likewise.
+        unit: What components count, in the plural.
     """
 
     plan: Change[str]
@@ -73,6 +74,7 @@ class LockDifference:
     snapshots: tuple[Change[int], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+    unit: str = "samples"
 
     def __str__(self) -> str:
         from mixtera.lockfile.show import show
@@ -104,6 +106,7 @@ class LockDifference:
             tuple(one.inverse() for one in self.snapshots),
             self.after,
             self.before,
+            self.unit,
         )
 
     def spec_lines(self, before: str = "before", after: str = "after") -> list[str]:
@@ -134,6 +137,7 @@ def difference(before: LockBody, after: LockBody) -> LockDifference:
         snapshots=tuple(_snapshots(_named(before.sources), _named(after.sources))),
         before=before.spec,
         after=after.spec,
+        unit=after.unit if after.unit == before.unit else "positions",
     )
 
 

@@ -146,3 +146,10 @@ class LockBody:
     tokens: LockedTokens | None = None
     delivery: LockedDelivery | None = None
     dynamic: Steering | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a position is, and what components count, in the plural."""
+        if self.tokens is None or not self.tokens.counts:
+            return "samples"
+        return "sequences" if self.delivery is None else "positions"

@@ -103,18 +103,18 @@ def _rows(rows: int) -> str:
 
 
 def _components(found: LockDifference) -> list[str]:
-    return [_component(change) for change in found.components]
+    return [_component(change, found.unit) for change in found.components]
 
 
-def _component(change: Change[PlanComponent]) -> str:
+def _component(change: Change[PlanComponent], unit: str) -> str:
     before, after = change.before, change.after
     if before is None or after is None:
         known = before or after
         assert known is not None
-        return f"{'+' if before is None else '-'} {change.name}  weight {known.weight:g}, {known.samples:,} samples"
+        return f"{'+' if before is None else '-'} {change.name}  weight {known.weight:g}, {known.samples:,} {unit}"
     said = [
         _arrow("weight", before.weight, after.weight),
-        _arrow("samples", before.samples, after.samples),
+        _arrow(unit, before.samples, after.samples),
         _arrow("places", before.places, after.places) if before.samples == after.samples else "",
         _arrow("on_exhaust", before.on_exhaust, after.on_exhaust),
     ]

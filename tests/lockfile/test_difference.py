@@ -10,7 +10,7 @@ from hypothesis import given
 from mixtera.artifact.model import Steering
 from mixtera.lockfile import Lock
 from mixtera.lockfile.difference import difference
-from mixtera.lockfile.model import LockBody, LockedColumns, LockedDelivery, LockedFile, LockedTokens
+from mixtera.lockfile.model import LockBody, LockedColumns, LockedCount, LockedDelivery, LockedFile, LockedTokens
 from mixtera.lockfile.show import show
 from tests.lockfile.made import BODY, FILE, bodies, with_files
 
@@ -170,6 +170,9 @@ def test_what_components_deliver_is_named_by_component() -> None:
         ("deliver of scans", None, "image"),
         ("stream.group", 16, 32),
     ]
+    found = difference(one, replace(other, tokens=replace(TOKENS, counts=(LockedCount("web", 10, 99),))))
+    assert found.unit == "positions"
+    assert "  + scans  weight 1, 10 positions" in show(found, "a", "b").splitlines()
     changed = [(a.name, a.before, a.after) for a in difference(plain, one).settings]
     assert changed == [("deliver of pictures", "tokens", "image"), ("stream.group", None, 16)]
     assert difference(plain, replace(plain, plan="sha256:3")).settings == ()
