@@ -190,4 +190,10 @@ def _is_touched(file: Change[LockedFile]) -> bool:
     before, after = file.before, file.after
     if before is None or after is None:
         return False
-    return (before.size, before.rows, before.etag) == (after.size, after.rows, after.etag)
+    same = (before.size, before.rows, before.etag) == (after.size, after.rows, after.etag)
+    return same and _size(before.beside) == _size(after.beside)
+
+
+def _size(beside: str | None) -> str:
+    """What stays of a mark when the file is copied: all of it but the time."""
+    return (beside or "").partition(", modified ")[0]

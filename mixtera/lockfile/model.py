@@ -23,6 +23,7 @@ class LockedFile:
         rows: Rows.
         modified: Time of the last change, in UTC; None where the lock does not pin it.
         etag: The storage's mark of the content; None where there is none, or the lock does not pin it.
+        beside: The same of the file beside it that says where its samples are; None likewise.
     """
 
     name: str
@@ -30,10 +31,15 @@ class LockedFile:
     rows: int
     modified: str | None
     etag: str | None
+    beside: str | None = None
 
     def is_same(self, other: LockedFile) -> bool:
-        """Whether both describe the same content: size, rows, and what both know of etag or else of the time."""
+        """Whether both describe the same content: size, rows, and what both know of what lies beside it,
+        and of etag or else of the time.
+        """
         if (self.size, self.rows) != (other.size, other.rows):
+            return False
+        if self.beside is not None and other.beside is not None and self.beside != other.beside:
             return False
         if self.etag is not None and other.etag is not None:
             return self.etag == other.etag

@@ -14,7 +14,7 @@ from mixtera.lockfile.tokens import shown
 _SHOWN: Final = 12
 """Files of a source and components that the text lists; JSON has all of them."""
 
-_KNOWN_OR_NOT: Final = ("etag", "modified")
+_KNOWN_OR_NOT: Final = ("etag", "modified", "beside it")
 """What a lock may leave out; of anything else, no value says that there is none."""
 
 _LINES: Final = 100
@@ -94,6 +94,7 @@ def _file(file: Change[LockedFile]) -> str:
         _arrow("bytes", before.size, after.size),
         _arrow("etag", before.etag, after.etag),
         _arrow("modified", before.modified, after.modified),
+        _arrow("beside it", before.beside, after.beside),
     ]
     return f"~ {file.name}  {', '.join(filter(None, said))}"
 

@@ -35,6 +35,9 @@ def is_lock(beginning: bytes) -> bool:
 def encode(body: LockBody) -> bytes:
     """The text of a lock, in UTF-8; the same for the same body."""
     said = {name: value for name, value in asdict(body).items() if name not in _WHERE_ANY or value is not None}
+    for file in (file for source in said["sources"] for file in source["files"]):
+        if file["beside"] is None:
+            del file["beside"]
     values = {KEY: LOCK_VERSION, **dict(sorted(said.items()))}
     return ("\n".join(_lines(values, "")) + "\n").encode()
 
