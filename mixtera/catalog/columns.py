@@ -57,10 +57,12 @@ FILE_COLUMNS: Final = numbered(
         *_numbers("content_bytes"),
         *_strings("data_file"),
         Column("frames", "list<int64>"),
+        *_strings("beside"),
     ]
 )
-"""The files table: one row per file; `data_file` says which Parquet file of the catalog holds its samples, and
-`frames` where a compressed file can be entered (NULL in what older releases wrote)."""
+"""The files table: one row per file; `data_file` says which Parquet file of the catalog holds its samples, `frames`
+where a compressed file can be entered, and `beside` what its samples were found by (see `FileInfo`); the last two are
+NULL in what older releases wrote."""
 
 BAD_COLUMNS: Final = numbered([*_strings("file"), *_numbers("row", "offset"), *_strings("reason", "excerpt")])
 """The quarantine table: one row per record that was left out."""

@@ -143,6 +143,7 @@ def _new_files(outcome: Outcome) -> pa.Table:
             "content_bytes": file.content_bytes,
             "data_file": staged.data_file if file.samples else "",
             "frames": list(file.frames),
+            "beside": file.info.beside,
         }
         for staged in outcome.staged
         for file in staged.scanned.files

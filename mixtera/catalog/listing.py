@@ -8,6 +8,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
+from mixtera.catalog.accompanied import with_beside
 from mixtera.catalog.names import same_name
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo, Storage
@@ -53,7 +54,8 @@ def list_files(source: Source) -> list[FileInfo]:
     for path in source.paths:
         storage = storage_of(path, source.storage)
         patterns.setdefault(storage.name, (storage, []))[1].append(as_glob(path))
-    files = [file for storage, paths in patterns.values() for file in storage.expand(paths)]
+    listed = ((storage, paths, storage.expand(paths)) for storage, paths in patterns.values())
+    files = [file for found in listed for file in with_beside(source.format, *found)]
     if (odd := next((file for file in files if not _is_text(file.url)), None)) is not None:
         raise SpecError([_no_text(source, odd)])
     if (pair := same_name(files)) is not None:
@@ -111,13 +113,14 @@ def compare(source: Source, files: Sequence[FileInfo], state: State | None) -> C
 
 
 def _fingerprints(state: State) -> list[dict[str, Any]]:
-    columns = ["name", "url", "size", "modified_ns", "etag", "skipped", "quarantined"]
+    columns = ["name", "url", "size", "modified_ns", "etag", "beside", "skipped", "quarantined"]
     return list(state.files.select(columns).to_pylist())
 
 
 def same_fingerprint(row: Mapping[str, Any], file: FileInfo) -> bool:
     """Whether a file is the one that a row of the files table describes."""
-    return (row["size"], row["modified_ns"], row["etag"]) == (file.size, file.modified_ns, file.etag)
+    known = row["size"], row["modified_ns"], row["etag"], row["beside"] or ""
+    return known == (file.size, file.modified_ns, file.etag, file.beside)
 
 
 def _bad(row: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ COLUMNS: Final = [
     "group_rows",
     "content_bytes",
     "frames",
+    "beside",
     "samples",
     "data_file",
 ]

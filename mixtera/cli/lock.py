@@ -14,7 +14,8 @@ from mixtera.errors import CatalogError
 if TYPE_CHECKING:
     from mixtera.catalog import Catalog
     from mixtera.lockfile import Lock
-    from mixtera.lockfile.difference import Change, Scalar, SourceChange
+    from mixtera.lockfile.difference import Change, SourceChange
+    from mixtera.lockfile.model import Scalar
     from mixtera.spec import Spec
 
 NAME: Final = "lock"

@@ -15,7 +15,8 @@ from mixtera.comparison.parts import budget, end, parts, stages
 from mixtera.comparison.samples import samples
 from mixtera.comparison.side import Side
 from mixtera.comparison.text import text
-from mixtera.lockfile.difference import Change, LockDifference, Scalar
+from mixtera.lockfile.difference import Change, LockDifference
+from mixtera.lockfile.model import Scalar
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ def _changed(found: LockDifference) -> set[tuple[str, str]]:
 
 def _summary(side: Side) -> SideSummary:
     body = side.lock.body
-    in_rows = "sequences" if body.tokens is not None and body.tokens.counts else "samples"
-    unit = in_rows if side.data is None else side.data.unit
+    unit = body.unit if side.data is None else side.data.unit
     return SideSummary(side.label, side.kind, body.name, body.plan, body.positions, body.samples, unit)
 
 

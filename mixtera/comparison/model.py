@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.lockfile.difference import Change, Scalar, SourceChange
+from mixtera.lockfile.difference import Change, SourceChange
+from mixtera.lockfile.model import Scalar
 
 COMPARISON_VERSION: Final = 1
 

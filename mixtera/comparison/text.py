@@ -10,9 +10,11 @@ from mixtera.comparison.model import Delivery, End, Flow, Part, Report, SideSumm
 from mixtera.explanation.numbers import count, listed, percent, weight_text
 from mixtera.explanation.numbers import samples as samples_text
 from mixtera.explanation.table import WIDTH, clipped, table, wrapped
-from mixtera.lockfile.difference import Change, Scalar
+from mixtera.lockfile.difference import Change
+from mixtera.lockfile.model import Scalar
+from mixtera.lockfile.settings import SECTIONS, section_of
 from mixtera.lockfile.show import source_lines
-from mixtera.lockfile.tokens import is_of_tokens, shown
+from mixtera.lockfile.tokens import shown
 
 _INDENT: Final = "  "
 _BOTH: Final = (_INDENT, _INDENT)
@@ -30,7 +32,7 @@ _LEAST_CHANGE: Final = 1e-12
 
 def text(report: Report) -> str:
     """The whole comparison; lines of at most 100 columns where names allow it."""
-    sections = (_head, _settings, _tokens, _mixture, _samples, _sources, _course, _end, _steps, _spec)
+    sections = (_head, _settings, _mixture, _samples, _sources, _course, _end, _steps, _spec)
     blocks = [lines for section in sections if (lines := list(section(report)))]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -54,15 +56,14 @@ def _side(side: SideSummary) -> str:
 
 
 def _settings(report: Report) -> Iterator[str]:
-    yield from _changed("Order and length", [one for one in report.settings if not is_of_tokens(one.name)])
+    found = {section: list(_changed(title, section, report.settings)) for section, title in SECTIONS.items()}
+    for number, lines in enumerate(filter(None, found.values())):
+        yield from ["", *lines] if number else lines
 
 
-def _tokens(report: Report) -> Iterator[str]:
-    yield from _changed("Tokens", [one for one in report.settings if is_of_tokens(one.name)])
-
-
-def _changed(title: str, settings: Sequence[Change[Scalar]]) -> Iterator[str]:
-    rows = [(one.name, _value(one.name, one.before), _value(one.name, one.after)) for one in settings]
+def _changed(title: str, section: str, settings: Sequence[Change[Scalar]]) -> Iterator[str]:
+    mine = [one for one in settings if section_of(one.name) == section]
+    rows = [(one.name, _value(one.name, one.before), _value(one.name, one.after)) for one in mine]
     if rows:
         yield title
         yield from _cut([("", "before", "after"), *rows])
@@ -73,7 +74,7 @@ def _value(name: str, value: Scalar) -> str:
         return "no end" if name == "positions" else "none"
     if isinstance(value, str):
         return shown(name, value)
-    return str(value) if name == "seed" else count(value)
+    return str(value) if name == "seed" else f"{value:g}" if isinstance(value, float) else count(value)
 
 
 def _mixture(report: Report) -> Iterator[str]:
@@ -249,8 +250,9 @@ def _steps(report: Report) -> Iterator[str]:
             *_BOTH,
         )
     if found.changed_file is not None:
+        what = "a sample" if report.unit == "samples" else "a document"
         yield from wrapped(
-            f"Position {count(found.changed_file)} is the first with a sample of a file that changed.", *_BOTH
+            f"Position {count(found.changed_file)} is the first with {what} of a file that changed.", *_BOTH
         )
 
 

@@ -34,6 +34,7 @@ def facts(
             left out for weight 0, selected; snapshot; types.
         left_out: Components of weight 0: name and samples.
         storage: What the spec says of storages, where it does.
+        beside: Source → file → what lies beside it as it was indexed, where a format has such files.
         made: When, and by which version.
     """
     return {
@@ -46,8 +47,18 @@ def facts(
         "sources": [_source(number, plan, labels, members) for number, plan in enumerate(plans)],
         "left_out": [{"name": m.name, "samples": m.samples} for m in members if not m.chosen],
         **({"storage": {name: dict(options) for name, options in storage}} if (storage := _storage(spec)) else {}),
+        **({"beside": beside} if (beside := _beside(plans)) else {}),
         "made": {"at": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"), "by": version("mixtera")},
     }
+
+
+def _beside(plans: Sequence[SourcePlan]) -> dict[str, dict[str, str]]:
+    """What lies beside files, as they were indexed."""
+    found = {}
+    for plan in plans:
+        pairs = zip(*(plan.indexed.files.column(name).to_pylist() for name in ("name", "beside")), strict=True)
+        found[plan.source.name] = {name: mark for name, mark in pairs if mark}
+    return {source: marks for source, marks in found.items() if marks}
 
 
 def _storage(spec: Spec) -> StorageOptions:

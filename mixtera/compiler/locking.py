@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from mixtera.catalog.listing import list_files
@@ -59,7 +59,7 @@ def _moved(source: Source, catalog: Catalog) -> Iterator[SourceChange]:
     changes = []
     for name in sorted(known.keys() | now.keys()):
         row, file = known.get(name), now.get(name)
-        listed = None if file is None else _listed(name, file.size, file.modified_ns, file.etag, row)
+        listed = None if file is None else _listed(file, row)
         before = None if row is None else locked_file(row)
         if before != listed:
             changes.append(Change(name, before, listed))
@@ -77,7 +77,7 @@ def _files_now(source: Source) -> list[FileInfo]:
     return [file for path in source.paths for file in _files_now(replace(source, paths=(path,)))]
 
 
-def _listed(name: str, size: int, modified_ns: int, etag: str, row: Mapping[str, Any] | None) -> LockedFile:
+def _listed(file: FileInfo, row: Mapping[str, Any] | None) -> LockedFile:
     """A file as it is listed; its rows are those of the catalog, or 0: nobody has counted them."""
     rows = 0 if row is None else row["rows"]
-    return locked_file({"name": name, "size": size, "rows": rows, "modified_ns": modified_ns, "etag": etag})
+    return locked_file({**asdict(file), "rows": rows})

@@ -183,6 +183,21 @@ class TokenFormat(Protocol):
 
 
 @runtime_checkable
+class Accompanied(Protocol):
+    """A format of files with others beside them that say where their samples are: when one changes, so do these."""
+
+    def beside(self, path: str) -> str | None:
+        """Where the file beside a file lies.
+
+        Args:
+            path: A path or URL, or a pattern of these: then the result is the pattern of the files beside them.
+
+        Returns:
+            Its path, URL or pattern; None where there is none, or the pattern does not tell.
+        """
+
+
+@runtime_checkable
 class Configurable(Protocol):
     """A format that can be told more of its files than its name says, as in `{name: tokens, dtype: uint16}`."""
 

@@ -42,6 +42,8 @@ class FileInfo:
         size: Bytes.
         modified_ns: Time of the last change in nanoseconds since 1970; 0 where the storage has none.
         etag: The storage's own mark of the content; empty where there is none.
+        beside: Size and etag, or time of the last change, of the file beside it that says where its samples are; empty
+            where its format has no such files (see `mixtera.contracts.format.Accompanied`).
     """
 
     url: str
@@ -49,6 +51,13 @@ class FileInfo:
     size: int
     modified_ns: int
     etag: str = ""
+    beside: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What tells that it is another one, as text: its size, and its etag, or else the time of its last change."""
+        known = f"etag {self.etag}" if self.etag else f"modified {self.modified_ns}"
+        return f"{self.size} bytes, {known}"
 
 
 @runtime_checkable

@@ -40,29 +40,31 @@ def waterfall(report: Report) -> list[Bar]:
 def final_epochs(report: Report) -> list[Bar]:
     """The components that are delivered most often, until the end; none where there is no end."""
     parts = [part for part in components(report.mixture) if part.epochs is not None]
-    return [_epochs(part) for part in sorted(parts, key=lambda part: -(part.epochs or 0))[:MOST]]
+    return [_epochs(part, report.unit) for part in sorted(parts, key=lambda part: -(part.epochs or 0))[:MOST]]
 
 
-def _epochs(part: Part) -> Bar:
+def _epochs(part: Part, unit: str) -> Bar:
     epochs = part.epochs or 0.0
     most = "" if part.max_epochs == 1 else " of any number" if part.max_epochs is None else f" of {part.max_epochs:.4g}"
-    says = f"{part.full_name}: {samples(part.samples)}, {count(part.delivered or 0)} positions, {epochs:.2f} epochs"
+    held = samples(part.samples, unit)
+    says = f"{part.full_name}: {held}, {count(part.delivered or 0)} positions, {epochs:.2f} epochs"
     return Bar(part.full_name, f"{epochs:.2f}{most}", (Piece(0, epochs, "kept", says),))
 
 
 def sizes(report: Report) -> list[Bar]:
-    """The largest components by samples: delivered at least once, and never."""
-    return [_size(part) for part in _largest(components(report.mixture))]
+    """The largest components by what they hold: delivered at least once, and never."""
+    return [_size(part, report.unit) for part in _largest(components(report.mixture))]
 
 
 def _largest(parts: Sequence[Part]) -> list[Part]:
     return sorted(parts, key=lambda part: -part.samples)[:MOST]
 
 
-def _size(part: Part) -> Bar:
+def _size(part: Part, unit: str) -> Bar:
     unseen = part.unseen or 0
-    seen = Piece(0, part.samples - unseen, "kept", f"{part.full_name}: {samples(part.samples - unseen)} delivered")
-    never = Piece(part.samples - unseen, part.samples, "lost", f"{part.full_name}: {samples(unseen)} never delivered")
+    given = part.samples - unseen
+    seen = Piece(0, given, "kept", f"{part.full_name}: {samples(given, unit)} delivered")
+    never = Piece(given, part.samples, "lost", f"{part.full_name}: {samples(unseen, unit)} never delivered")
     note = f" · {percent(unseen / part.samples)} never seen" if unseen else ""
     return Bar(part.full_name, f"{count(part.samples)}{note}", (seen, never) if unseen else (seen,))
 

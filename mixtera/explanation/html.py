@@ -96,7 +96,8 @@ def _plots(report: Report, found: Sequence[Series]) -> dict[str, Markup]:
     for name, (rows, mark) in listed.items():
         if rows:
             drawn[name] = lambda width, rows=rows, mark=mark: plots.bars(rows, width, mark)  # type: ignore[misc]
-    return {name: _drawn(drawn.get(name), label) for name, label in _LABELS.items()}
+    unit = report.unit.capitalize()
+    return {name: _drawn(drawn.get(name), label.format(unit=unit)) for name, label in _LABELS.items()}
 
 
 _LABELS: Final = {
@@ -104,7 +105,7 @@ _LABELS: Final = {
     "epochs": "Epochs of the components over the positions of the run",
     "waterfall": "Samples in the catalog, kept by the filter, in a component, and delivered",
     "final_epochs": "Epochs of the components at the end of the run; the table of components has the numbers",
-    "sizes": "Samples of the components, delivered and never delivered; the table of components has the numbers",
+    "sizes": "{unit} of the components, delivered and never delivered; the table of components has the numbers",
     "sources": "Stored bytes of the sources; the table of sources has the numbers",
 }
 

@@ -60,11 +60,11 @@ def _sources(report: Report) -> Iterator[str]:
 def _mixture(report: Report) -> Iterator[str]:
     largest = sorted(components(report.mixture), key=lambda part: -part.share)[:COMPONENTS]
     drawn = frozenset(part.full_name for part in largest)
-    yield from _group("mixture", ["mixture"], report.mixture, numbers(), drawn)
+    yield from _group("mixture", ["mixture"], report.mixture, numbers(), drawn, report.unit)
 
 
 def _group(
-    name: str, title: Sequence[str], parts: Sequence[Part], number: Iterator[int], drawn: frozenset[str]
+    name: str, title: Sequence[str], parts: Sequence[Part], number: Iterator[int], drawn: frozenset[str], unit: str
 ) -> Iterator[str]:
     yield f'subgraph {name}["{_label(title)}"]'
     others = []
@@ -72,23 +72,23 @@ def _group(
         if drawn.isdisjoint(leaf.full_name for leaf in components([part])):
             others.append(part)
         elif part.parts:
-            inside = _group(f"part{next(number)}", _title(part), part.parts, number, drawn)
+            inside = _group(f"part{next(number)}", _title(part, unit), part.parts, number, drawn, unit)
             yield from (f"  {line}" for line in inside)
         else:
-            yield f"  {_node(f'part{next(number)}', '[', _title(part), ']')}"
+            yield f"  {_node(f'part{next(number)}', '[', _title(part, unit), ']')}"
     if others:
         share, held = sum(part.share for part in others), sum(part.samples for part in others)
-        more = [f"{count(len(components(others)))} more", f"{percent(share)}, {samples(held)}"]
+        more = [f"{count(len(components(others)))} more", f"{percent(share)}, {samples(held, unit)}"]
         yield f"  {_node(f'part{next(number)}', '[', more, ']')}"
     yield "end"
 
 
-def _title(part: Part) -> list[str]:
+def _title(part: Part, unit: str) -> list[str]:
     """The lines of a component; a group has one line, as Mermaid draws its title in the way of what is inside."""
     ends = ["nothing left at the end"] if part.ends_plan else []
     figures = [
         percent(part.share),
-        samples(part.samples),
+        samples(part.samples, unit),
         *([] if part.epochs is None else [f"{part.epochs:.2f} epochs"]),
     ]
     if part.parts:

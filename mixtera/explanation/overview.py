@@ -97,9 +97,15 @@ def order_summary(data: PlanData) -> OrderSummary:
 
 
 def _window_samples(data: PlanData) -> int:
-    """Samples of a window: its segments' samples, on average over the positions at the start of the plan."""
+    """Samples of a window, on average over the positions at the start of the plan.
+
+    A window has the samples of some segments, or, where whole documents are fitted into rows, so many of them.
+    """
     weights = np.array(data.timeline.phases[0].weights)
     samples = documents_of(data)
+    fitted = None if data.tokens is None else data.tokens.windows
+    if fitted is not None:
+        return round(float(np.average(np.minimum(samples, fitted.documents), weights=weights)))
     windows = np.maximum(1.0, np.diff(data.component_entries) / data.order.window_segments)
     return round(float(np.average(samples / windows, weights=weights)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation.forecast import Change, Cost, Event, TokensSummary
 from mixtera.explanation.model import Continued, Reads, Report, Span
 from mixtera.explanation.numbers import bytes_text, count, listed, percent
@@ -38,10 +39,30 @@ def rows_of_tokens(found: TokensSummary) -> str:
     return f"rows of {count(found.sequence_length)} tokens{label}{overlap}: {how}{around}{longest}"
 
 
-def fate(found: Continued) -> str:
-    """What becomes of a component of a plan that takes over."""
+def fate(found: Continued, unit: str) -> str:
+    """What becomes of a component of a plan that takes over; what was delivered of it are `unit`."""
     what = {"goes on": "goes on where it stood"}.get(found.fate, f"{found.fate}: without what was delivered")
-    return f"{what} ({count(found.delivered)} samples of its epoch)"
+    return f"{what} ({count(found.delivered)} {unit} of its epoch)"
+
+
+def documents(report: Report) -> str:
+    """What the samples of a plan are called: documents where sequences are made of them."""
+    return "documents" if report.unit == "sequences" else "samples"
+
+
+def shuffled(report: Report) -> str:
+    """How each component is put in order."""
+    order = report.order
+    if order.shuffle == "none":
+        return "shuffle none: each component in the order of its files"
+    window = f"windows of about {count(order.window_samples)} {documents(report)}"
+    begins = f"shuffle global, seed {order.seed}"
+    if report.tokens is not None and report.tokens.packing == "best_fit" and not report.tokens.as_samples:
+        return f"{begins}: {window}, fitted into rows; windows, and the rows inside them, in another order each epoch"
+    return (
+        f"{begins}: segments of up to {count(SEGMENT_ROWS)} rows over all files, then "
+        f"{'rows' if documents(report) == 'samples' else 'documents'} inside {window}; a new permutation each epoch"
+    )
 
 
 def what_changes(span: Span) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mixtera.artifact.model import SEGMENT_ROWS
 from mixtera.explanation import phrases
 from mixtera.explanation.forecast import Event, TokenPart
 from mixtera.explanation.mixture import components
@@ -61,7 +60,8 @@ def _continues(report: Report) -> Iterator[str]:
         return
     yield f"Continues {found.name} from position {count(report.plan.first)}"
     yield f"{_INDENT}{found.plan}"
-    rows = [(clipped(one.name, _NAME_WIDTH), phrases.fate(one)) for one in found.components[:_PARTS]]
+    unit = phrases.documents(report)
+    rows = [(clipped(one.name, _NAME_WIDTH), phrases.fate(one, unit)) for one in found.components[:_PARTS]]
     yield from _indented(table(rows, left=2, width=_INSIDE))
     if len(found.components) > _PARTS:
         yield f"{_INDENT}… and {count(len(found.components) - _PARTS)} more; `--format json` has all of them"
@@ -365,14 +365,7 @@ def _steered(report: Report) -> Iterator[str]:
 def _order(report: Report) -> Iterator[str]:
     order = report.order
     yield "Order"
-    if order.shuffle == "none":
-        yield f"{_INDENT}shuffle none: each component in the order of its files"
-    else:
-        sentence = (
-            f"shuffle global, seed {order.seed}: segments of up to {count(SEGMENT_ROWS)} rows over all files, then "
-            f"rows inside windows of about {count(order.window_samples)} samples; a new permutation each epoch"
-        )
-        yield from wrapped(sentence, _INDENT, _INDENT)
+    yield from wrapped(phrases.shuffled(report), _INDENT, _INDENT)
     for what, names in (("sorted: ", order.curricula), ("in file order: ", order.in_file_order)):
         if names:
             yield from wrapped(listed(names, _PARTS), f"{_INDENT}{what}", _INDENT * 5)

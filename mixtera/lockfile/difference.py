@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from mixtera.artifact.model import PlanComponent, TokenParameters
-from mixtera.lockfile.model import LockBody, LockedFile, LockedSource
+from mixtera.lockfile.model import LockBody, LockedFile, LockedSource, Scalar
+from mixtera.lockfile.settings import settings
 from mixtera.lockfile.tokens import locked_tokens, settings_of
 
 T = TypeVar("T")
-Scalar = str | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,13 @@ class LockDifference:
 
     Attributes:
         plan: The plan's digest, before and after.
-        settings: Changed values of the order and of the tokens, and the numbers of positions and samples.
+        settings: Changed values of the order, tokens, delivery and `dynamic`, and the numbers of positions and samples.
         components: Components added, gone, or with another weight, size or end.
         sources: Sources added, gone or with other files.
         snapshots: Sources whose catalog snapshot is another, which alone means nothing: it was indexed again.
         before: Lines of the spec.
         after: Likewise.
+        unit: What components count, in the plural.
     """
 
     plan: Change[str]
@@ -73,6 +74,7 @@ class LockDifference:
     snapshots: tuple[Change[int], ...]
     before: tuple[str, ...]
     after: tuple[str, ...]
+    unit: str = "samples"
 
     def __str__(self) -> str:
         from mixtera.lockfile.show import show
@@ -104,6 +106,7 @@ class LockDifference:
             tuple(one.inverse() for one in self.snapshots),
             self.after,
             self.before,
+            self.unit,
         )
 
     def spec_lines(self, before: str = "before", after: str = "after") -> list[str]:
@@ -128,12 +131,13 @@ def difference(before: LockBody, after: LockBody) -> LockDifference:
     """What is different in `after`."""
     return LockDifference(
         plan=Change("plan", before.plan, after.plan),
-        settings=tuple(_changes(_settings(before), _settings(after))),
+        settings=tuple(_changes(*settings(before, after))),
         components=tuple(_changes(_named(before.components), _named(after.components))),
         sources=tuple(_source_changes(_named(before.sources), _named(after.sources))),
         snapshots=tuple(_snapshots(_named(before.sources), _named(after.sources))),
         before=before.spec,
         after=after.spec,
+        unit=after.unit if after.unit == before.unit else "positions",
     )
 
 
@@ -146,12 +150,6 @@ def tokens_moved(before: LockBody, now: TokenParameters | None) -> tuple[Change[
     """
     locked = None if before.tokens is None else replace(before.tokens, counts=())
     return tuple(_changes(settings_of(locked), settings_of(None if now is None else locked_tokens(now))))
-
-
-def _settings(body: LockBody) -> dict[str, Scalar]:
-    order: dict[str, Scalar] = asdict(body.order)
-    counts = {"order version": body.order_version, "positions": body.positions, "samples": body.samples}
-    return {**counts, **order, **settings_of(body.tokens)}
 
 
 def _named(values: Iterable[T]) -> dict[str, T]:
@@ -192,4 +190,10 @@ def _is_touched(file: Change[LockedFile]) -> bool:
     before, after = file.before, file.after
     if before is None or after is None:
         return False
-    return (before.size, before.rows, before.etag) == (after.size, after.rows, after.etag)
+    same = (before.size, before.rows, before.etag) == (after.size, after.rows, after.etag)
+    return same and _size(before.beside) == _size(after.beside)
+
+
+def _size(beside: str | None) -> str:
+    """What stays of a mark when the file is copied: all of it but the time."""
+    return (beside or "").partition(", modified ")[0]

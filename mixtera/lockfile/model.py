@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mixtera.artifact.model import OrderParameters, PlanComponent
+from mixtera.artifact.model import OrderParameters, PlanComponent, Steering
 
 LOCK_VERSION: Final = 1
+
+Scalar = str | int | float | None
+"""A value that is shown as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class LockedFile:
         rows: Rows.
         modified: Time of the last change, in UTC; None where the lock does not pin it.
         etag: The storage's mark of the content; None where there is none, or the lock does not pin it.
+        beside: The same of the file beside it that says where its samples are; None likewise.
     """
 
     name: str
@@ -27,10 +31,15 @@ class LockedFile:
     rows: int
     modified: str | None
     etag: str | None
+    beside: str | None = None
 
     def is_same(self, other: LockedFile) -> bool:
-        """Whether both describe the same content: size, rows, and what both know of etag or else of the time."""
+        """Whether both describe the same content: size, rows, and what both know of what lies beside it,
+        and of etag or else of the time.
+        """
         if (self.size, self.rows) != (other.size, other.rows):
+            return False
+        if self.beside is not None and other.beside is not None and self.beside != other.beside:
             return False
         if self.etag is not None and other.etag is not None:
             return self.etag == other.etag
@@ -90,6 +99,27 @@ class LockedTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedColumns:
+    """The content columns that a component delivers instead of tokens."""
+
+    name: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedDelivery:
+    """What components deliver, where not all deliver tokens.
+
+    Attributes:
+        group: Positions in a row that deliver the same.
+        columns: Of the components that deliver content columns, in the order of the spec.
+    """
+
+    group: int
+    columns: tuple[LockedColumns, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LockBody:
     """Everything that a lock says.
 
@@ -105,6 +135,8 @@ class LockBody:
         sources: In the order of the spec.
         spec: The normalised lines of the spec.
         tokens: How samples become rows of tokens; None: they are delivered as they are.
+        delivery: What components deliver; None: all of them the same.
+        dynamic: How the weights follow the training; None: they do not.
     """
 
     made_by: str
@@ -118,3 +150,12 @@ class LockBody:
     sources: tuple[LockedSource, ...]
     spec: tuple[str, ...]
     tokens: LockedTokens | None = None
+    delivery: LockedDelivery | None = None
+    dynamic: Steering | None = None
+
+    @property
+    def unit(self) -> str:
+        """What a position is, and what components count, in the plural."""
+        if self.tokens is None or not self.tokens.counts:
+            return "samples"
+        return "sequences" if self.delivery is None else "positions"

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mixtera.artifact.model import PlanComponent
-from mixtera.lockfile.difference import Change, LockDifference, Scalar, SourceChange
-from mixtera.lockfile.model import LockedFile
-from mixtera.lockfile.tokens import is_of_tokens, shown
+from mixtera.lockfile.difference import Change, LockDifference, SourceChange
+from mixtera.lockfile.model import LockedFile, Scalar
+from mixtera.lockfile.settings import SECTIONS, section_of
+from mixtera.lockfile.tokens import shown
 
 _SHOWN: Final = 12
 """Files of a source and components that the text lists; JSON has all of them."""
 
-_KNOWN_OR_NOT: Final = ("etag", "modified")
+_KNOWN_OR_NOT: Final = ("etag", "modified", "beside it")
 """What a lock may leave out; of anything else, no value says that there is none."""
 
 _LINES: Final = 100
@@ -38,13 +39,11 @@ def show(found: LockDifference, before: str, after: str) -> str:
 def _lines(found: LockDifference, before: str, after: str) -> Iterator[str]:
     for source in found.sources:
         yield from source_lines(source)
-    tokens = [change for change in found.settings if is_of_tokens(change.name)]
-    others = [change for change in found.settings if not is_of_tokens(change.name)]
-    for changes, label in (
-        (_components(found), "components"),
-        (settings_lines(others), "order and length"),
-        (settings_lines(tokens), "tokens"),
-    ):
+    sections = {
+        label: settings_lines(change for change in found.settings if section_of(change.name) == label)
+        for label in SECTIONS
+    }
+    for label, changes in {"components": _components(found), **sections}.items():
         if changes:
             yield label
             yield from _cut(changes)
@@ -95,6 +94,7 @@ def _file(file: Change[LockedFile]) -> str:
         _arrow("bytes", before.size, after.size),
         _arrow("etag", before.etag, after.etag),
         _arrow("modified", before.modified, after.modified),
+        _arrow("beside it", before.beside, after.beside),
     ]
     return f"~ {file.name}  {', '.join(filter(None, said))}"
 
@@ -104,18 +104,18 @@ def _rows(rows: int) -> str:
 
 
 def _components(found: LockDifference) -> list[str]:
-    return [_component(change) for change in found.components]
+    return [_component(change, found.unit) for change in found.components]
 
 
-def _component(change: Change[PlanComponent]) -> str:
+def _component(change: Change[PlanComponent], unit: str) -> str:
     before, after = change.before, change.after
     if before is None or after is None:
         known = before or after
         assert known is not None
-        return f"{'+' if before is None else '-'} {change.name}  weight {known.weight:g}, {known.samples:,} samples"
+        return f"{'+' if before is None else '-'} {change.name}  weight {known.weight:g}, {known.samples:,} {unit}"
     said = [
         _arrow("weight", before.weight, after.weight),
-        _arrow("samples", before.samples, after.samples),
+        _arrow(unit, before.samples, after.samples),
         _arrow("places", before.places, after.places) if before.samples == after.samples else "",
         _arrow("on_exhaust", before.on_exhaust, after.on_exhaust),
     ]
@@ -127,11 +127,11 @@ def settings_lines(settings: Iterable[Change[Scalar]]) -> list[str]:
     return [f"~ {_arrow(change.name, change.before, change.after)}" for change in settings]
 
 
-def _arrow(what: str, before: Scalar | float, after: Scalar | float) -> str:
+def _arrow(what: str, before: Scalar, after: Scalar) -> str:
     return "" if before == after else f"{what} {_value(what, before)} → {_value(what, after)}"
 
 
-def _value(what: str, value: Scalar | float) -> str:
+def _value(what: str, value: Scalar) -> str:
     if value is None:
         return "without end" if what in ("positions", "places") else "unknown" if what in _KNOWN_OR_NOT else "none"
     if what == "seed":

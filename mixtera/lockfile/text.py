@@ -17,6 +17,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | tuple[Json, ...] | di
 
 KEY: Final = "mixtera_lock"
 _HEAD: Final = re.compile(rb'\s*\{\s*"mixtera_lock"\s*:')
+_WHERE_ANY: Final = ("tokens", "delivery", "dynamic")
+"""What is written of plans that have it."""
 HEAD_BYTES: Final = 256
 """The beginning of a file that tells whether it is a lock."""
 
@@ -32,7 +34,10 @@ def is_lock(beginning: bytes) -> bool:
 
 def encode(body: LockBody) -> bytes:
     """The text of a lock, in UTF-8; the same for the same body."""
-    said = {name: value for name, value in asdict(body).items() if name != "tokens" or value is not None}
+    said = {name: value for name, value in asdict(body).items() if name not in _WHERE_ANY or value is not None}
+    for file in (file for source in said["sources"] for file in source["files"]):
+        if file["beside"] is None:
+            del file["beside"]
     values = {KEY: LOCK_VERSION, **dict(sorted(said.items()))}
     return ("\n".join(_lines(values, "")) + "\n").encode()
 

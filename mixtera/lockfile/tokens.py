@@ -11,7 +11,7 @@ import numpy as np
 
 from mixtera.artifact.model import PlanData, TokenParameters
 from mixtera.artifact.pointers import kept_counts
-from mixtera.lockfile.model import LockedCount, LockedTokens
+from mixtera.lockfile.model import LockedCount, LockedTokens, Scalar
 
 FINGERPRINT: Final = "tokenizer fingerprint"
 _OF: Final = "tokens of "
@@ -47,7 +47,7 @@ def _counts(data: PlanData) -> Iterator[LockedCount]:
         yield LockedCount(component.name, int(documents[first:last].sum()), int(held))
 
 
-def settings_of(tokens: LockedTokens | None) -> dict[str, str | int | None]:
+def settings_of(tokens: LockedTokens | None) -> dict[str, Scalar]:
     """What is said of tokens, by name; nothing for a plan of samples."""
     if tokens is None:
         return {}

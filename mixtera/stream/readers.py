@@ -12,7 +12,15 @@ import numpy.typing as npt
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ContentColumn, ExpectingReader, Framed, ReadRequest, SampleReader
+from mixtera.contracts.format import (
+    Accompanied,
+    ContentColumn,
+    ExpectingReader,
+    Format,
+    Framed,
+    ReadRequest,
+    SampleReader,
+)
 from mixtera.contracts.storage import FileInfo, Storage, StorageOptions
 from mixtera.errors import StorageError
 from mixtera.formats.spool import SpoolFullError
@@ -108,8 +116,9 @@ class Readers:
             info.url, self._options
         ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
-        content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         plugin, frames = format_named(source.format), frames_of(self._data, file)
+        check_beside(storage_of(info.url, self._options), plugin, info, source.name)
+        content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         if len(frames) and isinstance(plugin, Framed):
             return plugin.framed_reader(storage, info, content, self._cache_bytes, frames)
         return plugin.reader(storage, info, content, self._cache_bytes)
@@ -134,7 +143,27 @@ def file_info(data: PlanData, file: int) -> FileInfo:
     """A file of a plan as it was indexed."""
     fields = ("url", "name", "size", "modified_ns", "etag")
     url, name, size, modified_ns, etag = (data.files.column(field)[file].as_py() for field in fields)
-    return FileInfo(url, name, size, modified_ns, etag or "")
+    source = data.sources[data.files.column("source")[file].as_py()].name
+    moved = not (modified_ns or etag)  # a copy, which has other times: see `mixtera.artifact.remap`
+    beside = "" if moved else data.facts.get("beside", {}).get(source, {}).get(name, "")
+    return FileInfo(url, name, size, modified_ns, etag or "", beside)
+
+
+def check_beside(storage: Storage, plugin: Format, indexed: FileInfo, source: str) -> None:
+    """Compare the file that says where the samples of a file are with what was indexed.
+
+    Raises:
+        StorageError: It is gone, or another one.
+    """
+    if not indexed.beside or not isinstance(plugin, Accompanied):
+        return
+    place = plugin.beside(indexed.url)
+    found = "" if place is None else storage.stat(place).mark
+    if found != indexed.beside:
+        raise StorageError(
+            f"source {source!r}: {place}, which says where the samples of {indexed.url} are, changed since it was "
+            f"indexed ({found}, was {indexed.beside}); run `mixtera index` and compile again"
+        )
 
 
 def check_unchanged(storage: Storage, indexed: FileInfo, source: str) -> None:

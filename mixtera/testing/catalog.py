@@ -28,6 +28,7 @@ _FILES = pa.schema(
         ("group_rows", pa.list_(pa.int64())),
         ("content_bytes", pa.int64()),
         ("frames", pa.list_(pa.int64())),
+        ("beside", pa.string()),
     ]
 )
 

@@ -42,7 +42,7 @@ from mixtera.contracts.properties import PROPERTY_TYPES, PropertyType
 from mixtera.errors import EngineError
 from mixtera.spec.model import Spec
 from mixtera.spec.predicate import In, Predicate
-from mixtera.testing import grid
+from mixtera.testing import arrow_reference, grid
 from mixtera.testing.catalog import MadeCatalog, MadeFile, MadeSource
 from mixtera.testing.reference import holds, leaf_of, leaf_paths, passes
 from mixtera.testing.strategies import asked, made_sources, specs
@@ -60,7 +60,9 @@ class EngineLaws(ABC):
         """A new session."""
 
     def test_labels_are_those_of_the_reference(self) -> None:
-        """Random mixtures over random sources: the same rows with the same labels as one sample at a time."""
+        """Random mixtures over random sources: the same rows with the same labels as one sample at a time in Python,
+        and as whole columns in pyarrow.
+        """
 
         @_LAW
         @given(data=st.data())
@@ -74,6 +76,7 @@ class EngineLaws(ABC):
                 with closing(self.engine()) as engine, session(engine, built) as running, _refusing(engine):
                     for source, plan in zip(made, built, strict=True):
                         expected = _expected(spec, made, source)
+                        assert _expected_by_arrow(spec, made, source.name, plan.indexed.data_files) == expected
                         assert _rows(running, rewrite_plan(plan.plan, RESOLVING)) == expected
                         assert _rows(running, rewrite_plan(plan.plan)) == expected
 
@@ -91,10 +94,11 @@ class EngineLaws(ABC):
 
     @pytest.mark.parametrize("type_", PROPERTY_TYPES)
     def test_every_comparison_is_that_of_the_reference(self, tmp_path: Path, type_: PropertyType) -> None:
-        """Each operator with each awkward value: true, false or NULL, as in plain Python."""
+        """Each operator with each awkward value: true, false or NULL, as in plain Python, and as in pyarrow."""
         values, asked = grid.values(type_), list(grid.predicates("value", type_))
         source = MadeSource("web", {"value": type_}, [MadeFile("a", 1, [{"value": value} for value in values])])
         with closing(self.engine()) as engine:
+            indexed = MadeCatalog(tmp_path, [source]).source(source.source)
             table = _registered(engine, tmp_path, source)
             if "any_year" in gaps_of(engine):
                 asked = [predicate for predicate in asked if not _is_of_a_far_year(predicate)]
@@ -108,6 +112,11 @@ class EngineLaws(ABC):
         ]
         assert not wrong
         assert len(rows) == len(values)
+        table = arrow_reference.rows_of("web", indexed.data_files, {"value": type_})
+        place = table.column("row").to_pylist()
+        for n, predicate in enumerate(asked):
+            truth = dict(zip(place, arrow_reference.truth(predicate, table).to_pylist(), strict=True))
+            assert {row["row"]: row[str(n)] for row in rows} == truth, predicate
 
     @pytest.mark.parametrize("type_", ["date", "timestamp"])
     def test_dates_and_moments_of_any_year(self, tmp_path: Path, type_: PropertyType) -> None:
@@ -293,6 +302,13 @@ def _expected(spec: Spec, made: Sequence[MadeSource], source: MadeSource) -> Cou
     labels = {path: label for label, path in enumerate(leaf_paths(spec.mixture.parts))}
     assert len(labels) == len(leaves(spec.mixture))
     return Counter(_labelled(spec, source, types, labels))
+
+
+def _expected_by_arrow(
+    spec: Spec, made: Sequence[MadeSource], name: str, files: Sequence[str]
+) -> Counter[tuple[int, int, int]]:
+    types = {column: type_ for one in made for column, type_ in one.types.items()}
+    return Counter(arrow_reference.labelled(spec, arrow_reference.rows_of(name, files, types)))
 
 
 def _labelled(

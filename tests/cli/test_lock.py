@@ -11,6 +11,7 @@ import pytest
 
 import mixtera
 from mixtera import Lock, LockError
+from tests import both
 from tests.cli.conftest import Run
 
 
@@ -289,3 +290,40 @@ def test_files_that_are_all_gone_have_moved(run: Run) -> None:
     assert "  - a.jsonl" in out
     shutil.rmtree("web")
     assert run("lock", "--check", "mixed.yaml")[0] == 1
+
+
+def test_another_algorithm_and_its_values_are_named(run: Run) -> None:
+    replace_in("natural.yaml", "weights: natural", "weights: natural, dynamic: {algorithm: odm, every: 4}")
+    assert run("lock", "natural.yaml")[0] == 0
+    assert ' "dynamic": {\n  "algorithm": "odm",\n' in Path("natural.yaml.lock").read_text()
+    assert run("lock", "--check", "natural.yaml")[0] == 0
+    replace_in("natural.yaml", "algorithm: odm, every: 4", "algorithm: exp3, floor: 0.05")
+    code, out, _ = run("lock", "--check", "natural.yaml")
+    assert code == 1
+    assert out[: out.index("spec\n")] == (
+        "dynamic\n  ~ dynamic odm → exp3\n  ~ dynamic.every 4 → 1\n  ~ dynamic.floor none → 0.05\n"
+    )
+    values = json.loads(run("lock", "--check", "natural.yaml", "--json")[1])["settings"]
+    assert {"name": "dynamic.floor", "before": None, "after": 0.05} in values
+    out = run("diff", "natural.yaml.lock", "natural.yaml")[1]
+    assert "\nWeights that follow the training\n" in out
+
+
+def test_what_components_deliver_is_named(run: Run) -> None:
+    both.write_files(Path())
+    Path("both.yaml").write_text(both.SPEC)
+    assert run("index", "both.yaml", "--quiet")[0] == run("lock", "both.yaml")[0] == 0
+    assert run("lock", "--check", "both.yaml")[0] == 0
+    replace_in("both.yaml", "deliver: [image, caption]", "deliver: image")
+    replace_in("both.yaml", "group: 16", "group: 32")
+    code, out, err = run("lock", "--check", "both.yaml")
+    assert code == 1, err
+    lines = out.splitlines()
+    start = lines.index("delivery")
+    assert lines[start + 1 : start + 3] == [
+        "  ~ deliver of pictures image, caption → image",
+        "  ~ stream.group 16 → 32",
+    ]
+    code, out, _ = run("diff", "both.yaml.lock", "both.yaml")
+    blocks = {block.splitlines()[0]: block for block in out.split("\n\n")}
+    assert "stream.group" in blocks["Delivery"]

@@ -161,6 +161,7 @@ def test_a_lock_shows_other_token_parameters_and_counts(notes: Run) -> None:
     lines = out.splitlines()
     assert {"tokens", "  ~ sequence_length 24 → 32", "  ~ bos none → 257"} <= set(lines)
     assert any(line.startswith("  ~ tokens of en ") for line in lines)
+    assert any(line.startswith("  ~ en  sequences ") for line in lines)
 
 
 def test_a_lock_of_samples_says_nothing_of_tokens(notes: Run) -> None:

@@ -131,6 +131,7 @@ def test_explain_says_what_is_delivered(plan: Plan) -> None:
     assert "pictures       120  image, caption" in text
     assert "16 positions in a row deliver the same: batches whose size divides 16 never mix" in text
     assert "rounds of 256 positions" in text
+    assert "120 positions" in explain(plan).to_mermaid()
 
 
 def test_why_a_picture_is_not_delivered(root: Path) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from mixtera.artifact.digest import digest
 from mixtera.artifact.model import PlanData
-from mixtera.explanation import tokens
+from mixtera.explanation import bars, tokens
 from mixtera.explanation.build import report
+from mixtera.explanation.html import html
+from mixtera.explanation.mermaid import mermaid
 from mixtera.explanation.text import text
 from mixtera.stream import Stream
 from tests.explanation.plans import named
@@ -49,3 +51,42 @@ def test_the_table_has_room_for_padding_and_long_names(data: PlanData) -> None:
     (head,) = (line for line in found.splitlines() if "sequences of an epoch" in line)
     assert head.endswith("padding")
     assert [line for line in found.splitlines() if len(line) > 100] == []
+
+
+DIGEST = "sha256:" + "0" * 64
+
+
+def test_components_hold_sequences_and_files_hold_samples(data: PlanData) -> None:
+    found = report(data, DIGEST, None, None)
+    drawn = mermaid(found)
+    for part in found.mixture:
+        assert f", {part.samples:,} sequences<br/>" in drawn
+    assert '|"' in drawn
+    assert " samples<br/>" not in drawn
+    said = [piece.says for bar in (*bars.sizes(found), *bars.final_epochs(found)) for piece in bar.pieces]
+    assert said
+    assert all(" sequences" in one and "samples" not in one for one in said)
+
+
+def test_a_page_says_sequences_where_components_are_meant(data: PlanData) -> None:
+    page = html(report(data, DIGEST, None, None))
+    assert 'aria-label="Sequences of the components, delivered and never delivered' in page
+    assert "Sequences: <span" in page
+    assert '<dd class="more">sequences of the whole run' in page
+    assert "sequences, in granules of" in page
+
+
+def test_the_order_tells_windows_of_documents(data: PlanData) -> None:
+    fitted = " ".join(text(report(data, DIGEST, None, None)).split())
+    documents = round(float(np.average(tokens.documents_of(data), weights=data.timeline.phases[0].weights)))
+    assert (
+        f"seed {data.order.seed}: windows of about {documents} documents, fitted into rows; windows, and the rows "
+        "inside them, in another order each epoch" in fitted
+    )
+    assert data.tokens is not None
+    other = replace(data.tokens, parameters=replace(data.tokens.parameters, packing="concat"), windows=None)
+    assert "then documents inside windows of about" in " ".join(
+        text(report(replace(data, tokens=other), DIGEST, None, None)).split()
+    )
+    in_order = replace(data, order=replace(data.order, shuffle="none"))
+    assert "shuffle none: each component in the order of its files" in text(report(in_order, DIGEST, None, None))

@@ -136,11 +136,11 @@ def test_explain_counts_frames_as_what_is_read_whole(directory, capsys):
 
 
 def test_a_catalog_of_an_older_release_is_read_and_goes_on(directory, monkeypatch):
-    older = tuple(column for column in commit.FILE_COLUMNS if column.name != "frames")
+    older = tuple(column for column in commit.FILE_COLUMNS if column.name not in ("frames", "beside"))
     with monkeypatch.context() as before:
         before.setattr(commit, "FILE_COLUMNS", older)
         before.setattr(state, "FILE_COLUMNS", older)
-        before.setattr(reading, "COLUMNS", [name for name in reading.COLUMNS if name != "frames"])
+        before.setattr(reading, "COLUMNS", [name for name in reading.COLUMNS if name not in ("frames", "beside")])
         mixtera.Catalog.open(str(directory / "catalog")).index(mixtera.load(str(directory / "framed.yaml")), workers=1)
     plan = compiled(directory, "framed")  # nothing is new: read as before, through a copy
     assert len(plan.data.frames) == 0

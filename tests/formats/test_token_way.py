@@ -6,13 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import mixtera
+from mixtera.catalog.accompanied import with_beside
 from mixtera.cli.main import main
+from mixtera.contracts.storage import FileInfo
+from mixtera_backends.storage.local import LocalStorage
 
 from .token_files import as_documents, write_megatron
 
@@ -149,3 +153,90 @@ def test_a_glob_of_both_files_is_an_error_that_says_so(
     Path("spec.yaml").write_text(SPEC.replace('"data/*.bin"', '"data/[ab].*", format: megatron'))
     assert main(["index", "spec.yaml", "--quiet"]) == 1
     assert "a.idx is the index of a Megatron dataset: let `path` name the .bin files only" in capsys.readouterr().err
+
+
+OLD_ENDS = [0, 3, 9]
+NEW_ENDS = [0, 5, 9]
+BESIDE = """version: 1
+name: beside
+sources:
+  books: {{path: "{pattern}", format: "{format}", content: {{tokens: tokens}}, properties: {{size: tokens}}}}
+mixture: {{by: dataset, weights: natural}}
+order: {{seed: 3, chunk_size: 8, lanes: 1, granule: 1, shuffle: none}}
+"""
+
+
+def write_pair(kind: str, ends: list[int]) -> None:
+    """Nine tokens in two documents, and the file beside them that says so; the tokens do not change with `ends`."""
+    if kind == "megatron":
+        known = Path("x.bin").stat() if Path("x.bin").exists() else None
+        write_megatron(Path("x.bin"), [list(range(*pair)) for pair in pairwise(ends)], [0, 1, 2])
+        if known is not None:
+            os.utime("x.bin", ns=(known.st_atime_ns, known.st_mtime_ns))
+        return
+    if not Path("x.ds").exists():
+        Path("x.ds").write_bytes(np.arange(9, dtype=np.uint16).tobytes())
+    Path("x.ds.index").write_bytes(np.array(ends[1:], np.int64).tobytes())
+
+
+@pytest.mark.parametrize(("kind", "pattern"), [("megatron", "*.bin"), ("tokens", "*.ds"), ("megatron", "x.b?n")])
+def test_a_file_beside_that_alone_changes_is_noticed(
+    kind: str, pattern: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MIXTERA_CATALOG", raising=False)
+    write_pair(kind, OLD_ENDS)
+    Path("spec.yaml").write_text(BESIDE.format(pattern=pattern, format=kind))
+    assert main(["index", "spec.yaml", "--quiet"]) == 0
+    assert main(["lock", "spec.yaml", "--quiet"]) == main(["lock", "--check", "spec.yaml", "--quiet"]) == 0
+    assert main(["compile", "spec.yaml", "-o", "plan", "--quiet"]) == 0
+    assert main(["stream", "plan", "--format", "jsonl"]) == 0
+    found = [json.loads(line)["tokens"] for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert found == [[0, 1, 2], [3, 4, 5, 6, 7, 8]]
+
+    write_pair(kind, NEW_ENDS)
+    assert main(["stream", "plan", "--format", "jsonl"]) == 3
+    beside = "x.idx" if kind == "megatron" else "x.ds.index"
+    err = capsys.readouterr().err
+    assert f"{beside}, which says where the samples of" in err
+    assert "run `mixtera index` and compile again" in err
+    assert main(["lock", "--check", "spec.yaml"]) == 1
+    assert "beside it" in capsys.readouterr().out
+    spec, catalog = mixtera.load("spec.yaml"), mixtera.Catalog.open(".mixtera")
+    assert [len(one.differences) for one in catalog.verify(spec)] == [1]
+    assert [one.changed for one in catalog.index(spec).sources] == [1]
+    assert [one.changed for one in catalog.index(spec).sources] == [0]
+    assert main(["compile", "spec.yaml", "-o", "plan", "--quiet", "--no-lock"]) == 0
+    assert main(["stream", "plan", "--format", "jsonl"]) == 0
+    found = [json.loads(line)["tokens"] for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert found == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
+
+    Path("copy").mkdir()
+    for path in (*Path().glob("x.*"),):
+        Path("copy", path.name).write_bytes(path.read_bytes())
+    moved = mixtera.Plan.open("plan", remap={str(tmp_path): str(tmp_path / "copy")})
+    assert sum(batch.num_rows for batch in moved.stream(batch_size=1)) == 2
+
+
+def test_files_beside_are_found_by_a_listing_and_looked_at_one_by_one_only_where_the_pattern_hides_them(
+    tmp_path: Path,
+) -> None:
+    class Counted(LocalStorage):
+        stats = 0
+
+        def stat(self, url: str) -> FileInfo:
+            type(self).stats += 1
+            return super().stat(url)
+
+    for number in range(20):
+        write_megatron(tmp_path / f"{number}.bin", [[1]], [0, 1])
+    (tmp_path / "7.idx").unlink()
+    storage = Counted()
+    for pattern, stats in (("*.bin", 1), ("*.b?n", 21)):
+        patterns = [str(tmp_path / pattern)]
+        files = storage.expand(patterns)
+        found = with_beside("megatron", storage, patterns, files)
+        assert [file.name for file in found if not file.beside] == ["7.bin"]
+        assert Counted.stats == stats
+    assert found[0].beside == storage.stat(str(tmp_path / "0.idx")).mark
+    assert with_beside("jsonl", storage, patterns, files) == files

@@ -6,8 +6,16 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from mixtera.artifact.model import OrderParameters, PlanComponent
-from mixtera.lockfile.model import LockBody, LockedCount, LockedFile, LockedSource, LockedTokens
+from mixtera.artifact.model import OrderParameters, PlanComponent, Steering
+from mixtera.lockfile.model import (
+    LockBody,
+    LockedColumns,
+    LockedCount,
+    LockedDelivery,
+    LockedFile,
+    LockedSource,
+    LockedTokens,
+)
 
 FILE = LockedFile("a.jsonl", 100, 10, "2026-01-02T03:04:05.000000006Z", None)
 BODY = LockBody(
@@ -76,6 +84,19 @@ tokens = st.builds(
     names | st.none(),
     st.lists(st.builds(LockedCount, names, counts, counts), max_size=3).map(_by_name),
 )
+delivery = st.builds(
+    LockedDelivery,
+    st.integers(1, 3),
+    st.lists(st.builds(LockedColumns, names, st.lists(names, min_size=1, max_size=2).map(tuple)), max_size=2).map(
+        _by_name
+    ),
+)
+shares = st.floats(0, 1) | st.none()
+options = st.dictionaries(names, st.integers(0, 9) | st.booleans() | st.lists(names, max_size=2), max_size=2)
+steps = st.integers(1, 3)
+dynamic = st.builds(
+    Steering, st.sampled_from(["ado", "odm"]), options, shares, shares, steps, steps, counts | st.none()
+)
 bodies = st.builds(
     LockBody,
     st.just("0.1.0"),
@@ -96,4 +117,6 @@ bodies = st.builds(
     st.lists(sources, max_size=3).map(_by_name),
     st.lists(names, max_size=5).map(tuple),
     tokens | st.none(),
+    delivery | st.none(),
+    dynamic | st.none(),
 )

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from mixtera.artifact.model import Steering
 from mixtera.lockfile import Lock
 from mixtera.lockfile.difference import difference
-from mixtera.lockfile.model import LockBody, LockedFile
+from mixtera.lockfile.model import LockBody, LockedColumns, LockedCount, LockedDelivery, LockedFile, LockedTokens
 from mixtera.lockfile.show import show
 from tests.lockfile.made import BODY, FILE, bodies, with_files
 
@@ -124,6 +125,58 @@ def test_a_long_difference_of_lines_is_cut() -> None:
     assert lines[-1] == "  … and 903 more; `--json` has all of them"
     assert len(lines) == 102
     assert len(difference(one, other).to_json()["spec"]) == 1003
+
+
+STEERED = replace(BODY, dynamic=Steering("odm", {"alpha": 0.9, "start": {"web": 1}}, 0.01, None, 10, 1, 500))
+
+
+def test_weights_that_follow_the_training_are_compared_by_every_value() -> None:
+    steering = Steering("odm", {"alpha": 0.5, "start": {"web": 2}}, None, 0.5, 10, 2, None)
+    found = difference(STEERED, replace(STEERED, plan="sha256:1", dynamic=steering))
+    assert {one.name: (one.before, one.after) for one in found.settings} == {
+        "dynamic.budget": (500, None),
+        "dynamic.ceiling": (None, 0.5),
+        "dynamic.floor": (0.01, None),
+        "dynamic.lag": (1, 2),
+        "dynamic.options.alpha": (0.9, 0.5),
+        "dynamic.options.start": ('{"web": 1}', '{"web": 2}'),
+    }
+    text = show(found, "a", "b").splitlines()
+    assert text[:3] == ["dynamic", "  ~ dynamic.budget 500 → none", "  ~ dynamic.ceiling none → 0.5"]
+    there = {one.name: one.after for one in difference(BODY, replace(STEERED, plan="sha256:1")).settings}
+    assert (there["dynamic"], there["dynamic.every"]) == ("odm", 10)
+
+
+def test_a_lock_that_was_written_before_locks_said_it_holds_where_the_plan_is_the_same() -> None:
+    delivery = LockedDelivery(32, (LockedColumns("all", ("image",)),))
+    found = difference(BODY, replace(STEERED, tokens=TOKENS, delivery=delivery))
+    assert not [one.name for one in found.settings if one.name.startswith(("dynamic", "deliver", "stream"))]
+
+
+TOKENS = LockedTokens("bytes", "sha256:a", 258, 32, "concat", None, None, False, 0, None, None, ())
+
+
+def test_what_components_deliver_is_named_by_component() -> None:
+    names = ("web", "pictures", "scans")
+    web, pictures, scans = (replace(BODY.components[0], name=name) for name in names)
+    image = LockedDelivery(16, (LockedColumns("pictures", ("image",)),))
+    more = LockedDelivery(32, (LockedColumns("pictures", ("image", "caption")), LockedColumns("scans", ("image",))))
+    plain = replace(BODY, tokens=TOKENS, components=(web, pictures))
+    one = replace(plain, plan="sha256:1", delivery=image)
+    other = replace(plain, plan="sha256:2", delivery=more, components=(web, pictures, scans))
+    changed = [(a.name, a.before, a.after) for a in difference(one, other).settings]
+    assert changed == [
+        ("deliver of pictures", "image", "image, caption"),
+        ("deliver of scans", None, "image"),
+        ("stream.group", 16, 32),
+    ]
+    found = difference(one, replace(other, tokens=replace(TOKENS, counts=(LockedCount("web", 10, 99),))))
+    assert found.unit == "positions"
+    assert "  + scans  weight 1, 10 positions" in show(found, "a", "b").splitlines()
+    changed = [(a.name, a.before, a.after) for a in difference(plain, one).settings]
+    assert changed == [("deliver of pictures", "tokens", "image"), ("stream.group", None, 16)]
+    assert difference(plain, replace(plain, plan="sha256:3")).settings == ()
+    assert "delivery\n  ~ deliver of pictures image → image, caption\n" in show(difference(one, other), "a", "b")
 
 
 def test_the_digest_is_that_of_the_text() -> None:

@@ -7,8 +7,8 @@
 - Its content is `tokens`, delivered as a list of int32. Properties: `tokens` (how many), `sequences` (how many), and
   `mode` of multimodal datasets (NULL where the sequences of a document differ in it).
 - A document without tokens is a sample without tokens.
-- Indexing reads the `.idx` only. Training reads its head, so it stays beside the `.bin`; a catalog does not notice when
-  it alone is replaced.
+- Indexing reads the `.idx` only. Training reads its head, so it stays beside the `.bin`. It is part of the `.bin`'s
+  fingerprint: when it alone is replaced, `index` reads it again, and a plan of the old one refuses the file.
 - Bad samples: none; a pair of files is right as a whole, or refused.
 - Refused as a whole: an `.idx` of another version, with floats, cut short, or with bytes behind its end; sequences that
   do not lie back to back; a `.bin` of another size than the index says; sequences that no document has.

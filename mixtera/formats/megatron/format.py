@@ -13,7 +13,7 @@ from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import PluginError
 from mixtera.formats.megatron.documents import DOCUMENTS, KNOWN, SEQUENCES, token_file
-from mixtera.formats.megatron.index import MegatronIndex
+from mixtera.formats.megatron.index import MegatronIndex, beside
 from mixtera.formats.opening import open_unchanged
 from mixtera.formats.tokenfiles.content import infer
 from mixtera.formats.tokenfiles.read import TokenFileReader, read
@@ -70,6 +70,10 @@ class Megatron:
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """The tokens of documents of several files; see `Format.read`."""
         return read(cast("Iterable[tuple[TokenFileReader, ReadRequest]]", requests))
+
+    def beside(self, path: str) -> str | None:
+        """The `.idx` of a `.bin`; see `Accompanied`."""
+        return beside(path)
 
     @contextmanager
     def _opened(self, storage: Storage, file: FileInfo) -> Iterator[TokenFile]:

@@ -110,14 +110,19 @@ class MegatronIndex:
         return np.frombuffer(found[0].as_buffer(), np.uint8)
 
 
+def beside(path: str) -> str | None:
+    """The index of a `.bin` file, or the pattern of those of a pattern; None where it is none."""
+    return path.removesuffix(_DATA) + _INDEX if path.endswith(_DATA) else None
+
+
 def index_of(file: FileInfo) -> str:
     """Where the index of a `.bin` file lies.
 
     Raises:
         SampleError: It is no `.bin` file.
     """
-    if file.url.endswith(_DATA):
-        return file.url.removesuffix(_DATA) + _INDEX
+    if (found := beside(file.url)) is not None:
+        return found
     if file.url.endswith(_INDEX):
         raise SampleError(
             f"{file.url} is the index of a Megatron dataset: let `path` name the {_DATA} files only, such as *{_DATA}; "

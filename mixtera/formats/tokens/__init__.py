@@ -12,8 +12,9 @@
   documents end, counted in tokens, as little-endian 64-bit integers; the default for `.ds`), `boundaries: csv` (OLMo's
   `X.csv.gz` beside `X.npy`: a line `start,end,…` for each document), `boundaries: none`.
 - Its content is `tokens`, delivered as a list of int32. Property: `tokens` (how many).
-- Indexing reads what says where documents end; all of the file for `separator` and `start`. A catalog does not notice
-  when a file beside it alone is replaced.
+- Indexing reads what says where documents end; all of the file for `separator` and `start`. An index or
+  a table beside a file is part of its fingerprint: when it alone is replaced, `index` reads it again, and a plan of the
+  old one refuses the file.
 - Bad samples: none; a file is right as a whole, or refused.
 - Refused as a whole: an array of two dimensions, of floats or of objects; a file that is no whole number of tokens;
   ends that go back, or do not end with the file. An id that 32 bits do not hold is an error when it is read.

@@ -14,20 +14,26 @@ from mixtera.contracts.format import Int64s
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.compression import plain_stream
+from mixtera.formats.tokens.options import CSV, INDEX
 
 _WIDTH: Final = 8
 _PIECE: Final = 1 << 16
 _CSV_BLOCK: Final = 4 << 20
 
 
-def index_url(file: FileInfo) -> str:
-    """Where the index of a file lies."""
-    return f"{file.url}.index"
+def index_url(path: str) -> str:
+    """Where the index of a file lies, or those of a pattern."""
+    return f"{path}.index"
 
 
-def csv_url(file: FileInfo) -> str:
-    """Where the table of a file lies: `X.csv.gz` beside `X.npy`."""
-    return file.url.removesuffix(PurePosixPath(file.url).suffix) + ".csv.gz"
+def csv_url(path: str) -> str:
+    """Where the table of a file lies, or those of a pattern: `X.csv.gz` beside `X.npy`."""
+    return path.removesuffix(PurePosixPath(path).suffix) + ".csv.gz"
+
+
+def beside_of(path: str, boundaries: str | None) -> str | None:
+    """What lies beside a file, or the files of a pattern, and says where documents end; None for nothing."""
+    return {INDEX: index_url, CSV: csv_url}[boundaries](path) if boundaries in (INDEX, CSV) else None
 
 
 def index_ends(storage: Storage, file: FileInfo) -> Iterator[Int64s]:
@@ -57,7 +63,7 @@ def last_end(storage: Storage, file: FileInfo) -> int:
 
 
 def _opened(storage: Storage, file: FileInfo) -> RandomAccess:
-    url = index_url(file)
+    url = index_url(file.url)
     try:
         access = storage.random_access(url)
     except StorageError as error:
@@ -87,7 +93,7 @@ def csv_ends(storage: Storage, file: FileInfo) -> Iterator[Int64s]:
         SampleError: It is no such table, or documents do not lie back to back.
         StorageError: It cannot be read.
     """
-    url = csv_url(file)
+    url = csv_url(file.url)
     try:
         beside = storage.stat(url)
     except StorageError as error:

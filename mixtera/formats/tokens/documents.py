@@ -34,11 +34,11 @@ def token_file(storage: Storage, file: FileInfo, options: Options) -> TokenFile:
 
 def _ends(storage: Storage, file: FileInfo, options: Options, head: Head) -> tuple[Iterator[Int64s], str]:
     """Where documents end, and what says so."""
-    beside = boundaries_of(file, options)
+    beside = boundaries_of(file.url, options)
     if beside == INDEX:
-        return index_ends(storage, file), index_url(file)
+        return index_ends(storage, file), index_url(file.url)
     if beside == CSV:
-        return csv_ends(storage, file), csv_url(file)
+        return csv_ends(storage, file), csv_url(file.url)
     if options.separator is not None:
         return _marked(storage, file, head, options.separator, 1), f"the separator {options.separator}"
     if options.start is not None:

@@ -14,8 +14,9 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.tokenfiles.content import TOKENS, infer
 from mixtera.formats.tokenfiles.read import TokenFileReader, read
 from mixtera.formats.tokenfiles.scan import TokenFile, TokenScan
+from mixtera.formats.tokens.beside import beside_of
 from mixtera.formats.tokens.documents import token_file
-from mixtera.formats.tokens.head import head_of
+from mixtera.formats.tokens.head import boundaries_of, head_of
 from mixtera.formats.tokens.options import Options, options_of
 
 _KNOWN: Final = (TOKENS,)
@@ -61,6 +62,10 @@ class Tokens:
     def read(self, requests: Iterable[tuple[SampleReader, ReadRequest]]) -> pa.RecordBatch:
         """The tokens of documents of several files; see `Format.read`."""
         return read(cast("Iterable[tuple[TokenFileReader, ReadRequest]]", requests))
+
+    def beside(self, path: str) -> str | None:
+        """Where the index or the table of a file lies; see `Accompanied`."""
+        return beside_of(path, boundaries_of(path, self._options))
 
     @contextmanager
     def _opened(self, storage: Storage, file: FileInfo) -> Iterator[TokenFile]:

@@ -82,17 +82,17 @@ def _llm_c_head(begin: bytes, file: FileInfo, options: Options) -> Head | None:
     return Head(kind, _LLM_C_BYTES, tokens)
 
 
-def boundaries_of(file: FileInfo, options: Options) -> str | None:
-    """What beside a file says where its documents end; None for nothing."""
+def boundaries_of(path: str, options: Options) -> str | None:
+    """What beside a file, or the files of a pattern, says where documents end; None for nothing."""
     if not says_where_documents_end(options):
-        return INDEX if file.url.lower().endswith(INDEXED) else None
+        return INDEX if path.lower().endswith(INDEXED) else None
     return options.boundaries
 
 
 def _said(storage: Storage, file: FileInfo, options: Options) -> TokenType | None:
     """The type by the suffix, or by how many tokens its index counts."""
     name = next((name for end, name in _BY_SUFFIX.items() if file.url.lower().endswith(end)), None)
-    if name is None and boundaries_of(file, options) == INDEX:
+    if name is None and boundaries_of(file.url, options) == INDEX:
         end = last_end(storage, file)
         if end == 0 == file.size:
             return token_type("uint16")
