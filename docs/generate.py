@@ -171,9 +171,9 @@ error says so.
 ## Your own
 
 The contract is `mixtera.contracts.storage.Storage`. A storage may do more, each a contract beside it: `Pinning` tells
-with every read whether an object is another one, `Recognising` takes some paths of another storage's scheme,
-`AnyScheme` takes what nobody else has, `Writing` holds plans and locks, `Creating` catalogs too, `Configurable` takes
-options.
+with every read whether an object is another one, `Recognising` takes some paths of this machine (and has
+an entry point in the group `mixtera.paths` too), `AnyScheme` takes what nobody else has, `Writing` holds plans and
+locks, `Creating` catalogs too, `Configurable` takes options.
 """
 STORAGE_NOTES = {
     "s3": """

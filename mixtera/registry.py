@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from mixtera.contracts.algorithm import Algorithm
@@ -29,6 +29,8 @@ from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
 
 _Ability = TypeVar("_Ability")
+_PATHS: Final = "file"
+"""The scheme of paths."""
 
 
 @cache
@@ -146,6 +148,17 @@ def format_of(path: str) -> Format | None:
 
 
 @cache
+def _of_paths() -> tuple[tuple[Recognising, ...], Storage]:
+    """The storages for some of this machine's paths, and the one for all others.
+
+    They have a group of their own, so that a path does not load what it has no use for: that takes as long as a batch.
+    """
+    storages = [_storage(name) for name in names("paths") or names("storage")]
+    others = [storage for storage in storages if _PATHS in storage.schemes]
+    return tuple(storage for storage in storages if isinstance(storage, Recognising)), others[-1]
+
+
+@cache
 def _schemes() -> dict[str, str]:
     return {scheme: name for name in names("storage") for scheme in _load("storage", name).schemes}
 
@@ -192,9 +205,9 @@ def storage_of(url: str, options: StorageOptions = ()) -> Storage:
 
 def _storage_of(url: str) -> Storage:
     scheme = _scheme(url)
-    if scheme == "file":
-        found = next((found for found in _offering(Recognising) if found.recognises(url)), None)
-        return _storage(_schemes()[scheme]) if found is None else cast(Storage, found)
+    if scheme == _PATHS:
+        some, all_others = _of_paths()
+        return next((cast(Storage, found) for found in some if found.recognises(url)), all_others)
     if scheme in _schemes():
         return _storage(_schemes()[scheme])
     if not (others := _offering(AnyScheme)):
@@ -207,7 +220,7 @@ def _storage_of(url: str) -> Storage:
 
 
 def _scheme(url: str) -> str:
-    return urlsplit(url).scheme if "://" in url else "file"
+    return urlsplit(url).scheme if "://" in url else _PATHS
 
 
 def _options_for(url: str, name: str, options: StorageOptions) -> tuple[tuple[str, OptionValue], ...]:

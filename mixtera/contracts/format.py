@@ -176,6 +176,27 @@ class TokenReader(SampleReader, Protocol):
 
 
 @runtime_checkable
+class PlacingReader(Protocol):
+    """A `TokenReader` that can read tokens as they are stored to where they are wanted, among those of other files."""
+
+    def stored_type(self) -> np.dtype[np.integer] | None:
+        """The type that the tokens are stored in; None if not every value of it is a token, which `tokens` checks."""
+
+    def place(self, target: npt.NDArray[np.uint8], places: Int64s, starts: Int64s, stops: Int64s) -> None:
+        """Read some ranges to their places in memory.
+
+        Args:
+            target: The memory.
+            places: Where in it each range begins.
+            starts: First byte in the file of each range; in any order, and ranges may repeat or overlap.
+            stops: Byte after the last of each; each range is a whole number of tokens.
+
+        Raises:
+            StorageError: The file cannot be read, or a range is none of whole tokens.
+        """
+
+
+@runtime_checkable
 class TokenFormat(Protocol):
     """A format of files of token ids: its readers are `TokenReader`s, and their content is no text."""
 

@@ -172,7 +172,10 @@ class Descriptors(Protocol):
 
 @runtime_checkable
 class Recognising(Protocol):
-    """A storage for some of the files of another one's scheme, such as paths on one kind of file system."""
+    """A storage for some of the paths of this machine, such as those on one kind of file system.
+
+    It is asked when it has an entry point in the group `mixtera.paths` beside that in `mixtera.storage`.
+    """
 
     def recognises(self, path: str) -> bool:
         """Whether a path, a `file://` URL, or a pattern of these, is for this storage."""

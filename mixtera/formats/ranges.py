@@ -129,19 +129,44 @@ class RangedFile:
         Raises:
             StorageError: They cannot be read, or the file is shorter.
         """
-        self.check_open()
         lengths = wanted.stops - wanted.starts
-        edges = np.cumsum(lengths).tolist()
+        self._read(target, np.cumsum(lengths) - lengths, wanted.starts, lengths)
+
+    def read_each(self, target: Bytes, places: Positions, starts: Positions, stops: Positions) -> None:
+        """Read ranges to their places in memory that is there already; what stands between them is not read along.
+
+        Args:
+            target: The memory.
+            places: Where each range begins in it.
+            starts: First byte of each range; ranges may go back, repeat or overlap.
+            stops: Byte after the last of each.
+
+        Raises:
+            StorageError: They cannot be read, or the file is shorter.
+        """
+        lengths = stops - starts
+        if len(starts) and min(int(lengths.min()), int(starts.min())) < 0:
+            raise StorageError(f"{self._label}: a range to be read ends before it starts")
+        goes_on = (starts[1:] == stops[:-1]) & (places[1:] == places[:-1] + lengths[:-1])
+        if goes_on.any():
+            heads = np.flatnonzero(np.append(True, ~goes_on))
+            places, starts, lengths = places[heads], starts[heads], np.add.reduceat(lengths, heads)
+        self._read(target, places, starts, lengths)
+
+    def _read(self, target: Bytes, places: Positions, starts: Positions, lengths: Positions) -> None:
+        self.check_open()
         memory = target.data
-        targets = [(memory[start:stop],) for start, stop in zip([0, *edges[:-1]], edges, strict=True)]
+        edges = zip(places.tolist(), (places + lengths).tolist(), strict=True)
+        targets = [(memory[start:stop],) for start, stop in edges]
+        wanted = int(lengths.sum())
         try:
-            read = list(map(os.preadv, repeat(self._descriptor), targets, wanted.starts.tolist()))
+            read = list(map(os.preadv, repeat(self._descriptor), targets, starts.tolist()))
         except OSError as error:
             raise StorageError(f"{self._label} cannot be read: {error.strerror}") from error
         self._count.requests += len(read)
-        self._count.read_bytes += wanted.size
-        if sum(read) != wanted.size:
-            for (part,), start, count in zip(targets, wanted.starts.tolist(), read, strict=True):
+        self._count.read_bytes += wanted
+        if sum(read) != wanted:
+            for (part,), start, count in zip(targets, starts.tolist(), read, strict=True):
                 self._complete(part, start, count)
 
     def close(self) -> None:
@@ -204,6 +229,14 @@ def cut(data: Bytes, starts: Positions, stops: Positions) -> pa.LargeBinaryArray
     edges[0::2] = starts
     edges[1::2] = stops
     return every_second(data, edges)
+
+
+def scatter(data: Bytes, target: Bytes, places: Positions, lengths: Positions) -> None:
+    """Copy stretches that stand back to back in some bytes to their places in others."""
+    source, memory, stops = data.data, target.data, np.cumsum(lengths)
+    edges = zip(places.tolist(), (stops - lengths).tolist(), stops.tolist(), strict=True)
+    for place, start, stop in edges:
+        memory[place : place + stop - start] = source[start:stop]
 
 
 def every_second(data: Bytes, edges: Positions) -> pa.LargeBinaryArray:

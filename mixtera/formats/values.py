@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 
 ARROW_TYPES: Final[dict[PropertyType, pa.DataType]] = {
@@ -23,6 +25,11 @@ ARROW_TYPES: Final[dict[PropertyType, pa.DataType]] = {
 
 INDEX_FIELDS: Final = (pa.field("row", pa.int64()), pa.field("offset", pa.int64()), pa.field("length", pa.int64()))
 """The columns of a scan's table that stand before the properties."""
+
+
+def index_schema(properties: Sequence[PropertyColumn]) -> pa.Schema:
+    """The schema of the index with some properties."""
+    return pa.schema([*INDEX_FIELDS, *(pa.field(prop.name, ARROW_TYPES[prop.type]) for prop in properties)])
 
 
 def clean(array: pa.Array) -> pa.Array:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,9 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData
-from mixtera.contracts.format import ReadRequest, Staged, TokenReader
+from mixtera.contracts.format import PlacingReader, ReadRequest, Staged, TokenReader
 from mixtera.errors import PlanError, SampleError
-from mixtera.order.permute import ranked
+from mixtera.formats.ranges import scatter
 from mixtera.registry import format_named
 from mixtera.stream.readers import Readers
 
@@ -51,6 +52,7 @@ class Contents:
         self._data, self._columns = data, list(columns)
         self._sources = to_numpy(data.files.column("source"))
         self._readers = Readers(data, columns, cache_bytes)
+        self._token_types: dict[int, tuple[int, np.dtype[np.integer] | None]] = {}
         firsts = [0, *(np.flatnonzero(np.diff(self._sources)) + 1).tolist()] if len(self._sources) else []
         self.is_far = any(map(self._readers.is_far, firsts))
 
@@ -99,11 +101,11 @@ class Contents:
         """
         self._readers.expect(samples.requests())
 
-    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> list[Int32s]:
-        """Parts of documents of files of tokens: for each file the parts, one after the other.
+    def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> Int32s:
+        """Parts of documents of files of tokens, one after the other.
 
         Args:
-            file: [n] index of the file of each part, ascending.
+            file: [n] index of the file of each part.
             document: [n] first byte of the part's document.
             first: [n] tokens of the document before the part.
             last: [n] tokens of the document up to the part's end.
@@ -112,29 +114,57 @@ class Contents:
             SampleError: A token has no place in 32 bits.
             StorageError: A file is gone, changed or unreadable.
         """
-        bounds = [0, *(np.flatnonzero(np.diff(file)) + 1).tolist(), len(file)]
-        parts: list[Int32s] = []
-        for low, high in pairwise(bounds if len(file) else ()):
-            reader = self._readers.get(int(file[low]))
-            assert isinstance(reader, TokenReader)
-            size, part = reader.token_bytes, slice(low, high)
-            parts.append(reader.tokens(document[part] + first[part] * size, document[part] + last[part] * size))
+        sizes = last - first
+        before = np.cumsum(sizes) - sizes
+        groups = _by_file(file)
+        kinds = {self._stored(one)[1] for one, _ in groups}
+        kind = (kinds.pop() if len(kinds) == 1 else None) or np.dtype(np.int32)
+        tokens = np.empty(int(sizes.sum()), kind)
+        target, places = tokens.view(np.uint8), before * kind.itemsize
+        for one, part in groups:
+            reader, (width, stored) = self._readers.get(one), self._stored(one)
+            starts, stops = (document[part] + edges[part] * width for edges in (first, last))
+            if stored == kind:
+                cast(PlacingReader, reader).place(target, places[part], starts, stops)
+            else:
+                found = cast(TokenReader, reader).tokens(starts, stops)
+                scatter(found.view(np.uint8), target, places[part], sizes[part] * kind.itemsize)
             self._readers.trim()
-        return parts
+        return tokens.astype(np.int32, copy=False)
 
     def sizes_in_tokens(self, file: Int64s, bytes_: Int64s) -> Int64s:
         """[n] tokens of documents of files of tokens; arguments are the index of the file and the document's bytes."""
-        distinct, which = ranked(file)
-        sizes = []
-        for one in distinct.tolist():
-            reader = self._readers.get(one)
-            assert isinstance(reader, TokenReader)
-            sizes.append(reader.token_bytes)
-        return bytes_ // np.array(sizes, np.int64)[which]
+        widths = np.zeros(int(file.max(initial=0)) + 1, np.int64)
+        for one in set(file.tolist()):
+            widths[one] = self._stored(one)[0]
+        return bytes_ // widths[file]
+
+    def _stored(self, file: int) -> tuple[int, np.dtype[np.integer] | None]:
+        """Bytes of a token in a file of tokens, and its type if the reader can place it; asked once of each file.
+
+        To ask what a reader can do takes as long as 50 reads.
+        """
+        found = self._token_types.get(file)
+        if found is None:
+            reader = self._readers.get(file)
+            kind = reader.stored_type() if isinstance(reader, PlacingReader) else None
+            found = self._token_types[file] = cast(TokenReader, reader).token_bytes, kind
+        return found
 
     def close(self) -> None:
         """Close all files."""
         self._readers.close()
+
+
+def _by_file(file: Int64s) -> list[tuple[int, Int64s | slice]]:
+    """The files, and which of some things are of each."""
+    if not len(file):
+        return []
+    if (file == file[0]).all():
+        return [(int(file[0]), slice(None))]
+    order = np.argsort(file, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(file[order])) + 1)
+    return [(int(file[part[0]]), part) for part in parts]
 
 
 def _same(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -21,7 +21,7 @@ from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples
 from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece
-from mixtera.stream.tokens import Encoder, OpenDocuments, gathered, gathered_from
+from mixtera.stream.tokens import Encoder, OpenDocuments, gathered
 from mixtera.tokens.columns import is_tokenized
 from mixtera.tokens.template import parse
 
@@ -131,18 +131,7 @@ class SequenceFetcher:
             self._check(found, np.arange(len(file)), whole)
         last = np.minimum(found.last, whole)
         sizes = last - found.first
-        if not len(file):
-            return np.empty(0, np.int32), sizes
-        if (file == file[0]).all():
-            return self._contents.tokens(file, at.start, found.first, last)[0], sizes
-        order = np.argsort(file, kind="stable")
-        parts = self._contents.tokens(file[order], at.start[order], found.first[order], last[order])
-        which, starts = np.empty(len(order), np.int64), np.empty(len(order), np.int64)
-        ascending, before = file[order], np.cumsum(sizes[order]) - sizes[order]
-        heads = np.append(True, ascending[1:] != ascending[:-1])
-        number = np.cumsum(heads) - 1
-        which[order], starts[order] = number, before - before[heads][number]
-        return gathered_from(parts, which, starts, starts + sizes), sizes
+        return self._contents.tokens(file, at.start, found.first, last), sizes
 
     def _encoded_parts(self, found: Sequences) -> tuple[Int32s, Int64s]:
         """Pieces of documents that are texts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -100,13 +99,6 @@ def gathered(tokens: Int32s, starts: Int64s, stops: Int64s) -> Int32s:
     view = np.ascontiguousarray(tokens).data.cast("B")
     edges = zip((starts * 4).tolist(), (stops * 4).tolist(), strict=True)
     return np.frombuffer(b"".join([view[first:last] for first, last in edges]), np.int32)
-
-
-def gathered_from(parts: Sequence[Int32s], which: Int64s, starts: Int64s, stops: Int64s) -> Int32s:
-    """Stretches of several arrays, one after the other; `which` says of which array each is."""
-    views = [np.ascontiguousarray(part).data.cast("B") for part in parts]
-    edges = zip(which.tolist(), (starts * 4).tolist(), (stops * 4).tolist(), strict=True)
-    return np.frombuffer(b"".join([views[part][first:last] for part, first, last in edges]), np.int32)
 
 
 def _edges(sizes: Int64s) -> Int64s:

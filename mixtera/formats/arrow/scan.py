@@ -14,8 +14,9 @@ from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError
 from mixtera.formats.arrow.file import ArrowFile
 from mixtera.formats.columnar.columns import content_columns, property_columns
-from mixtera.formats.columnar.pieces import index_schema, null_reasons, piece, property_values
+from mixtera.formats.columnar.pieces import null_reasons, piece, property_values
 from mixtera.formats.columnar.schema import Column, values_of
+from mixtera.formats.values import index_schema
 
 PIECE_ROWS: Final = 1 << 16
 """Rows of one piece of the index, at most."""

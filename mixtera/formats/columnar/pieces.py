@@ -16,15 +16,10 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError
 from mixtera.formats.columnar.convert import convert
 from mixtera.formats.columnar.schema import Column, values_of
-from mixtera.formats.values import ARROW_TYPES, INDEX_FIELDS, clean
+from mixtera.formats.values import ARROW_TYPES, clean
 
 _SHOWN: Final = 60
 _EXCERPT: Final = 80
-
-
-def index_schema(properties: Sequence[PropertyColumn]) -> pa.Schema:
-    """The schema of the index with some properties."""
-    return pa.schema([*INDEX_FIELDS, *(pa.field(prop.name, ARROW_TYPES[prop.type]) for prop in properties)])
 
 
 def null_reasons(batch: pa.RecordBatch, content: Sequence[Column], reasons: dict[int, str]) -> None:

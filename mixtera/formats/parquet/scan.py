@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.columnar.columns import content_columns, property_columns
-from mixtera.formats.columnar.pieces import index_schema, null_reasons, piece, property_values
+from mixtera.formats.columnar.pieces import null_reasons, piece, property_values
 from mixtera.formats.columnar.schema import Column, is_list, values_of
 from mixtera.formats.parquet.file import open_parquet, parquet_errors
+from mixtera.formats.values import index_schema
 
 BATCH_ROWS: Final = 1 << 16
 

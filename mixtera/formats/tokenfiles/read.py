@@ -13,13 +13,13 @@ from mixtera.contracts.format import ContentColumn, Int64s, ReadRequest
 from mixtera.contracts.storage import Expecting, FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.opening import changed
-from mixtera.formats.ranges import GAP_BYTES, RangedFile, back_to_back, every_second
+from mixtera.formats.ranges import RangedFile, every_second, scatter
 from mixtera.formats.tokenfiles.content import check_content
-from mixtera.formats.tokenfiles.ids import DELIVERED, Bytes, Int32s, TokenType, out_of_range
+from mixtera.formats.tokenfiles.ids import DELIVERED, Bytes, Int32s, TokenType, is_narrow, out_of_range
 
 
 class TokenFileReader:
-    """Reads ranges of one file of token ids: a `SampleReader` and a `TokenReader`.
+    """Reads ranges of one file of token ids: a `SampleReader`, a `TokenReader` and a `PlacingReader`.
 
     Args:
         storage: Where the file lies.
@@ -67,24 +67,44 @@ class TokenFileReader:
 
     def tokens(self, starts: Int64s, stops: Int64s) -> Int32s:
         """The tokens of some ranges of the file's bytes, one range after the other; see `TokenReader.tokens`."""
-        if self._access is None:
-            raise StorageError(f"{self._file.url} is closed")
+        access = self._opened(starts, stops)
         if not len(starts):
             return np.empty(0, np.int32)
-        lengths = stops - starts
-        if int(lengths.min()) < 0 or bool((lengths % self._kind.itemsize).any()):
-            raise StorageError(f"{self._file.url}: a range to be read is no whole number of {self._kind.name} tokens")
-        data = _gathered(self._access, starts, stops)
-        values = data.view(self._kind)
+        values = _gathered(access, starts, stops).view(self._kind)
         wrong = out_of_range(values)
         if wrong is not None:
-            raise self._refused(int(values[wrong]), wrong, starts, lengths)
+            raise self._refused(int(values[wrong]), wrong, starts, stops - starts)
         return values.astype(DELIVERED, copy=False)
+
+    def stored_type(self) -> TokenType | None:
+        """The type that the tokens are stored in, if every value of it is one; see `PlacingReader`."""
+        return self._kind if is_narrow(self._kind) else None
+
+    def place(self, target: Bytes, places: Int64s, starts: Int64s, stops: Int64s) -> None:
+        """Read ranges of the file's bytes to their places in memory; see `PlacingReader.place`."""
+        access = self._opened(starts, stops)
+        if isinstance(access, RangedFile):
+            access.read_each(target, places, starts, stops)
+        elif len(starts):
+            scatter(_gathered(access, starts, stops), target, places, stops - starts)
 
     def close(self) -> None:
         """Release the file. It may be called twice."""
         self._access = None
         self._release()
+
+    def _opened(self, starts: Int64s, stops: Int64s) -> RandomAccess:
+        """The file, for reading some ranges.
+
+        Raises:
+            StorageError: It is closed, or a range is none of whole tokens.
+        """
+        if self._access is None:
+            raise StorageError(f"{self._file.url} is closed")
+        lengths = stops - starts
+        if len(lengths) and (int(lengths.min()) < 0 or bool((lengths % self._kind.itemsize).any())):
+            raise StorageError(f"{self._file.url}: a range to be read is no whole number of {self._kind.name} tokens")
+        return self._access
 
     def _refused(self, token: int, place: int, starts: Int64s, lengths: Int64s) -> SampleError:
         """The error for a token that 32 bits do not hold: it names the byte of the file where it stands."""
@@ -121,13 +141,12 @@ def lists(values: Int32s, counts: Int64s) -> pa.LargeListArray:
 
 def _gathered(access: RandomAccess, starts: Int64s, stops: Int64s) -> Bytes:
     """The bytes of some ranges, back to back, in the order given; they may repeat, overlap and go back."""
-    gaps = starts[1:] - stops[:-1]
-    if isinstance(access, RangedFile) and int(starts.min()) >= 0 and _are_apart(gaps):
-        wanted = back_to_back(starts, stops)
-        data = np.empty(wanted.size, np.uint8)
-        access.read_into(data, wanted)
+    if isinstance(access, RangedFile):
+        lengths = stops - starts
+        data = np.empty(int(lengths.sum()), np.uint8)
+        access.read_each(data, np.cumsum(lengths) - lengths, starts, stops)
         return data
-    if isinstance(access, RangedFile) or bool((gaps >= 0).all()):
+    if bool((starts[1:] >= stops[:-1]).all()):
         return _flat(access.gather(starts, stops))
     order = np.argsort(starts, kind="stable")
     first, last = starts[order], np.maximum.accumulate(stops[order])
@@ -141,11 +160,6 @@ def _gathered(access: RandomAccess, starts: Int64s, stops: Int64s) -> Bytes:
     edges = np.full(2 * len(starts) + 2, len(data))  # Arrow wants the last edge to be the largest
     edges[0:-2:2], edges[1:-2:2] = places, places + (stops - starts)
     return _flat(every_second(data, edges))
-
-
-def _are_apart(gaps: Int64s) -> bool:
-    """Whether no range begins so close behind the one before it that the two are better read as one."""
-    return not bool((gaps.view(np.uint64) <= GAP_BYTES).any())  # seen as unsigned, a negative gap is a large one
 
 
 def _flat(values: pa.LargeBinaryArray) -> Bytes:

@@ -14,10 +14,9 @@ from mixtera.arrow import from_numpy
 from mixtera.contracts.format import ContentColumn, FileFacts, Int64s, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError
-from mixtera.formats.columnar.pieces import index_schema
 from mixtera.formats.tokenfiles.content import TOKENS, check_content, check_properties
 from mixtera.formats.tokenfiles.ids import DELIVERED, TokenType
-from mixtera.formats.values import ARROW_TYPES, clean
+from mixtera.formats.values import ARROW_TYPES, clean, index_schema
 
 PIECE_ROWS: Final = 1 << 16
 """Rows of one piece of the index, at most."""
