@@ -34,7 +34,7 @@ Fetched: TypeAlias = Sequence[pa.RecordBatch | tuple[pa.RecordBatch, ...]]
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
-FETCH_BYTES: Final = 5 << 19
+FETCH_BYTES: Final = 4 << 20
 ROUNDS_AHEAD: Final = 1
 """Rounds after the one that is delivered that a guided reader reads: what it reads, the weights cannot change."""
 

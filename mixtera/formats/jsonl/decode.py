@@ -44,6 +44,7 @@ class Decoder:
     def __init__(self, content: Sequence[ContentColumn]) -> None:
         self._content = tuple(content)
         self._to_decoder = False
+        self._frame: Frame | None = None
 
     def decode(self, page: bytearray, parts: Sequence[Lines]) -> list[pa.Array]:
         """The content columns of some records: by one frame, by one for each file, or by the JSON parser.
@@ -61,13 +62,17 @@ class Decoder:
         return self._parsed(page, parts)
 
     def _framed(self, page: bytearray, parts: Sequence[Lines]) -> pa.Array | None:
-        """The content column of records with the frame of the first of them; None if one does not fit."""
-        start, stop = int(parts[0].starts[0]), int(parts[0].stops[0])
-        frame: Frame | None = frame_of(bytes(page[start:stop]).rstrip(b"\r\n"), self._content)
-        if frame is None:
-            return None
-        contents = frame.contents(page, *_edges(parts))
-        return None if contents is None else strings_at(np.frombuffer(page, np.uint8), *contents)
+        """The content column of records with the frame of those before, or of their first; None if one does not fit."""
+        edges = _edges(parts)
+        contents = self._frame and self._frame.contents(page, *edges)
+        if contents is None:
+            start, stop = int(edges[0][0]), int(edges[1][0])
+            frame = frame_of(bytes(page[start:stop]).rstrip(b"\r\n"), self._content)
+            contents = frame and frame.contents(page, *edges)
+            if contents is None:
+                return None
+            self._frame = frame
+        return strings_at(np.frombuffer(page, np.uint8), *contents)
 
     def _parsed(self, page: bytearray, parts: Sequence[Lines]) -> list[pa.Array]:
         """The columns by the JSON parser: all records at once, or one by one if one of them is not as it should be."""
