@@ -151,7 +151,8 @@ counts. Whatever is named like a secret (`key`, `secret`, `token`, `password`, â
 The files of a plan are written first, into a folder of their own, and `plan.json` last: nobody finds half a plan, and
 who read the older one goes on. Old folders are not removed. The first process of a machine that opens a plan copies it
 to `MIXTERA_CACHE` (default: `~/.cache/mixtera`), the others wait and share the copy, which is mapped into memory. It
-may be deleted when nobody reads it.
+may be deleted when nobody reads it. Arrays above 64 MiB (`MIXTERA_PAGED_BYTES`) come in pages when they are needed, so
+the plan must stay at its URL ([plans of very many samples](../how-to/s3.md#plans-of-very-many-samples)).
 
 ## Catalogs on a storage
 

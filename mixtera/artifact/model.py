@@ -20,6 +20,7 @@ The files of a plan directory::
     window_documents.u32, window_rows.u32    see `mixtera.order.fitting.Windows`; only with `packing: best_fit`
     starts.u32      per row of every segment of a format with offsets: the record's first byte, from the segment's
                     `offset`; one more per segment for its end (starts.u64 where a segment spans 4 GiB or more)
+    pages.u32       checksums of the pages of the long arrays (`mixtera.artifact.pages`); only where one has several
 
 Nothing in it grows with the number of epochs or the position.
 """

@@ -33,6 +33,7 @@ SUMS: Final = "pages.u32"
 """The file with the checksums of all pages."""
 NAMES: Final = ("rows.u16", "starts.u32", "starts.u64", "tokens.u32", "excluded.bits", "delivered.bits")
 """Arrays that may come in pages: they grow with samples, and are read at a few places at a time."""
+_WRITTEN_BYTES: Final = 1 << 20
 _LEAST_BYTES: Final = 8
 _LOT_BYTES: Final = 32 << 20
 """What is read, or fetched, at a time."""
@@ -96,9 +97,10 @@ def write(directory: Path) -> Pages | None:
 
 
 def _sums_of(path: Path) -> Iterator[int]:
+    buffer = memoryview(bytearray(max(PAGE_BYTES, _WRITTEN_BYTES)))
     with path.open("rb") as file:
-        while part := file.read(_LOT_BYTES):
-            yield from _checksums(memoryview(part), PAGE_BYTES)
+        while size := file.readinto(buffer):
+            yield from _checksums(buffer[:size], PAGE_BYTES)
 
 
 def _checksums(data: memoryview, page_bytes: int) -> list[int]:

@@ -244,10 +244,9 @@ def mean_position_bytes(data: PlanData) -> float:
     """Bytes that are read and held for a position, on average: a sample, or a row of tokens and the texts of it."""
     if data.tokens is not None and data.delivery is not None:
         return _mean_of_groups(data, data.tokens)
-    sample = mean_sample_bytes(data)
     if data.tokens is None:
-        return sample
-    row = data.tokens.parameters.row_tokens
+        return mean_sample_bytes(data)
+    row, sample = data.tokens.parameters.row_tokens, _mean_text_bytes(data)
     documents = 1.0
     if data.tokens.packs:
         documents = row * len(data.tokens.counts) / max(1, int(data.tokens.entry_counts.sum()))
@@ -281,7 +280,24 @@ def _entry_bytes(data: PlanData) -> npt.NDArray[np.float64]:
 
 def mean_sample_bytes(data: PlanData) -> float:
     """Bytes of a record, on average over the plan's files; at least 1."""
-    rows = int(to_numpy(data.files.column("rows")).sum())
-    content = to_numpy(data.files.column("content_bytes"))
-    size = to_numpy(data.files.column("size"))
-    return max(1.0, float((content + (content == 0) * size).sum()) / max(1, rows))
+    return max(1.0, float(_content_bytes(data).sum()) / _rows(data))
+
+
+def _mean_text_bytes(data: PlanData) -> float:
+    """The same of what is read to be tokenized: of files of tokens no more is read than the row has of them."""
+    from mixtera.tokens.columns import is_tokenized  # what samples have no use for
+
+    texts = np.array([not is_tokenized(source.format) for source in data.sources], np.bool_)
+    source = to_numpy(data.files.column("source")).astype(np.int64)
+    return float(_content_bytes(data)[texts[source]].sum()) / _rows(data)
+
+
+def _content_bytes(data: PlanData) -> npt.NDArray[np.int64]:
+    """[F] bytes of the records of each file, about."""
+    content, size = (to_numpy(data.files.column(name)).astype(np.int64) for name in ("content_bytes", "size"))
+    found: npt.NDArray[np.int64] = content + (content == 0) * size
+    return found
+
+
+def _rows(data: PlanData) -> int:
+    return max(1, int(to_numpy(data.files.column("rows")).sum()))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import cast
 
 import numpy as np
@@ -163,8 +163,9 @@ def _by_file(file: Int64s) -> list[tuple[int, Int64s | slice]]:
     if (file == file[0]).all():
         return [(int(file[0]), slice(None))]
     order = np.argsort(file, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(file[order])) + 1)
-    return [(int(file[part[0]]), part) for part in parts]
+    ascending = file[order]
+    edges = [0, *(np.flatnonzero(np.diff(ascending)) + 1).tolist(), len(file)]
+    return [(int(ascending[first]), order[first:last]) for first, last in pairwise(edges)]
 
 
 def _same(batch: pa.RecordBatch) -> pa.RecordBatch:
