@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from benchmarks.scale_figures import peak_bytes
 from mixtera.artifact import layout, pages
+from mixtera.artifact.files import write_table
 from mixtera.artifact.model import (
     ENTRIES,
     FILES,
@@ -74,7 +75,7 @@ def write(
         starts=np.empty(0, np.uint32),
     )
     for name, schema in (("files", FILES), ("segments", SEGMENTS), ("entries", ENTRIES)):
-        layout._write_table(path / f"{name}.arrow", getattr(data, name).cast(schema))
+        write_table(path / f"{name}.arrow", getattr(data, name).cast(schema))
     for name, bytes_ in (("rows.u16", 2 * sum(sizes)), ("starts.u32", 4 * int((size + 1).sum()))):
         with (path / name).open("wb") as hole:
             hole.truncate(bytes_)

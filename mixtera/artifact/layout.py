@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -13,11 +11,10 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from mixtera.artifact import pages, variation
 from mixtera.artifact.atomic import replacing
+from mixtera.artifact.files import Mark, check_file, damaged, map_array, mark_of, read_table, write_array, write_table
 from mixtera.artifact.model import (
     ENTRIES,
     FILES,
@@ -37,7 +34,7 @@ from mixtera.artifact.model import (
 )
 from mixtera.artifact.remap import remapped
 from mixtera.errors import PlanError, StorageError
-from mixtera.mapped import Column, steps
+from mixtera.mapped import Column
 from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
 from mixtera.order.timeline import ORDER_VERSION, Phase, Timeline
@@ -55,15 +52,6 @@ _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
 _BEGINNING: Final = b'{"mixtera_plan":'
 _NAME: Final = re.compile(r"[a-z_]+\.[a-z0-9]+")
-_SAMPLE_BYTES: Final = 1 << 14
-_SAMPLES: Final = 64
-
-
-class _Mark(msgspec.Struct, frozen=True):
-    """How a file of the plan is recognised: its size, and a checksum of pieces spread over it."""
-
-    bytes: int
-    checksum: int
 
 
 class _Phase(msgspec.Struct, frozen=True):
@@ -96,7 +84,7 @@ class _Body(msgspec.Struct, frozen=True):
     order: OrderParameters
     timeline: _Timeline
     component_entries: tuple[int, ...]
-    marks: dict[str, _Mark]
+    marks: dict[str, Mark]
     facts: dict[str, Any]
     variation: variation.Summary | None = None
     begins: Beginning | None = None
@@ -151,20 +139,20 @@ def write(path: str, data: PlanData, digest: str, *, durable: bool = True) -> No
     try:
         with replacing(target.absolute(), durable) as directory:
             for name, table in (("files", data.files), ("segments", data.segments), ("entries", data.entries)):
-                _write_table(directory / f"{name}.arrow", table.cast(_TABLES[name]))
-            _write_array(directory / "rows.u16", data.rows, "<u2")
+                write_table(directory / f"{name}.arrow", table.cast(_TABLES[name]))
+            write_array(directory / "rows.u16", data.rows, "<u2")
             wide = data.starts.dtype.itemsize == 8
-            _write_array(directory / _starts_name(wide), data.starts, "<u8" if wide else "<u4")
+            write_array(directory / _starts_name(wide), data.starts, "<u8" if wide else "<u4")
             if len(data.frames):
-                _write_table(directory / _FRAMES, data.frames.cast(FRAMES))
+                write_table(directory / _FRAMES, data.frames.cast(FRAMES))
             if len(data.remembered):
-                _write_array(directory / _REMEMBERED, data.remembered, "<i8")
+                write_array(directory / _REMEMBERED, data.remembered, "<i8")
             if data.tokens is not None:
-                _write_array(directory / _TOKENS, data.tokens.counts, "<u4")
-                _write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts, "<i8")
+                write_array(directory / _TOKENS, data.tokens.counts, "<u4")
+                write_array(directory / _ENTRY_TOKENS, data.tokens.entry_counts, "<i8")
                 if data.tokens.windows is not None:
-                    _write_array(directory / _WINDOWS[0], data.tokens.windows.documents, "<u4")
-                    _write_array(directory / _WINDOWS[1], data.tokens.windows.rows, "<u4")
+                    write_array(directory / _WINDOWS[0], data.tokens.windows.documents, "<u4")
+                    write_array(directory / _WINDOWS[1], data.tokens.windows.rows, "<u4")
             summary = variation.write(directory, data.variation)
             in_pages = pages.write(directory)
             (directory / DOCUMENT).write_bytes(_encode(data, digest, directory, summary, in_pages))
@@ -187,16 +175,16 @@ def open(path: str, remap: Mapping[str, str] | None = None, source: pages.Opener
     body = _parsed(_document(directory), directory)
     in_pages = {} if source is None else _sums(directory, body)
     for name, mark in body.marks.items():
-        _check_file(directory / name, mark, sampled=name not in in_pages)
+        check_file(directory / name, mark, sampled=name not in in_pages)
 
     def column(path: Path, dtype: str) -> Any:  # noqa: ANN401 - of the type that is named
         if source is None or path.name not in in_pages:
-            return _map_array(path, dtype)
+            return map_array(path, dtype)
         return pages.PagedArray(path, dtype, in_pages[path.name], source(path.name, path.stat().st_size))
 
     wide = _starts_name(True) in body.marks
     delivery = None if isinstance(body.delivery, msgspec.UnsetType) else body.delivery
-    files = _read_table(directory / "files.arrow", FILES)
+    files = read_table(directory / "files.arrow", FILES)
     data = PlanData(
         name=body.name,
         sources=body.sources,
@@ -204,15 +192,15 @@ def open(path: str, remap: Mapping[str, str] | None = None, source: pages.Opener
         order=body.order,
         timeline=body.timeline.timeline(body.order_version, None if delivery is None else delivery.blocks),
         files=remapped(files, remap) if remap else files,
-        segments=_read_table(directory / "segments.arrow", SEGMENTS),
-        entries=_read_table(directory / "entries.arrow", ENTRIES),
+        segments=read_table(directory / "segments.arrow", SEGMENTS),
+        entries=read_table(directory / "entries.arrow", ENTRIES),
         component_entries=np.array(body.component_entries, np.int64),
         rows=column(directory / "rows.u16", "<u2"),
         starts=column(directory / _starts_name(wide), "<u8" if wide else "<u4"),
-        frames=_read_table(directory / _FRAMES, FRAMES) if _FRAMES in body.marks else NO_FRAMES,
-        variation=variation.read(directory, body.variation, _map_array, column),
+        frames=read_table(directory / _FRAMES, FRAMES) if _FRAMES in body.marks else NO_FRAMES,
+        variation=variation.read(directory, body.variation, map_array, column),
         begins=body.begins,
-        remembered=_map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
+        remembered=map_array(directory / _REMEMBERED, "<i8") if _REMEMBERED in body.marks else np.empty(0, np.int64),
         tokens=_tokens(directory, body.tokens, column),
         steering=None if isinstance(body.steering, msgspec.UnsetType) else body.steering,
         delivery=delivery,
@@ -226,8 +214,8 @@ def _tokens(
 ) -> TokenLayout | None:
     if isinstance(parameters, msgspec.UnsetType):
         return None
-    counts, sums = column(directory / _TOKENS, "<u4"), _map_array(directory / _ENTRY_TOKENS, "<i8")
-    windows = Windows(*(_map_array(directory / name, "<u4") for name in _WINDOWS)) if parameters.fits else None
+    counts, sums = column(directory / _TOKENS, "<u4"), map_array(directory / _ENTRY_TOKENS, "<i8")
+    windows = Windows(*(map_array(directory / name, "<u4") for name in _WINDOWS)) if parameters.fits else None
     return TokenLayout(parameters, counts, sums, windows)
 
 
@@ -253,7 +241,7 @@ def contents_of(document: bytes, where: str) -> Contents:
     body = _parsed(document, where)
     for name in body.marks:
         if not _NAME.fullmatch(name):
-            raise _damaged(where, f"{name!r} cannot be a file of it")
+            raise damaged(where, f"{name!r} cannot be a file of it")
     paged = () if isinstance(body.pages, msgspec.UnsetType) else body.pages.files
     return Contents({name: mark.bytes for name, mark in body.marks.items()}, frozenset(paged))
 
@@ -276,9 +264,9 @@ def _sums(directory: Path, body: _Body) -> dict[str, pages.Sums]:
             (directory / pages.SUMS).read_bytes(), body.pages, [body.marks[name].bytes for name in body.pages.files]
         )
     except FileNotFoundError:
-        raise _damaged(directory, f"{pages.SUMS} is missing") from None
+        raise damaged(directory, f"{pages.SUMS} is missing") from None
     if found is None:
-        raise _damaged(directory, f"{pages.SUMS} was changed")
+        raise damaged(directory, f"{pages.SUMS} was changed")
     return found
 
 
@@ -299,17 +287,6 @@ def _is_plan(path: Path) -> bool:
         return False
 
 
-def _write_table(path: Path, table: pa.Table) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
-
-
-def _write_array(path: Path, values: Column, dtype: str) -> None:
-    with path.open("wb") as sink:
-        for part in steps(values):
-            sink.write(np.ascontiguousarray(part, dtype).data)
-
-
 def _encode(
     data: PlanData,
     digest: str,
@@ -317,7 +294,7 @@ def _encode(
     summary: variation.Summary | None,
     in_pages: pages.Pages | None = None,
 ) -> bytes:
-    marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
+    marks = {file.name: mark_of(file) for file in sorted(directory.iterdir())}
     body = _Body(
         digest=digest,
         order_version=data.order_version,
@@ -356,12 +333,12 @@ def _parsed(content: bytes, where: str | Path) -> _Body:
         if document.mixtera_plan > FORMAT_VERSION:
             raise _newer(where, "format", document.mixtera_plan, FORMAT_VERSION)
         if zlib.crc32(document.body) != document.checksum:
-            raise _damaged(where, f"{DOCUMENT} was changed")
+            raise damaged(where, f"{DOCUMENT} was changed")
         body = msgspec.json.decode(document.body, type=_Body)
     except msgspec.MsgspecError as error:
-        raise _damaged(where, f"{DOCUMENT}: {error}") from error
+        raise damaged(where, f"{DOCUMENT}: {error}") from error
     if not isinstance(body.pages, msgspec.UnsetType) and not {*body.pages.files, pages.SUMS} <= set(body.marks):
-        raise _damaged(where, f"{DOCUMENT} names pages of files that it has not")
+        raise damaged(where, f"{DOCUMENT} names pages of files that it has not")
     if body.order_version > ORDER_VERSION:
         raise _newer(where, "order", body.order_version, ORDER_VERSION)
     return body
@@ -372,52 +349,3 @@ def _newer(where: str | Path, what: str, found: int, known: int) -> PlanError:
         f"{where} was made by a newer Mixtera ({what} version {found}, this one reads up to {known}): "
         "upgrade Mixtera, or compile the spec again"
     )
-
-
-def _damaged(where: str | Path, reason: str) -> PlanError:
-    return PlanError(f"the plan {where} is damaged: {reason}; copy it again, or compile the spec again")
-
-
-def _mark(path: Path) -> _Mark:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return _Mark(size, _checksum(file, size))
-
-
-def _checksum(file: io.BufferedReader, size: int) -> int:
-    """CRC-32 of at most `_SAMPLES` pieces spread evenly over the file, its first and last bytes among them."""
-    last = max(size - _SAMPLE_BYTES, 0)
-    value = 0
-    for place in sorted({last * piece // (_SAMPLES - 1) for piece in range(_SAMPLES)}):
-        file.seek(place)
-        value = zlib.crc32(file.read(_SAMPLE_BYTES), value)
-    return value
-
-
-def _check_file(path: Path, mark: _Mark, sampled: bool) -> None:
-    try:
-        found = _mark(path) if sampled else _Mark(path.stat().st_size, mark.checksum)
-    except FileNotFoundError:
-        raise _damaged(path.parent, f"{path.name} is missing") from None
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error.strerror or error}") from error
-    if found.bytes != mark.bytes:
-        raise _damaged(path.parent, f"{path.name} has {found.bytes:,} bytes instead of {mark.bytes:,}")
-    if found.checksum != mark.checksum:
-        raise _damaged(path.parent, f"{path.name} was changed")
-
-
-def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except pa.ArrowInvalid as error:
-        raise _damaged(path.parent, f"{path.name}: {error}") from error
-    if table.schema != schema:
-        raise _damaged(path.parent, f"{path.name} has other columns than a plan's")
-    return table
-
-
-def _map_array(path: Path, dtype: str) -> npt.NDArray[Any]:
-    if path.stat().st_size == 0:
-        return np.empty(0, dtype)
-    return np.asarray(np.memmap(path, dtype, mode="r"))
