@@ -216,12 +216,14 @@ class Keyed:
         keys: Key (`file`, `row`, `offset`, `length`) → column.
         columns: Property → column.
         paths: A Parquet file of what the column `file` says (`path`), and the ids of the files that are meant.
+        ranks: A Parquet file of `file_id`, `row` and `offset` of every record, where no column is the key `row`.
     """
 
     schema: pa.Schema
     keys: dict[str, str]
     columns: dict[str, str]
     paths: str
+    ranks: str = ""
 
 
 @dataclass(frozen=True)

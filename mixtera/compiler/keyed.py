@@ -22,6 +22,8 @@ POSITION: Final = ("file_id", "row")
 BYTES: Final = ("offset", "length")
 NAMES: Final = pa.schema([("path", pa.string()), ("file_id", pa.int64())])
 """The small table."""
+RANKS: Final = pa.schema([("file_id", pa.int64()), ("row", pa.int64()), ("offset", pa.int64())])
+"""Rows of records by their offsets, where a table does not number them."""
 IBIS_TYPES: Final[Mapping[PropertyType, str]] = {
     "string": "string",
     "int64": "int64",
@@ -41,6 +43,11 @@ def names_table(table: str) -> str:
     return f"{table} files"
 
 
+def ranks_table(table: str) -> str:
+    """Under which name an engine knows which record of its file lies at which offset."""
+    return f"{table} offsets"
+
+
 def keyed_table(table: str, columns: Sequence[tuple[str, PropertyType]], keyed: Keyed) -> ir.Table:
     """The samples of a table of others, with some of their properties."""
     import ibis
@@ -51,7 +58,13 @@ def keyed_table(table: str, columns: Sequence[tuple[str, PropertyType]], keyed: 
     values = {name: _value(raw[keyed.columns[name]], type_) for name, type_ in columns}
     own = raw.select(**{_NAMED: raw[keyed.keys["file"]].cast("string")}, **keys, **values)
     both = own.left_join(names.rename(_path="path"), [own[_NAMED] == names.rename(_path="path")["_path"]])
-    return both.select("file_id", *keys, *values)
+    found = both.select("file_id", *keys, *values)
+    if not keyed.ranks:
+        return found
+    ranks = ibis.table(ibis.Schema.from_pyarrow(RANKS), name=ranks_table(table))
+    ranks = ranks.rename(_file="file_id", _offset="offset")
+    same = [found["file_id"] == ranks["_file"], found["offset"] == ranks["_offset"]]
+    return found.left_join(ranks, same).select("file_id", "row", *keys, *values)
 
 
 def _value(column: ir.Value, type_: PropertyType) -> ir.Value:

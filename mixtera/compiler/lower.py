@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mixtera.catalog.model import Keyed
 from mixtera.compiler.keyed import BYTES as BYTES
-from mixtera.compiler.keyed import IBIS_TYPES, NAMES, keyed_table, names_table
+from mixtera.compiler.keyed import IBIS_TYPES, NAMES, RANKS, keyed_table, names_table, ranks_table
 from mixtera.compiler.keyed import POSITION as POSITION
 from mixtera.compiler.nodes import NO_LABEL, Condition, Constant, Emit, Outcome, Scan, Select, Take
 from mixtera.contracts.properties import PropertyType
@@ -43,7 +43,11 @@ def registered(
     """The Parquet files of a table of a source, and the schemas that they have, as engines are told of them."""
     if keyed is None:
         return {name: files}, {name: arrow_schema(types)}
-    return {name: files, names_table(name): [keyed.paths]}, {name: keyed.schema, names_table(name): NAMES}
+    tables: dict[str, Sequence[str]] = {name: files, names_table(name): [keyed.paths]}
+    schemas = {name: keyed.schema, names_table(name): NAMES}
+    if keyed.ranks:
+        tables[ranks_table(name)], schemas[ranks_table(name)] = [keyed.ranks], RANKS
+    return tables, schemas
 
 
 def lower(plan: Emit) -> ir.Table:

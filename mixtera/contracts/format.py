@@ -302,3 +302,16 @@ class Summarising(Protocol):
             SampleError: The file as a whole is not of this format, or has no such content.
             StorageError: It cannot be read.
         """
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A format of lines whose records can be read by first byte and length alone, whoever says them."""
+
+    def check_placed(self, storage: Storage, file: FileInfo) -> None:
+        """Refuse a file of which that is not so.
+
+        Raises:
+            SampleError: It is compressed.
+            StorageError: It cannot be read.
+        """

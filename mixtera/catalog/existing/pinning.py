@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixtera.arrow import from_numpy
 from mixtera.catalog.columns import FILE_COLUMNS, Column, numbered, sample_columns, table_of
 from mixtera.catalog.commit import Outcome, commit_samples, replace_files
 from mixtera.catalog.durable import durable
@@ -18,13 +19,14 @@ from mixtera.catalog.existing.columns import columns_of
 from mixtera.catalog.existing.opening import Opened, open_table
 from mixtera.catalog.existing.payload import facts_of, files_of, located, still_there
 from mixtera.catalog.existing.places import Int64s, Places
+from mixtera.catalog.existing.records import check_files, records_of
 from mixtera.catalog.listing import Changes, same_fingerprint
 from mixtera.catalog.model import Definition, SourceReport, TableDefinition
 from mixtera.catalog.names import assign_file_ids
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import FILES_NAME, SAMPLES, State, read_parquet, read_state, state_paths, summary_of
 from mixtera.catalog.verifying import FileDifference, SourceVerification
-from mixtera.catalog.writing import write_table
+from mixtera.catalog.writing import ParquetFile, write_table
 from mixtera.contracts.format import ContentColumn, FileFacts
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError
@@ -37,9 +39,12 @@ PINNED: Final = "table.parquet"
 """The Parquet files of the table, in the directory of the run that pinned it."""
 PATHS: Final = "paths.parquet"
 """What the table calls its files, and their ids, likewise."""
+RANKS: Final = "ranks.parquet"
+"""Which record of its file lies at which offset, where the table does not say; likewise."""
 PINNED_COLUMNS: Final = numbered(
     [*(Column(name, "string") for name in ("url", "etag")), Column("size", "int64"), Column("modified_ns", "int64")]
 )
+RANK_COLUMNS: Final = numbered([Column("file_id", "int64"), Column("row", "int64"), Column("offset", "int64")])
 PATH_COLUMNS: Final = numbered([Column("path", "string"), Column("file_id", "int64")])
 
 
@@ -52,12 +57,14 @@ class _Found:
         facts: What they say of themselves.
         samples: Rows of the table for each.
         paths: What the table calls them, and the number of the file that is meant.
+        offsets: The first bytes of each one's records, where the table does not number them.
     """
 
     infos: list[FileInfo]
     facts: list[FileFacts]
     samples: list[int]
     paths: list[tuple[str, int]]
+    offsets: list[Int64s]
 
 
 def pin_source(tables: Tables, source: Source, table: ExistingTable, taken: set[int]) -> SourceReport:
@@ -112,15 +119,23 @@ def _found(source: Source, table: ExistingTable, opened: Opened, content: Sequen
     places = Places(table, opened)
     named = places.named()
     locations = [located(value, source, table.shown) for value in named.values]
+    offsets: list[Int64s] = []
     each = sorted({location.name: location for location in locations}.values(), key=lambda location: location.name)
     number = {location.name: place for place, location in enumerate(each)}
     group = np.array([number[location.name] for location in locations], np.int64)
     infos = files_of(each, source, table.shown)
-    facts = facts_of(infos, source, content)
-    _check_rows(table, infos, facts, group, named.rows)
-    places.check(named.rows, group)
+    if "offset" in dict(table.keys):
+        check_files(infos, source)
+        records = records_of(places, named, group, infos)
+        facts, offsets = records.facts, records.offsets
+    else:
+        facts = facts_of(infos, source, content)
+        _check_rows(table, infos, facts, group, named.rows)
+        first = np.concatenate(([0], np.cumsum([fact.rows for fact in facts])))
+        for _ in places.checked(first, group):
+            continue
     samples = np.bincount(group, named.samples, len(each)).astype(np.int64).tolist()
-    return _Found(infos, facts, samples, list(zip(named.values, group.tolist(), strict=True)))
+    return _Found(infos, facts, samples, list(zip(named.values, group.tolist(), strict=True)), offsets)
 
 
 def _check_rows(
@@ -156,15 +171,25 @@ def _commit(
     paths = [{"path": path, "file_id": numbers[file]} for path, file in found.paths]
     write_table(run / PINNED, PINNED_COLUMNS, table_of(pinned, PINNED_COLUMNS))
     write_table(run / PATHS, PATH_COLUMNS, table_of(paths, PATH_COLUMNS))
+    _write_ranks(run / RANKS, found.offsets, numbers)
     nothing = Changes((), (), (), (), moved=False)
     outcome = Outcome(source.name, definition, columns, None, nothing, (), run)
-    written = [run / PINNED, run / PATHS, run / FILES_NAME]
+    written = [run / PINNED, run / PATHS, *([run / RANKS] if found.offsets else []), run / FILES_NAME]
     with tables.together() as state, durable(run.parent.parent, {run}, state):
         snapshot_id = commit_samples(tables, outcome, [])
         summary = summary_of(definition, run, snapshot_id, None) | {SAMPLES: str(sum(found.samples))}
         replace_files(tables, source.name, run / FILES_NAME, _files(found, numbers), summary)
         state += written
     staging.clean(written)
+
+
+def _write_ranks(path: Path, offsets: Sequence[Int64s], ids: Sequence[int]) -> None:
+    """Number the records of each file in the order in which they lie."""
+    with ParquetFile(path, RANK_COLUMNS) as file:
+        for starts, file_id in zip(offsets, ids, strict=bool(offsets)):
+            file.add(
+                [from_numpy(np.full(len(starts), file_id)), from_numpy(np.arange(len(starts))), from_numpy(starts)]
+            )
 
 
 def _files(found: _Found, ids: Sequence[int]) -> pa.Table:
@@ -241,6 +266,6 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
     return SourceVerification(source.name, len(now), samples, tuple(sorted(wrong, key=lambda one: one.file)))
 
 
-def pinned_paths(run: Path) -> tuple[Path, Path]:
-    """Where a run has written what it pinned: the table's files, and what the table calls those of the source."""
-    return run / PINNED, run / PATHS
+def pinned_paths(run: Path) -> tuple[Path, Path, Path]:
+    """Where a run has written what it pinned: the table's files, their names of the source's, and the ranks."""
+    return run / PINNED, run / PATHS, run / RANKS

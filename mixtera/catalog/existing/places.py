@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
 BATCH_ROWS: Final = 1 << 17
-LARGEST_ROW: Final = (1 << 31) - 1
-"""A row is below this: an id of a sample has 31 bits for it."""
+_ABOVE: Final = {"row": (1 << 31) - 1, "offset": 1 << 62, "length": 1 << 31}
+"""Keys are below these: an id of a sample has 31 bits for its row."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Named:
 
     Attributes:
         values: What the column says of them, in the order in which they appear.
-        samples: [n] rows of each.
-        rows: [n] one more than the largest row of each.
+        samples: [n] rows of the table for each.
+        rows: [n] one more than the largest row of each; where rows are not numbered, as many as there are.
     """
 
     values: list[str]
@@ -39,8 +39,8 @@ class Named:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Keys of some rows: numbers of files, in the order in which they appear, and the other keys."""
+class Batch:
+    """Keys of some rows: the number of each one's file, in the order in which files appear, and the other keys."""
 
     file: Int64s
     keys: Mapping[str, Int64s]
@@ -54,6 +54,16 @@ class Places:
         self._columns = dict(table.keys)
         self._numbers: dict[str, int] = {}
 
+    @property
+    def numbered(self) -> bool:
+        """Whether rows say which of their file's they are."""
+        return "row" in self._columns
+
+    @property
+    def shown(self) -> str:
+        """What messages call the table."""
+        return self._table.shown
+
     def named(self) -> Named:
         """The files, and how many rows of each there are.
 
@@ -61,59 +71,60 @@ class Places:
             CatalogError: A key is NULL or out of bounds, or there are no rows.
         """
         samples = rows = np.zeros(0, np.int64)
-        for batch in self._batches():
+        for batch in self.batches():
             samples, rows = _grown(samples, len(self._numbers)), _grown(rows, len(self._numbers))
             samples += np.bincount(batch.file, minlength=len(samples))
-            row = batch.keys["row"]
-            self._check_bounds(batch, "row", row, LARGEST_ROW)
-            np.maximum.at(rows, batch.file, row + 1)
+            for key, values in batch.keys.items():
+                self._check_bounds(batch, key, values)
+            if self.numbered:
+                np.maximum.at(rows, batch.file, batch.keys["row"] + 1)
         if not self._numbers:
             raise CatalogError(f"{self._table.shown} has no rows: there is nothing to mix")
-        return Named(list(self._numbers), samples, rows)
+        return Named(list(self._numbers), samples, rows if self.numbered else samples)
 
-    def check(self, rows: Int64s, group: Int64s) -> None:
-        """Refuse a sample that is there twice.
+    def checked(self, first: Int64s, group: Int64s) -> Iterator[tuple[Batch, Int64s]]:
+        """All rows again, with the place of each among the rows of all files: the row counted from its file's first.
 
         Args:
-            rows: Rows of each file that the table names, as `named` has them.
-            group: The number of the file that each of these is: several values may mean one.
+            first: [files + 1] the place of each file's first row.
+            group: The file that each value of `named` means: several may mean one.
 
         Raises:
-            CatalogError: One is.
+            CatalogError: Two rows have the same place.
         """
-        most = np.zeros(len(rows), np.int64)
-        np.maximum.at(most, group, rows)
-        first = np.concatenate(([0], np.cumsum(most)))
         seen = np.zeros(int(first[-1]), np.bool_)
-        for batch in self._batches():
+        for batch in self.batches():
             place = first[group[batch.file]] + batch.keys["row"]
             if seen[place].any():
-                self._twice(batch, int(np.flatnonzero(seen[place])[0]))
+                raise self.twice(batch, int(np.flatnonzero(seen[place])[0]))
             if not (np.diff(place) > 0).all():
                 order = np.argsort(place, kind="stable")
                 same = np.flatnonzero(np.diff(place[order]) == 0)
                 if len(same):
-                    self._twice(batch, int(order[same[0] + 1]))
+                    raise self.twice(batch, int(order[same[0] + 1]))
             seen[place] = True
+            yield batch, place
 
-    def _twice(self, batch: _Batch, at: int) -> None:
-        value, row = list(self._numbers)[batch.file[at]], batch.keys["row"][at]
-        columns = f"{self._columns['file']} = {value!r}, {self._columns['row']} = {row}"
-        raise CatalogError(
-            f"{self._table.shown}: the sample {columns} is there more than once: a row of the table is one sample; "
-            "remove the duplicates"
+    def twice(self, batch: Batch, at: int) -> CatalogError:
+        """The error of a sample that is there twice."""
+        key = "row" if self.numbered else "offset"
+        value, number = list(self._numbers)[batch.file[at]], batch.keys[key][at]
+        return CatalogError(
+            f"{self._table.shown}: the sample {self._columns['file']} = {value!r}, {self._columns[key]} = {number} is "
+            "there more than once: a row of the table is one sample; remove the duplicates"
         )
 
-    def _check_bounds(self, batch: _Batch, key: str, values: Int64s, above: int) -> None:
-        wrong = np.flatnonzero((values < 0) | (values >= above))
+    def _check_bounds(self, batch: Batch, key: str, values: Int64s) -> None:
+        wrong = np.flatnonzero((values < 0) | (values >= _ABOVE[key]))
         if len(wrong):
             value = list(self._numbers)[batch.file[wrong[0]]]
             raise CatalogError(
                 f"{self._table.shown}: {self._columns[key]} = {values[wrong[0]]} of {value!r} is no {key}: they go "
-                f"from 0 to {above - 1}"
+                f"from 0 to {_ABOVE[key] - 1}"
             )
 
-    def _batches(self) -> Iterator[_Batch]:
+    def batches(self) -> Iterator[Batch]:
+        """All rows, as they lie."""
         columns = list(self._columns.values())
         for path in self._files:
             try:
@@ -123,7 +134,7 @@ class Places:
             except (OSError, pa.ArrowException) as error:
                 raise CatalogError(f"{self._table.shown}: {path} cannot be read: {error}") from error
 
-    def _batch(self, batch: pa.RecordBatch, path: str) -> _Batch:
+    def _batch(self, batch: pa.RecordBatch, path: str) -> Batch:
         for key, column in self._columns.items():
             if nulls := batch.column(column).null_count:
                 raise CatalogError(
@@ -141,13 +152,8 @@ class Places:
             for key, column in self._columns.items()
             if key != "file"
         }
-        return _Batch(numbers[values.indices.to_numpy(zero_copy_only=False)], keys)
+        return Batch(numbers[values.indices.to_numpy(zero_copy_only=False)], keys)
 
 
 def _grown(values: Int64s, size: int) -> Int64s:
     return np.concatenate((values, np.zeros(size - len(values), np.int64))) if size > len(values) else values
-
-
-def columns_read(table: ExistingTable) -> Sequence[str]:
-    """The columns that are keys."""
-    return [column for _, column in table.keys]

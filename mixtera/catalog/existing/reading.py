@@ -27,7 +27,7 @@ def table_files(tables: Tables, state: State, table: TableDefinition) -> tuple[s
     Raises:
         CatalogError: One is gone or another one now.
     """
-    pinned, _ = pinned_paths(state.run)
+    pinned, *_ = pinned_paths(state.run)
     tables.have([pinned])
     rows = read_parquet(pinned, PINNED_COLUMNS).to_pylist()
     with ThreadPoolExecutor(_AT_A_TIME) as threads:
@@ -54,11 +54,12 @@ def _moved(source: str, table: TableDefinition, what: str) -> CatalogError:
 
 def keyed_of(tables: Tables, state: State, table: TableDefinition, files: tuple[str, ...]) -> Keyed:
     """How the rows of a pinned table name their samples."""
-    _, paths = pinned_paths(state.run)
-    tables.have([paths])
+    _, paths, ranks = pinned_paths(state.run)
+    keys = dict(table.keys)
+    has_ranks = "row" not in keys
+    tables.have([paths, *([ranks] if has_ranks else [])])
     columns = {column.name: column.path for column in state.definition.properties}
     have = schema_of(files[0], table.shown)
-    used = dict.fromkeys([*(column for _, column in table.keys), *columns.values()])
-    return Keyed(
-        pa.schema([have.field(name).remove_metadata() for name in used]), dict(table.keys), columns, str(paths)
-    )
+    used = dict.fromkeys([*keys.values(), *columns.values()])
+    schema = pa.schema([have.field(name).remove_metadata() for name in used])
+    return Keyed(schema, keys, columns, str(paths), str(ranks) if has_ranks else "")
