@@ -6,18 +6,18 @@ from typing import Final
 
 from mixtera.spec.section import TEXT, Key, Section
 
-TABLE_FORMATS: Final = ("parquet", "iceberg")
+TABLE_FORMATS: Final = ("parquet", "iceberg", "delta")
 KEY_NAMES: Final = ("file", "row", "offset", "length")
 """In the order in which they are kept."""
 
 TABLE: Final = Section(
     "a table",
     (
-        Key("format", {"enum": list(TABLE_FORMATS)}, "What it is kept as: parquet or iceberg.", required=True),
+        Key("format", {"enum": list(TABLE_FORMATS)}, "What it is kept as: parquet, iceberg or delta.", required=True),
         Key(
             "at",
             TEXT,
-            "Where it lies: a Parquet file, folder or glob; the folder of an Iceberg table, or one of its "
+            "Where it lies: a Parquet file, folder or glob; the folder of an Iceberg or Delta table, or a "
             "`.metadata.json`; relative to this file.",
             required=True,
         ),

@@ -99,6 +99,11 @@ def _of_another(found: pa.Field, wanted: int | None) -> bool:
 def _missing(name: str, count: int, file: FileInfo, schema: pa.Schema, opened: Opened, table: ExistingTable) -> str:
     if count > 1:
         return f"{table.shown}: {file.url} has {count} columns of the name {name!r}"
+    if f"/{name}=" in file.url:
+        return (
+            f"{table.shown}: the column {name!r} is a partition: it is in the names of its folders and not in its "
+            "Parquet files; keep it as a column too (under another name), or leave it out"
+        )
     if name in opened.field_ids:
         return (
             f"{table.shown}: the column {name!r} is not in {file.url} under this name: the file was written before the "

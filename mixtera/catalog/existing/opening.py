@@ -48,6 +48,10 @@ def open_table(table: ExistingTable) -> Opened:
         from mixtera.catalog.existing.iceberg import open_iceberg
 
         return open_iceberg(table, at)
+    if table.format == "delta":
+        from mixtera.catalog.existing.delta import open_delta
+
+        return open_delta(table, at)
     return _open_parquet(table, at)
 
 
