@@ -213,6 +213,7 @@ class Keyed:
 
     Attributes:
         schema: Its columns that are keys or properties, as its Parquet files have them.
+        copied: The same in the types of properties, for engines that copy them.
         keys: Key (`file`, `row`, `offset`, `length`) → column.
         columns: Property → column.
         paths: A Parquet file of what the column `file` says (`path`), and the ids of the files that are meant.
@@ -220,6 +221,7 @@ class Keyed:
     """
 
     schema: pa.Schema
+    copied: pa.Schema
     keys: dict[str, str]
     columns: dict[str, str]
     paths: str

@@ -44,7 +44,7 @@ def registered(
     if keyed is None:
         return {name: files}, {name: arrow_schema(types)}
     tables: dict[str, Sequence[str]] = {name: files, names_table(name): [keyed.paths]}
-    schemas = {name: keyed.schema, names_table(name): NAMES}
+    schemas = {name: keyed.copied, names_table(name): NAMES}
     if keyed.ranks:
         tables[ranks_table(name)], schemas[ranks_table(name)] = [keyed.ranks], RANKS
     return tables, schemas

@@ -7,10 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
+import jsonschema
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from mixtera.catalog import Catalog
 from mixtera.cli.main import main
@@ -18,6 +20,8 @@ from mixtera.compiler import compile
 from mixtera.compiler.locking import unindexed
 from mixtera.errors import CatalogError
 from mixtera.spec import load
+from mixtera.spec.model import Spec
+from mixtera.spec.schema import json_schema
 from tests.existing.made import FILES, ROWS, Corpus, keep, tabled
 
 
@@ -168,3 +172,52 @@ def test_a_source_goes_from_files_to_a_table_and_back(
     catalog.drop("web")
     assert catalog.sources() == ()
     assert len(list(table.iterdir())) == 3  # what is dropped is the catalog's alone
+
+
+def test_tables_and_files_stand_in_one_spec(corpus: Corpus, table: Path, catalog: Catalog, tmp_path: Path) -> None:
+    """Three sources of the same properties, two of one table whose names of files mean files of two folders."""
+    shutil.copytree(corpus.data, tmp_path / "copy")
+    sources = {
+        "files": f"path: {corpus.data}/**/*.parquet",
+        "first": f"path: {corpus.data}",
+        "second": f"path: {tmp_path / 'copy'}",
+    }
+    keyed = f"table: {{format: parquet, at: {table}}}, keys: {{file: in_file, row: in_row}}, format: parquet, "
+
+    def spec(tables: tuple[str, ...]) -> Spec:
+        lines = []
+        for name, path in sources.items():
+            pattern = "" if name in tables or "*" in path else "/**/*.parquet"
+            lang = "language" if name in tables else "lang"
+            more = keyed if name in tables else ""
+            text = f"{more}{path}{pattern}, content: text, properties: {{lang: {lang}, year: year}}"
+            lines.append(f"  {name}: {{{text}}}")
+        body = "\n".join(["version: 1", "name: x", "sources:", *lines, "mixture: {by: [dataset, lang]}"])
+        path = tmp_path / f"{len(tables)}.yaml"
+        path.write_text(f"{body}\n")
+        return load(path)
+
+    plain, mixed = spec(()), spec(("first", "second"))
+    other = Catalog.open(str(tmp_path / "other"))
+    other.index(plain)
+    catalog.index(mixed)
+    expected = compile(plain, other).digest
+    assert compile(mixed, catalog).digest == expected
+    assert compile(mixed, catalog).digest == expected  # labels of the files are remembered, those of tables asked
+
+
+def test_the_schema_for_editors_knows_tables(corpus: Corpus, table: Path, tmp_path: Path) -> None:
+    tabled(corpus, table, tmp_path)
+    written = yaml.safe_load((tmp_path / "table.yaml").read_text())
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert not list(validator.iter_errors(written))
+    source = written["sources"]["web"]
+    for wrong in (
+        {**source, "keys": {"file": "in_file"}},
+        {**source, "keys": {"file": "in_file", "offset": "at"}},
+        {**source, "table": {"format": "csv", "at": "x"}},
+        {name: value for name, value in source.items() if name != "keys"},
+        {name: value for name, value in source.items() if name != "table"},
+        {name: value for name, value in source.items() if name not in ("table", "keys", "path")},
+    ):
+        assert list(validator.iter_errors({**written, "sources": {"web": wrong}}))

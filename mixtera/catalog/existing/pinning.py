@@ -254,6 +254,7 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
     ]
     samples = pc.sum(state.files["samples"]).as_py() or 0
     if not wrong:
+        tables.have([state.run / PINNED])
         files = read_parquet(state.run / PINNED, PINNED_COLUMNS).to_pylist()
         opened = Opened("", tuple(FileInfo(row["url"], "", row["size"], row["modified_ns"]) for row in files))
         found = _found(source, table, opened, state.definition.content)

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.existing.columns import schema_of
+from mixtera.catalog.existing.columns import property_type, schema_of
 from mixtera.catalog.existing.pinning import PINNED_COLUMNS, pinned_paths
 from mixtera.catalog.listing import same_fingerprint
 from mixtera.catalog.model import Keyed, TableDefinition
 from mixtera.catalog.state import State, read_parquet
 from mixtera.errors import CatalogError, StorageError
+from mixtera.formats.values import ARROW_TYPES
 from mixtera.registry import storage_of
 
 if TYPE_CHECKING:
@@ -62,4 +63,5 @@ def keyed_of(tables: Tables, state: State, table: TableDefinition, files: tuple[
     have = schema_of(files[0], table.shown)
     used = dict.fromkeys([*keys.values(), *columns.values()])
     schema = pa.schema([have.field(name).remove_metadata() for name in used])
-    return Keyed(schema, keys, columns, str(paths), str(ranks) if has_ranks else "")
+    copied = pa.schema([(field.name, ARROW_TYPES[property_type(field.type) or "string"]) for field in schema])
+    return Keyed(schema, copied, keys, columns, str(paths), str(ranks) if has_ranks else "")
