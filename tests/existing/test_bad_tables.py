@@ -40,6 +40,13 @@ def made_of(name: str, value: object, type_: pa.DataType) -> Change:
     return lambda table: table.set_column(table.column_names.index(name), name, pa.array([value] * len(table), type_))
 
 
+def with_more_nanoseconds(table: pa.Table) -> pa.Table:
+    """A moment of the first row that is no whole microsecond."""
+    moments = table["seen"].cast(pa.timestamp("ns")).cast(pa.int64())
+    first = pa.array([1] + [0] * (len(table) - 1))
+    return table.set_column(table.column_names.index("seen"), "seen", pc.add(moments, first))
+
+
 BAD: dict[str, tuple[Change, str]] = {
     "twice": (
         lambda table: pa.concat_tables([table, table.slice(3, 1)]),
@@ -79,7 +86,10 @@ BAD: dict[str, tuple[Change, str]] = {
     "bytes": (made_of("year", b"x", pa.binary()), r"'year' is of type binary, and no property can be"),
     "a time": (made_of("year", datetime.time(1), pa.time64("us")), r"'year' is of type time64\[us\], and no property"),
     "unsigned": (made_of("year", 1, pa.uint64()), r"'year' is of type uint64, and no property can be"),
-    "nanoseconds": (of_type("seen", pa.timestamp("ns")), r"'seen' is of type timestamp\[ns\], and no property can be"),
+    "nanoseconds": (
+        lambda table: of_type("seen", pa.timestamp("ns"))(with_more_nanoseconds(table)),
+        r"'seen' has timestamps between two microseconds in .*0\.parquet, and engines round them each in another way",
+    ),
     "a zone": (
         of_type("seen", pa.timestamp("us", "Europe/Berlin")),
         r"'seen' is of type timestamp\[us, tz=Europe/Berlin\], and no property can be",

@@ -104,6 +104,24 @@ def test_whole_paths_and_pieces_of_them_name_the_same_files(corpus: Corpus, cata
     assert compile(spec, catalog).digest == corpus.digest
 
 
+@pytest.mark.parametrize("engine", ["duckdb", "polars", "datafusion"])
+def test_columns_of_other_widths_mean_the_same(engine: str, corpus: Corpus, catalog: Catalog, tmp_path: Path) -> None:
+    """As pandas and other writers have them."""
+    types = {
+        "language": pa.dictionary(pa.int32(), pa.string()),
+        "year": pa.uint16(),
+        "tags": pa.large_list(pa.large_string()),
+        "seen": pa.timestamp("ns", "UTC"),
+        "in_file": pa.large_string(),
+        "in_row": pa.uint32(),
+        "score": pa.float32(),
+    }
+    fields = [pa.field(field.name, types.get(field.name, field.type)) for field in corpus.table.schema]
+    spec = tabled(corpus, keep(corpus.table.cast(pa.schema(fields)), tmp_path / "meta"), tmp_path)
+    catalog.index(spec)
+    assert compile(spec, catalog, engine=engine).digest == corpus.digest
+
+
 def test_what_is_as_it_was_is_not_read_again(corpus: Corpus, table: Path, catalog: Catalog, tmp_path: Path) -> None:
     spec = tabled(corpus, table, tmp_path)
     first, again = catalog.index(spec).sources[0], catalog.index(spec).sources[0]

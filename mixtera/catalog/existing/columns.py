@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mixtera.catalog.existing.opening import Opened
+from mixtera.catalog.existing.places import BATCH_ROWS
 from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo
@@ -36,8 +38,11 @@ _LISTS: Final[dict[PropertyType, PropertyType]] = {
     "int64": "list<int64>",
     "float64": "list<float64>",
 }
-_UNITS: Final = ("ms", "us")
-_KEPT: Final = "a number of 64 bits at most, a text, a bool, a date, a timestamp of ms or us, or a list of those"
+_UNITS: Final = ("ms", "us", "ns")
+_KEPT: Final = (
+    "a number of 64 bits at most, a text, a bool, a date, a timestamp in UTC or without a zone, or a list of numbers or "
+    "texts"
+)
 
 
 def columns_of(source: Source, table: ExistingTable, opened: Opened) -> tuple[pa.Schema, tuple[PropertyColumn, ...]]:
@@ -52,7 +57,24 @@ def columns_of(source: Source, table: ExistingTable, opened: Opened) -> tuple[pa
     schema = pa.schema(found)
     for key, column in table.keys:
         _check_key(key, schema.field(column), table)
-    return schema, tuple(_property(wanted, schema.field(wanted.path), table) for wanted in source.properties)
+    properties = tuple(_property(wanted, schema.field(wanted.path), table) for wanted in source.properties)
+    for field in schema:
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+            _check_microseconds(field.name, opened, table)
+    return schema, properties
+
+
+def _check_microseconds(name: str, opened: Opened, table: ExistingTable) -> None:
+    """Refuse timestamps between two microseconds, which engines round each in another way."""
+    for file in opened.files:
+        with pq.ParquetFile(file.url, pre_buffer=False) as parquet:
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=[name], use_threads=False):
+                values = batch.column(0).cast(pa.int64())
+                if pc.any(pc.not_equal(pc.multiply(pc.divide(values, 1000), 1000), values)).as_py():
+                    raise CatalogError(
+                        f"{table.shown}: the column {name!r} has timestamps between two microseconds in {file.url}, "
+                        "and engines round them each in another way: cast it to microseconds in the table"
+                    )
 
 
 def _schemas(files: Sequence[FileInfo], table: ExistingTable) -> list[pa.Schema]:
