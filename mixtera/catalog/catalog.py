@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mixtera.catalog.listing import list_files
 from mixtera.catalog.lock import writing
-from mixtera.catalog.model import IndexedSource, IndexReport, SourceReport
+from mixtera.catalog.model import IndexedSource, IndexReport, Keyed, SourceReport
 from mixtera.catalog.opening import open_tables
 from mixtera.catalog.progress import say
 from mixtera.errors import CatalogError
@@ -125,16 +125,20 @@ class Catalog:
             SampleError: A file as a whole is not of its format.
             StorageError: A file cannot be listed or read.
         """
+        from mixtera.catalog.existing.pinning import verify_table
         from mixtera.catalog.pool import Workers
         from mixtera.catalog.verifying import verify_source
+
+        def verified(source: Source) -> SourceVerification:
+            state = self.state(source.name)
+            if source.table is not None:
+                return verify_table(self._tables, source, source.table, state)
+            return verify_source(self._tables, source, state, list_files(source), processes, progress)
 
         for source in spec.sources:
             self.source(source)
         with Workers(workers) as processes:
-            return tuple(
-                verify_source(self._tables, source, self.state(source.name), list_files(source), processes, progress)
-                for source in spec.sources
-            )
+            return tuple(map(verified, spec.sources))
 
     def source(self, source: Source) -> IndexedSource:
         """The newest snapshot of a source, as the spec describes it.
@@ -169,6 +173,17 @@ class Catalog:
         from mixtera.catalog.reading import data_files
 
         return data_files(self._tables, self.state(name))
+
+    def keyed(self, name: str) -> Keyed | None:
+        """How the rows of `data_files` name their samples, where they are those of a table of others; else None.
+
+        Raises:
+            CatalogError: It is not in the catalog, or what was pinned of the table cannot be read.
+        """
+        from mixtera.catalog.reading import data_files, keyed
+
+        state = self.state(name)
+        return None if state.definition.table is None else keyed(self._tables, state, data_files(self._tables, state))
 
     def quarantine(self, name: str) -> pa.Table:
         """Records of a source that were left out by `on_bad_sample: quarantine`: file, row, offset, reason, excerpt.

@@ -72,10 +72,10 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     path = outcome.run / FILES_NAME
     runs = {outcome.run, *(staged.directory for staged in (*outcome.staged, *outcome.derived))}
     with tables.together() as state, durable(outcome.run.parent.parent, runs, state):
-        snapshot_id = _commit_samples(tables, outcome, data)
+        snapshot_id = commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
-        _replace_files(tables, outcome.source, path, files, summary)
+        replace_files(tables, outcome.source, path, files, summary)
         state += [*data, *bad, path]
     return [*data, *bad, path]
 
@@ -196,7 +196,8 @@ def _sorted_batches(paths: Sequence[Path], names: Sequence[str]) -> Iterator[pa.
     yield from pa.concat_tables(tables).sort_by([("file_id", "ascending"), ("row", "ascending")]).to_batches()
 
 
-def _commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> int:
+def commit_samples(tables: Tables, outcome: Outcome, data: Sequence[Path]) -> int:
+    """Make the samples table of a source consist of some Parquet files; the id of its snapshot."""
     table = tables.load(outcome.source, "samples")
     if table is None:
         return tables.create(outcome.source, "samples", outcome.columns, data, {})
@@ -225,7 +226,7 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
     return paths, _replace(tables, outcome.source, "bad", BAD_COLUMNS, paths, {})
 
 
-def _replace_files(tables: Tables, source: str, path: Path, files: pa.Table, summary: dict[str, str]) -> None:
+def replace_files(tables: Tables, source: str, path: Path, files: pa.Table, summary: dict[str, str]) -> None:
     """Commit a files table, which gets columns that an older release did not know."""
     table = tables.load(source, "files")
     if table is None:

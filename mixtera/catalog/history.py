@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mixtera.catalog.state import SAMPLES_SNAPSHOT, summary_values
+from mixtera.catalog.state import SAMPLES, SAMPLES_SNAPSHOT, summary_values
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -41,7 +41,8 @@ def history(tables: Tables, source: str) -> list[SnapshotFacts]:
         summary = summary_values(snapshot)
         samples_id = int(summary[SAMPLES_SNAPSHOT])
         committed = datetime.datetime.fromtimestamp(snapshot.timestamp_ms / 1000, datetime.UTC)
-        found.append(SnapshotFacts(samples_id, committed, int(summary["total-records"]), _records(samples, samples_id)))
+        count = int(summary[SAMPLES]) if SAMPLES in summary else _records(samples, samples_id)
+        found.append(SnapshotFacts(samples_id, committed, int(summary["total-records"]), count))
     return found[::-1]
 
 

@@ -40,6 +40,10 @@ def index_source(
         StorageError: A file cannot be read or changed meanwhile; the catalog cannot be written.
         SpecError: A type cannot be inferred.
     """
+    if source.table is not None:
+        from mixtera.catalog.existing.pinning import pin_source
+
+        return pin_source(tables, source, source.table, _taken(tables, source.name))
     before = read_state(tables, source.name)
     staging = Staging(tables.data_directory(source.name))
     if before is not None:
@@ -116,9 +120,13 @@ def _check_bad(
 
 def _file_ids(tables: Tables, source: str, files: Sequence[FileInfo], before: State | None) -> dict[str, int]:
     known = {} if before is None else _ids_by_name(before)
+    return assign_file_ids(source, [file.name for file in files], known, _taken(tables, source))
+
+
+def _taken(tables: Tables, source: str) -> set[int]:
+    """Ids of the files of other sources."""
     states = (read_state(tables, other) for other in tables.sources() if other != source)
-    taken = {file_id for state in states if state is not None for file_id in _ids_by_name(state).values()}
-    return assign_file_ids(source, [file.name for file in files], known, taken)
+    return {file_id for state in states if state is not None for file_id in _ids_by_name(state).values()}
 
 
 def _ids_by_name(state: State) -> dict[str, int]:

@@ -43,13 +43,15 @@ class Changes:
 
 
 def list_files(source: Source) -> list[FileInfo]:
-    """The files of a source, each under a name of its own, sorted by name.
+    """The files of a source, each under a name of its own, sorted by name; none where a table names them.
 
     Raises:
         SpecError: Two files have the same name, or the name of one is no text.
         StorageError: A pattern matches nothing, or a directory cannot be read.
         PluginError: No storage knows the URL.
     """
+    if source.table is not None:
+        return []
     patterns: dict[str, tuple[Storage, list[str]]] = {}
     for path in source.paths:
         storage = storage_of(path, source.storage)

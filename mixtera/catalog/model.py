@@ -13,9 +13,31 @@ from mixtera.spec.captures import capture_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from mixtera.spec.model import Source
+    from mixtera.spec.model import ExistingTable, Source
 
 Policy: TypeAlias = Literal["fail", "skip", "quarantine"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableDefinition:
+    """A table of others that has the properties of a source, as it was pinned.
+
+    Attributes:
+        format: What it is kept as.
+        at: Where it lies.
+        keys: Pairs of a key (`file`, `row`, `offset`, `length`) and its column.
+        version: What of it was pinned: a snapshot, a version, or the fingerprint of its files.
+    """
+
+    format: str
+    at: str
+    keys: tuple[tuple[str, str], ...]
+    version: str
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return f"{self.format} table {self.at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,7 @@ class Definition:
         policy: What was done with samples that cannot be used.
         computed: Properties that functions have computed, each after those it needs.
         sidecars: Tables that have brought properties.
+        table: The table that has the properties, and whose columns are their paths; None: the catalog has them.
     """
 
     format: str
@@ -39,6 +62,7 @@ class Definition:
     policy: Policy
     computed: tuple[ComputedColumn, ...] = ()
     sidecars: tuple[SidecarTable, ...] = ()
+    table: TableDefinition | None = None
 
     @property
     def types(self) -> dict[str, PropertyType]:
@@ -59,6 +83,7 @@ class Definition:
     def differences(self, source: Source) -> list[str]:
         """What a source of a spec asks for that this definition does not have, in words; empty when it serves it."""
         found = [] if source.format == self.format else [f"format {self.format}, now {source.format}"]
+        found += _other_table(self.table, source.table)
         content = tuple((field.name, field.path) for field in source.content)
         stored = tuple((column.name, column.path) for column in self.content)
         if content != stored:
@@ -83,6 +108,8 @@ class Definition:
 
     def same_rows(self, source: Source) -> bool:
         """Whether a scan for the source would find the same records good, but for what its properties refuse."""
+        if self.table is not None or source.table is not None:
+            return False
         content = tuple((field.name, field.path) for field in source.content)
         return (source.format, content) == (self.format, tuple((c.name, c.path) for c in self.content))
 
@@ -94,6 +121,16 @@ class Definition:
         theirs = {(wanted.name, wanted.path) for wanted in read}
         typed = all(wanted.type in (None, types.get(wanted.name)) for wanted in read)
         return self.same_rows(source) and mine == theirs and typed
+
+
+def _other_table(stored: TableDefinition | None, wanted: ExistingTable | None) -> list[str]:
+    """How the table of a source differs from that of a definition."""
+    tables = ("no table" if stored is None else stored.shown, "no table" if wanted is None else wanted.shown)
+    if tables[0] != tables[1]:
+        return [f"{tables[0]}, now {tables[1]}"]
+    if stored is not None and wanted is not None and stored.keys != wanted.keys:
+        return [f"keys {_written(stored.keys)}, now {_written(wanted.keys)}"]
+    return []
 
 
 def _written(pairs: tuple[tuple[str, str], ...]) -> str:
@@ -171,6 +208,27 @@ class IndexReport:
 
 
 @dataclass(frozen=True)
+class Keyed:
+    """How the rows of a table of others name their samples.
+
+    Attributes:
+        schema: Its columns that are keys or properties, as its Parquet files have them.
+        copied: The same in the types of properties, for engines that copy them.
+        keys: Key (`file`, `row`, `offset`, `length`) → column.
+        columns: Property → column.
+        paths: A Parquet file of what the column `file` says (`path`), and the ids of the files that are meant.
+        ranks: A Parquet file of `file_id`, `row` and `offset` of every record, where no column is the key `row`.
+    """
+
+    schema: pa.Schema
+    copied: pa.Schema
+    keys: dict[str, str]
+    columns: dict[str, str]
+    paths: str
+    ranks: str = ""
+
+
+@dataclass(frozen=True)
 class IndexedSource:
     """One snapshot of one source, as the compiler reads it.
 
@@ -184,6 +242,7 @@ class IndexedSource:
             `modified_ns`, `etag`, `group_rows`, `content_bytes`, `samples`; and `data_file`, which of `data_files` has
             its samples, relative to the directory of all runs.
         rows: Samples in the snapshot.
+        keyed: How rows name their samples, where the data files are those of a table of others.
     """
 
     name: str
@@ -193,3 +252,4 @@ class IndexedSource:
     data_files: tuple[str, ...]
     files: pa.Table
     rows: int
+    keyed: Keyed | None = None

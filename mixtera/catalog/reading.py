@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow.compute as pc
 
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.model import IndexedSource, Keyed
 from mixtera.catalog.state import State, read_state
 from mixtera.errors import CatalogError
 from mixtera.spec.model import Source
@@ -47,20 +47,38 @@ def indexed_source(tables: Tables, source: Source) -> IndexedSource:
             f"source {source.name!r} was indexed with another definition: {'; '.join(differences)}: "
             f"run `mixtera index {source.place.file}`"
         )
-    types = state.definition.types
+    types, files = state.definition.types, data_files(tables, state)
     return IndexedSource(
         source.name,
         source.name,
         state.snapshot_id,
         {name: types[name] for name in source.property_names},
-        data_files(tables, state),
+        files,
         state.files.select(COLUMNS),
         pc.sum(state.files["samples"]).as_py() or 0,
+        keyed(tables, state, files),
     )
 
 
+def keyed(tables: Tables, state: State, files: tuple[str, ...]) -> Keyed | None:
+    """How the rows of the Parquet files of a state name their samples, where they are those of a table of others."""
+    if (table := state.definition.table) is None:
+        return None
+    from mixtera.catalog.existing.reading import keyed_of
+
+    return keyed_of(tables, state, table, files)
+
+
 def data_files(tables: Tables, state: State) -> tuple[str, ...]:
-    """Paths of the Parquet files of a state, ordered."""
+    """Paths of the Parquet files of a state, ordered.
+
+    Raises:
+        CatalogError: They are those of a table of others, and not what was pinned of it.
+    """
+    if (table := state.definition.table) is not None:
+        from mixtera.catalog.existing.reading import table_files
+
+        return table_files(tables, state, table)
     directory = tables.data_directory(state.source)
     names = pc.unique(state.files["data_file"]).to_pylist()
     paths = [directory / name for name in sorted(names) if name]

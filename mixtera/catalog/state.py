@@ -26,6 +26,8 @@ FILES: Final = "mixtera.files"
 """Path of the Parquet file of a files table, below the data directory of its source."""
 FILES_NAME: Final = "files.parquet"
 """The files table of a state, in the directory of the run that wrote it."""
+SAMPLES: Final = "mixtera.samples"
+"""How many samples a state has whose samples table has no rows: they are in a table of others."""
 NO_SNAPSHOT: Final = "none"
 
 

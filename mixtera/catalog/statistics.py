@@ -13,6 +13,8 @@ import pyarrow.dataset as ds
 from mixtera.catalog.columns import Column, plain_schema
 from mixtera.catalog.model import Definition
 from mixtera.contracts.properties import PropertyType
+from mixtera.formats.columnar.convert import convert
+from mixtera.formats.values import ARROW_TYPES
 
 TOP_VALUES: Final = 10
 Value: TypeAlias = object
@@ -47,7 +49,17 @@ class PropertyStatistics:
 def statistics(data_files: Sequence[str], definition: Definition, only: str | None) -> list[PropertyStatistics]:
     """Statistics of each property, or of one."""
     wanted = [(name, type_) for name, type_ in definition.types.items() if only in (None, name)]
+    if definition.table is not None:
+        names = {column.name: column.path for column in definition.properties}
+        return [_of(_converted(data_files, names[name], type_), name, type_) for name, type_ in wanted]
     return [_of(_column(data_files, name, type_), name, type_) for name, type_ in wanted]
+
+
+def _converted(data_files: Sequence[str], column: str, type_: PropertyType) -> pa.ChunkedArray:
+    """A column of a table of others, as a property."""
+    target = ARROW_TYPES[type_]
+    found = ds.dataset(list(data_files), format="parquet").to_table(columns=[column]).column(column)
+    return pa.chunked_array([convert(chunk, target)[0] for chunk in found.chunks], target)
 
 
 def _column(data_files: Sequence[str], name: str, type_: PropertyType) -> pa.ChunkedArray:

@@ -14,6 +14,7 @@ from mixtera.cli.output import note, write, write_json
 
 if TYPE_CHECKING:
     from mixtera.catalog import Catalog
+    from mixtera.catalog.model import TableDefinition
 
 NAME: Final = "catalog"
 HELP: Final = "look into the catalog"
@@ -144,6 +145,7 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
         f"snapshot    {state.snapshot_id}",
         f"format      {state.definition.format}",
         *(f"path        {path}" for path in state.definition.paths),
+        *_table_lines(state.definition.table),
         *(f"content     {column.name}: {column.path}" for column in state.definition.content),
         *(f"property    {column.name}: {column.path} ({column.type})" for column in state.definition.properties),
         *(f"property    {column.name}: {table.origin(column)} ({column.type})" for table, column in beside),
@@ -153,6 +155,14 @@ def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:
         "",
     ]
     write("\n".join(lines) + aligned(tuple(files[0]), [tuple(file.values()) for file in files]))
+
+
+def _table_lines(table: TableDefinition | None) -> list[str]:
+    """What is said of a table that has the properties of a source."""
+    if table is None:
+        return []
+    keys = ", ".join(f"{key}: {column}" for key, column in table.keys)
+    return [f"table       {table.at} ({table.format}, version {table.version})", f"keys        {keys}"]
 
 
 def _stats(catalog: Catalog, arguments: argparse.Namespace) -> None:

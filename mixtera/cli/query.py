@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mixtera.catalog import Catalog
+    from mixtera.catalog.model import Keyed
     from mixtera.catalog.state import State
 
 
@@ -40,29 +41,33 @@ def find(catalog: Catalog, source: str, predicate: str, limit: int, engine: str)
     """
     import pyarrow as pa
 
-    from mixtera.compiler.lower import arrow_schema
+    from mixtera.compiler.lower import registered
     from mixtera.registry import engine_named
 
     state = catalog.state(source)
     samples = sum(state.files["samples"].to_pylist())
-    selected = _selected(state, predicate)
-    if not (files := catalog.data_files(source)):
+    files = catalog.data_files(source)
+    keyed = catalog.keyed(source)
+    selected = _selected(state, keyed, predicate)
+    if not files:
         return Found(samples, 0, [])
     session = engine_named(engine)
     try:
-        session.register({source: files}, {source: arrow_schema(state.definition.types)})
+        session.register(*registered(source, files, state.definition.types, keyed))
         counted = pa.Table.from_batches(session.batches(selected.aggregate(matching=selected.count())))
         ordered = selected.order_by("file_id", "row").limit(limit)
-        first = pa.Table.from_batches(session.batches(ordered), ordered.schema().to_pyarrow())
+        batches = list(session.batches(ordered))  # engines have names of their own for elements of lists and for UTC
+        first = pa.Table.from_batches(batches, None if batches else ordered.schema().to_pyarrow())
     finally:
         session.close()
     return Found(samples, counted["matching"][0].as_py(), _named(state, first))
 
 
-def _selected(state: State, predicate: str) -> ir.Table:
+def _selected(state: State, keyed: Keyed | None, predicate: str) -> ir.Table:
     import ibis
 
-    from mixtera.compiler.lower import arrow_schema, condition
+    from mixtera.compiler.lower import condition, scanned
+    from mixtera.compiler.nodes import Scan
     from mixtera.contracts.properties import PropertyType
     from mixtera.spec import check_types, parse_predicate
 
@@ -70,9 +75,9 @@ def _selected(state: State, predicate: str) -> ir.Table:
     checked, issues = check_types(parse_predicate(predicate, types), types)
     if issues:
         raise SpecError(issues)
-    table = ibis.table(ibis.Schema.from_pyarrow(arrow_schema(state.definition.types)), name=state.source)
+    table = scanned(Scan(state.source, state.source, tuple(state.definition.types.items()), keyed=keyed))
     table = table.mutate(dataset=ibis.literal(state.source))
-    return table.filter(condition(checked, table, types)).drop("dataset", "offset", "length")
+    return table.filter(condition(checked, table, types)).select("file_id", "row", *state.definition.types)
 
 
 def _named(state: State, rows: pa.Table) -> list[dict[str, object]]:

@@ -96,7 +96,7 @@ class _Building:
     def plan(self, source: Source, table: IndexedSource) -> Emit:
         own = tuple(table.types.items())
         missing = tuple((name, type_) for name, type_ in self._every.items() if name not in table.types)
-        scan = Scan(source.name, table.table, own, missing)
+        scan = Scan(source.name, table.table, own, missing, table.keyed)
         if own not in self._made:
             self._made[own] = self._parts(scan.types)
         parts = self._made[own]

@@ -15,7 +15,7 @@ from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.groups import Codes, GroupEncoder, Key
 from mixtera.compiler.leaves import Leaf
-from mixtera.compiler.lower import BYTES, POSITION, arrow_schema, lower
+from mixtera.compiler.lower import BYTES, POSITION, lower, registered
 from mixtera.compiler.nodes import NO_LABEL
 from mixtera.compiler.questions import Question, questions
 from mixtera.compiler.reuse import FIRST_LABEL, Memory, remembers
@@ -168,7 +168,7 @@ class _Gathering:
     ) -> Iterator[Rows]:
         """Rows of a question with their labels: those that are remembered, and those that the engine gives."""
         offsets = question.plan.offsets
-        if self._memory is None or question.plan.marks:
+        if self._memory is None or question.plan.marks or question.plan.scan.keyed is not None:
             files = [file for number in question.sources for file in self._plans[number].indexed.data_files]
             yield from self._asked(question, files, engine, numbering, columns)
             return
@@ -189,8 +189,8 @@ class _Gathering:
         """Rows of a question, of some Parquet files, with the labels that the engine gives."""
         if not files:
             return
-        plan, types = question.plan, self._plans[question.sources[0]].indexed.types
-        engine.register({plan.scan.table: files}, {plan.scan.table: arrow_schema(types)})
+        plan, indexed = question.plan, self._plans[question.sources[0]].indexed
+        engine.register(*registered(plan.scan.table, files, indexed.types, indexed.keyed))
         for batch in engine.batches(lower(plan)):
             if batch.num_rows:
                 self.asked += batch.num_rows

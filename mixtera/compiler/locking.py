@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from mixtera.catalog.existing.payload import still_there
 from mixtera.catalog.listing import list_files
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.pipeline import compile
@@ -55,7 +56,9 @@ def unindexed(spec: Spec, catalog: Catalog) -> tuple[SourceChange, ...]:
 
 def _moved(source: Source, catalog: Catalog) -> Iterator[SourceChange]:
     known = {row["name"]: row for row in catalog.source(source).files.to_pylist()}
-    now = {file.name: file for file in _files_now(source)}
+    urls = {name: row["url"] for name, row in known.items()}
+    listed_now = _files_now(source) if source.table is None else still_there(urls, source)
+    now = {file.name: file for file in listed_now}
     changes = []
     for name in sorted(known.keys() | now.keys()):
         row, file = known.get(name), now.get(name)

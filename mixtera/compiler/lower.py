@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from mixtera.catalog.model import Keyed
+from mixtera.compiler.keyed import BYTES as BYTES
+from mixtera.compiler.keyed import IBIS_TYPES, NAMES, RANKS, keyed_table, names_table, ranks_table
+from mixtera.compiler.keyed import POSITION as POSITION
 from mixtera.compiler.nodes import NO_LABEL, Condition, Constant, Emit, Outcome, Scan, Select, Take
 from mixtera.contracts.properties import PropertyType
 from mixtera.formats.values import ARROW_TYPES
@@ -17,19 +21,6 @@ from mixtera.spec.predicate import And, Compare, Flag, Has, In, IsNone, Literal_
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-POSITION: Final = ("file_id", "row")
-BYTES: Final = ("offset", "length")
-_IBIS_TYPES: Final[Mapping[PropertyType, str]] = {
-    "string": "string",
-    "int64": "int64",
-    "float64": "float64",
-    "bool": "boolean",
-    "date": "date",
-    "timestamp": "timestamp('UTC', 6)",
-    "list<string>": "array<string>",
-    "list<int64>": "array<int64>",
-    "list<float64>": "array<float64>",
-}
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -46,6 +37,19 @@ def arrow_schema(types: Mapping[str, PropertyType]) -> pa.Schema:
     return pa.schema([*fixed, *(pa.field(name, ARROW_TYPES[type_]) for name, type_ in types.items())])
 
 
+def registered(
+    name: str, files: Sequence[str], types: Mapping[str, PropertyType], keyed: Keyed | None
+) -> tuple[dict[str, Sequence[str]], dict[str, pa.Schema]]:
+    """The Parquet files of a table of a source, and the schemas that they have, as engines are told of them."""
+    if keyed is None:
+        return {name: files}, {name: arrow_schema(types)}
+    tables: dict[str, Sequence[str]] = {name: files, names_table(name): [keyed.paths]}
+    schemas = {name: keyed.copied, names_table(name): NAMES}
+    if keyed.ranks:
+        tables[ranks_table(name)], schemas[ranks_table(name)] = [keyed.ranks], RANKS
+    return tables, schemas
+
+
 def lower(plan: Emit) -> ir.Table:
     """The expression of a plan: file_id, row, offset and length, label (int32), columns beside it, and marks."""
     table = selected(plan)
@@ -59,17 +63,20 @@ def lower(plan: Emit) -> ir.Table:
 
 def selected(plan: Emit) -> ir.Table:
     """The samples of a plan that pass its filter, with the columns of its scan."""
-    table = _scan(plan.scan)
+    table = scanned(plan.scan)
     if isinstance(plan.input.input, Select):
         return table.filter(condition(plan.input.input.condition, table, dict(plan.scan.columns)))
     return table
 
 
-def _scan(scan: Scan) -> ir.Table:
+def scanned(scan: Scan) -> ir.Table:
+    """The samples of a scan, with file_id, row, offset, length and its properties."""
     import ibis
 
+    if scan.keyed is not None:
+        return keyed_table(scan.table, scan.columns, scan.keyed)
     fixed = dict.fromkeys((*POSITION, *BYTES), "int64")
-    return ibis.table({**fixed, **{name: _IBIS_TYPES[type_] for name, type_ in scan.columns}}, name=scan.table)
+    return ibis.table({**fixed, **{name: IBIS_TYPES[type_] for name, type_ in scan.columns}}, name=scan.table)
 
 
 def _outcome(outcome: Outcome, table: ir.Table, own: Mapping[str, PropertyType]) -> ir.IntegerValue:
@@ -133,4 +140,4 @@ def _literal(value: Literal_, type_: PropertyType) -> ir.Value:
 
     if isinstance(value, float):
         value += 0.0  # 0.0 for −0.0, as in the catalog: some engines tell the two apart
-    return ibis.literal(value, _IBIS_TYPES[type_].removeprefix("array<").removesuffix(">"))
+    return ibis.literal(value, IBIS_TYPES[type_].removeprefix("array<").removesuffix(">"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from mixtera.catalog.model import Keyed
 from mixtera.contracts.properties import PropertyType
 from mixtera.spec.predicate import Predicate
 
@@ -57,12 +58,14 @@ class Scan:
         columns: Property columns that are read, with their types.
         missing: Properties that other sources have and this one lacks, with the type they have there: NULL here, or
             an empty list.
+        keyed: How its rows name their samples, where it is a table of others.
     """
 
     source: str
     table: str
     columns: tuple[tuple[str, PropertyType], ...]
     missing: tuple[tuple[str, PropertyType], ...] = ()
+    keyed: Keyed | None = None
 
     @property
     def types(self) -> dict[str, PropertyType]:

@@ -72,7 +72,7 @@ class _Kind:
         if key not in self._made:
             self._made[key] = rewrite_plan(over(self._plan, scan), _REST)
         made = self._made[key]
-        return over(made, replace(made.scan, source=scan.source, table=scan.table))
+        return over(made, replace(made.scan, source=scan.source, table=scan.table, keyed=scan.keyed))
 
 
 def _about_dataset(plan: Emit) -> Iterator[Predicate]:

@@ -26,7 +26,7 @@ from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Beside, Labels, gather
 from mixtera.compiler.leaves import leaves, sort_keys
-from mixtera.compiler.lower import arrow_schema
+from mixtera.compiler.lower import registered
 from mixtera.compiler.optimise import optimised
 from mixtera.compiler.room import Room
 from mixtera.compiler.sorting import SortValues
@@ -237,6 +237,6 @@ def _segment_table(index: FileIndex, labels: Labels) -> pa.Table:
 def session(engine: str | Engine, plans: Sequence[SourcePlan]) -> Iterator[Engine]:
     """An engine that knows the tables of some plans; one that was named is closed at the end."""
     with closing(engine_named(engine)) if isinstance(engine, str) else nullcontext(engine) as running:
-        tables = {plan.indexed.table: plan.indexed.data_files for plan in plans}
-        running.register(tables, {plan.indexed.table: arrow_schema(plan.indexed.types) for plan in plans})
+        for table in (plan.indexed for plan in plans):
+            running.register(*registered(table.table, table.data_files, table.types, table.keyed))
         yield running

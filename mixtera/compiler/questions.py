@@ -51,6 +51,8 @@ def questions(plans: Sequence[SourcePlan]) -> list[Question]:
         if same not in texts:
             texts[same] = _numbered(plan)
         text, numbered, labels = texts[same]
+        if scan.keyed is not None:
+            text = f"{text} of {scan.table!r}"  # a table of others has names of files of its own
         asked.setdefault(text, []).append((number, labels))
         first.setdefault(text, over(numbered, scan))
     return [_question(text, first[text], found) for text, found in asked.items()]

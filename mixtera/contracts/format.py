@@ -325,3 +325,29 @@ class Framed(Protocol):
             cache_bytes: What is kept between requests stays below it if it can.
             frames: [n + 1, 2] the pairs of `FileFacts.frames`.
         """
+
+
+@runtime_checkable
+class Summarising(Protocol):
+    """A format whose files say themselves what a scan finds of them as a whole, without a record being read."""
+
+    def summary(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> FileFacts:
+        """The facts that a scan of the file gives.
+
+        Raises:
+            SampleError: The file as a whole is not of this format, or has no such content.
+            StorageError: It cannot be read.
+        """
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A format of lines whose records can be read by first byte and length alone, whoever says them."""
+
+    def check_placed(self, storage: Storage, file: FileInfo) -> None:
+        """Refuse a file of which that is not so.
+
+        Raises:
+            SampleError: It is compressed.
+            StorageError: It cannot be read.
+        """

@@ -16,6 +16,8 @@ from mixtera.spec.dynamic_keys import DYNAMIC as DYNAMIC
 from mixtera.spec.section import TEXT, TEXTS, Key, reference
 from mixtera.spec.section import JsonSchema as JsonSchema
 from mixtera.spec.section import Section as Section
+from mixtera.spec.table_keys import TABLE as TABLE
+from mixtera.spec.table_keys import TABLE_KEYS as TABLE_KEYS
 from mixtera.spec.token_keys import ENCODERS as ENCODERS
 from mixtera.spec.token_keys import PACKINGS as PACKINGS
 from mixtera.spec.token_keys import TOKENS as TOKENS
@@ -136,9 +138,15 @@ SOURCE: Final = Section(
             "path",
             TEXTS,
             "A file, a glob or a URL, or a list of them; relative to the file it is written in. A name in braces, "
-            "such as {year}, makes a property of what stands there.",
-            required=True,
+            "such as {year}, makes a property of what stands there. With `table`: the folder that its file names are "
+            "relative to.",
         ),
+        Key(
+            "table",
+            reference("table"),
+            "A table that has the properties of the samples already; nothing is read from the records. With `keys`.",
+        ),
+        Key("keys", reference("table_keys"), "Columns of the `table` that say where each sample lies."),
         Key(
             "format",
             FORMAT,

@@ -10,6 +10,7 @@ from mixtera.contracts.storage import StorageOptions
 from mixtera.errors import Issue, SpecError
 from mixtera.spec.predicate import Predicate
 from mixtera.spec.properties import ComputedProperty as ComputedProperty
+from mixtera.spec.properties import ExistingTable as ExistingTable
 from mixtera.spec.properties import Place as Place
 from mixtera.spec.properties import Property as Property
 from mixtera.spec.properties import Sidecar as Sidecar
@@ -54,6 +55,8 @@ class Source:
         place: Where it stands.
         computed: What functions compute from these, each after those it needs.
         sidecars: Tables that bring more.
+        table: The table that has its properties; None: they are read from the records. `paths` is then the folder
+            that the table's file names are relative to, or empty.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Source:
     computed: tuple[ComputedProperty, ...] = ()
     sidecars: tuple[Sidecar, ...] = ()
     storage: StorageOptions = ()
+    table: ExistingTable | None = None
 
     @property
     def property_names(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from mixtera.spec.predicates import predicate_of
 from mixtera.spec.sources import read_sources
 from mixtera.spec.split import read_exclusions, read_holdout
 from mixtera.spec.storage import read_storage
+from mixtera.spec.tables import check_tokens
 from mixtera.spec.tokens import read_tokens
 
 _NEEDED: Final = {"sources": "named sets of files", "mixture": "components with weights, or `by`"}
@@ -61,6 +62,7 @@ def _spec(file: str, merged: Merged, issues: Issues) -> Spec | None:
     if storage := read_storage(fields, issues):
         sources = tuple(replace(source, storage=storage) for source in sources)
     tokens = read_tokens(fields, sources, issues)
+    check_tokens(sources, tokens, issues)
     known = replace(known, tokens=tokens)
     where = fields.node("filter")
     predicate = None if where is None else predicate_of(where, "filter", known, issues)

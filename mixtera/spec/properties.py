@@ -72,3 +72,25 @@ class Sidecar:
     def by_row(self) -> bool:
         """Whether samples are found by file and row, and not by an id."""
         return len(self.on) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingTable:
+    """A table that has the properties of a source, and says in which file and row each sample lies.
+
+    Attributes:
+        format: What it is kept as: `parquet`, `iceberg` or `delta`.
+        at: Where it lies: a resolved path, glob or URL.
+        keys: Pairs of a key (`file`, `row`, `offset`, `length`) and its column, in this order.
+        place: Where it stands.
+    """
+
+    format: str
+    at: str
+    keys: tuple[tuple[str, str], ...]
+    place: Place
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return f"{self.format} table {self.at}"

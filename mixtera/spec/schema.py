@@ -43,6 +43,14 @@ def _one_of_parts(*, needed: bool) -> dict[str, object]:
 
 
 _ONE_ORIGIN: Final[JsonSchema] = {"oneOf": [{"required": ["path"]}, {"required": ["capture"]}]}
+_FILES_OR_TABLE: Final[JsonSchema] = {
+    "anyOf": [{"required": ["path"]}, {"required": ["table"]}],
+    "dependentRequired": {"table": ["keys", "format"], "keys": ["table"]},
+}
+_PLACES: Final[JsonSchema] = {
+    "anyOf": [{"required": ["row"]}, {"required": ["offset"]}],
+    "dependentRequired": {"offset": ["length"], "length": ["offset"]},
+}
 _ONE_BUDGET: Final[JsonSchema] = {
     "oneOf": [{"required": ["samples"]}, {"required": ["tokens"]}, {"required": ["steps", "batch"]}],
     "not": {"anyOf": [{"required": [other, "batch"]} for other in ("samples", "tokens")]},
@@ -80,7 +88,9 @@ def json_schema() -> dict[str, object]:
             "predicate": _PREDICATE,
             "tokens": _section(keys.TOKENS),
             "stream": _section(keys.STREAM),
-            "source": _section(keys.SOURCE),
+            "source": _section(keys.SOURCE, **_FILES_OR_TABLE),
+            "table": _section(keys.TABLE),
+            "table_keys": _section(keys.TABLE_KEYS, **_PLACES),
             "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
             "computed": _section(keys.COMPUTED),
             "sidecar": _section(keys.SIDECAR),

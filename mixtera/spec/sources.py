@@ -19,6 +19,7 @@ from mixtera.spec.issues import Issues
 from mixtera.spec.known import Known
 from mixtera.spec.model import BadSamples, ComputedProperty, ContentField, Place, Property, Source
 from mixtera.spec.paths import problem_of, resolve
+from mixtera.spec.tables import check_table, read_table
 
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _ELEMENTS: Final = re.compile(r"\[\*\](?:\[\*\])*(?:\.|$)")
@@ -46,22 +47,26 @@ def _source(entry: Entry, issues: Issues) -> Source | None:
         issues.add(node.place, f"source {name!r}: expected a mapping with path and content, found {describe(node)}")
         return None
     fields = Fields(node, keys.SOURCE, issues, entry.key.place)
+    table = read_table(fields, issues)
     paths = _paths(fields, issues)
     written, computed = _properties(fields, issues), read_computed(fields, issues)
-    properties = with_captures(written, fields.texts("path"), [column.name for column in computed], issues)
-    for captured in properties[len(written) :]:
-        check_property_name(captured.name, captured.place, issues)
+    captured = fields.texts("path") if fields.is_absent("table") else ()
+    properties = with_captures(written, captured, [column.name for column in computed], issues)
+    for found in properties[len(written) :]:
+        check_property_name(found.name, found.place, issues)
     source = Source(
         name,
         paths,
-        _format(fields, paths, issues),
+        _format(fields, paths, issues) if "format" in fields or fields.is_absent("table") else "",
         _content(fields, issues),
         properties,
         _bad_samples(fields, issues),
         entry.key.place,
         computed,
         read_sidecars(fields, check_property_name, issues),
+        table=table,
     )
+    check_table(source, fields, issues)
     return check_derived(source, issues)
 
 

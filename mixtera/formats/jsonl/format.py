@@ -13,6 +13,8 @@ import pyarrow as pa
 from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
+from mixtera.errors import SampleError
+from mixtera.formats.compression import compression_of
 from mixtera.formats.jsonl.infer import infer
 from mixtera.formats.jsonl.read import JsonlReader, load, read
 from mixtera.formats.jsonl.scan import JsonlScan
@@ -43,6 +45,14 @@ class Jsonl:
     ) -> JsonlScan:
         """Read the index of one file; see `Format.scan`."""
         return JsonlScan(storage, file, properties, content)
+
+    def check_placed(self, storage: Storage, file: FileInfo) -> None:
+        """Whether bytes of the file are bytes of its records; see `Placed.check_placed`."""
+        if (compression := compression_of(storage, file)) is not None:
+            raise SampleError(
+                f"{file.url} is compressed ({compression}): offsets and lengths say nothing of its bytes; decompress "
+                "it, or let `mixtera index` read the records of the source, without `table`"
+            )
 
     def reader(
         self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int

@@ -7,14 +7,14 @@ from typing import Literal, cast
 
 import pyarrow as pa
 
-from mixtera.contracts.format import ContentColumn, PropertyColumn, ReadRequest, SampleReader
+from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn, ReadRequest, SampleReader
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.columnar.columns import look
 from mixtera.formats.guess import Guess, spread
 from mixtera.formats.parquet.file import open_parquet
 from mixtera.formats.parquet.read import ParquetReader, read
-from mixtera.formats.parquet.scan import ParquetScan
+from mixtera.formats.parquet.scan import ParquetScan, facts_of
 
 
 class Parquet:
@@ -44,6 +44,14 @@ class Parquet:
     ) -> ParquetScan:
         """Read the index of one file; see `Format.scan`."""
         return ParquetScan(storage, file, properties, content)
+
+    def summary(self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn]) -> FileFacts:
+        """What its footer says; see `Summarising.summary`."""
+        parquet = open_parquet(storage, file)
+        try:
+            return facts_of(parquet, file, content)
+        finally:
+            parquet.close(force=True)
 
     def reader(
         self, storage: Storage, file: FileInfo, content: Sequence[ContentColumn], cache_bytes: int

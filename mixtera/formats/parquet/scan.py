@@ -55,15 +55,14 @@ class ParquetScan:
     def _groups(self, parquet: pq.ParquetFile) -> Iterator[ScanBatch]:
         columns = property_columns(parquet.schema_arrow, self._file, self._properties)
         content = content_columns(parquet.schema_arrow, self._file, self._content)
-        rows = tuple(parquet.metadata.row_group(i).num_rows for i in range(parquet.num_row_groups))
+        facts = _facts(parquet.metadata, content)
+        rows = facts.group_rows
         bytes_read = _shares(self._file.size, rows)
-        content_bytes = 0
         for group, (stop, count) in enumerate(zip(accumulate(rows), rows, strict=True)):
             metadata = parquet.metadata.row_group(group)
             checked = [column for column in content if _may_be_null(metadata, column)]
             yield from self._group(parquet, group, stop - count, columns, checked, bytes_read[group])
-            content_bytes += column_bytes(metadata, content)
-        self._facts = FileFacts(sum(rows), rows, content_bytes)
+        self._facts = facts
 
     def _group(
         self,
@@ -108,6 +107,21 @@ class ParquetScan:
         pairs = zip(self._properties, values, strict=True)
         arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
         return piece(self._schema, first, count, arrays, reasons, bytes_read, read)
+
+
+def facts_of(parquet: pq.ParquetFile, file: FileInfo, content: Sequence[ContentColumn]) -> FileFacts:
+    """What a scan of the file finds, by its footer.
+
+    Raises:
+        SampleError: It has no such content.
+    """
+    return _facts(parquet.metadata, content_columns(parquet.schema_arrow, file, content))
+
+
+def _facts(metadata: pq.FileMetaData, content: Sequence[Column]) -> FileFacts:
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    rows = tuple(group.num_rows for group in groups)
+    return FileFacts(sum(rows), rows, sum(column_bytes(group, content) for group in groups))
 
 
 def _shares(size: int, rows: Sequence[int]) -> list[int]:

@@ -20,6 +20,7 @@ from mixtera.errors import StorageError
 from mixtera.testing.engine import EngineLaws
 from mixtera_backends.engines.spark import SparkEngine
 from tests.engines.spark.cluster import Cluster, wait_for
+from tests.existing.made import keep, make, tabled
 from tests.miniature import installation
 
 ROWS = 3_000_000
@@ -49,6 +50,13 @@ def test_examples_have_the_digest_that_duckdb_gives_them(spark: SparkSession, ex
     catalog.index(spec, workers=1)
     plan = mixtera.compile(spec, catalog, engine=SparkEngine(spark), reuse=False)
     assert plan.digest == mixtera.compile(spec, catalog, reuse=False).digest
+
+
+def test_a_table_of_others_has_the_digest_of_the_indexed_files(spark: SparkSession, tmp_path: Path) -> None:
+    corpus, catalog = make(tmp_path), mixtera.Catalog.open(str(tmp_path / "catalog"))
+    spec = tabled(corpus, keep(corpus.table, tmp_path / "meta"), tmp_path)
+    catalog.index(spec)
+    assert mixtera.compile(spec, catalog, engine=SparkEngine(spark)).digest == corpus.digest
 
 
 @pytest.fixture(scope="module")

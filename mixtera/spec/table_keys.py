@@ -1,0 +1,34 @@
+"""Keys of a table that a team keeps already, which a source takes its properties from."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mixtera.spec.section import TEXT, Key, Section
+
+TABLE_FORMATS: Final = ("parquet", "iceberg", "delta")
+KEY_NAMES: Final = ("file", "row", "offset", "length")
+"""In the order in which they are kept."""
+
+TABLE: Final = Section(
+    "a table",
+    (
+        Key("format", {"enum": list(TABLE_FORMATS)}, "What it is kept as: parquet, iceberg or delta.", required=True),
+        Key(
+            "at",
+            TEXT,
+            "Where it lies: a Parquet file, folder or glob; the folder of an Iceberg or Delta table, or a "
+            "`.metadata.json`; relative to this file.",
+            required=True,
+        ),
+    ),
+)
+TABLE_KEYS: Final = Section(
+    "`keys`",
+    (
+        Key("file", TEXT, "Column with the file of a sample: its path below `path`, or the whole one.", required=True),
+        Key("row", TEXT, "Column with the number of the sample in its file, from 0. For records at offsets: optional."),
+        Key("offset", TEXT, "Column with the first byte of the record, for formats whose records lie at offsets."),
+        Key("length", TEXT, "Column with its bytes, without the line end; with `offset`."),
+    ),
+)
