@@ -243,7 +243,7 @@ def contents_of(document: bytes, where: str) -> Contents:
         if not _NAME.fullmatch(name):
             raise damaged(where, f"{name!r} cannot be a file of it")
     paged = () if isinstance(body.pages, msgspec.UnsetType) else body.pages.files
-    return Contents({name: mark.bytes for name, mark in body.marks.items()}, frozenset(paged))
+    return Contents({name: mark.bytes for name, mark in body.marks.items()}, frozenset(paged) & frozenset(pages.NAMES))
 
 
 def names_of(directory: Path) -> list[str]:
@@ -267,7 +267,7 @@ def _sums(directory: Path, body: _Body) -> dict[str, pages.Sums]:
         raise damaged(directory, f"{pages.SUMS} is missing") from None
     if found is None:
         raise damaged(directory, f"{pages.SUMS} was changed")
-    return found
+    return {name: sums for name, sums in found.items() if name in pages.NAMES}
 
 
 def _check_replaceable(path: Path) -> None:

@@ -15,7 +15,7 @@ from mixtera.errors import PlanError, StorageError
 from mixtera.order.seats import Int64s
 from mixtera.registry import storage_of
 
-ORIGIN: Final = "origin.txt"
+ORIGIN: Final = ".origin"
 """A file of a copy that lacks pages: the URL of the plan. No plan has a file of that name."""
 SIZE_VARIABLE: Final = "MIXTERA_PAGED_BYTES"
 """Environment variable: arrays of a plan at a URL that are longer than so many bytes come in pages."""

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -329,6 +330,24 @@ def test_checksums_that_do_not_fit_are_refused(far, change):
         Plan.open(URL)
 
 
+def test_a_table_in_pages_is_copied_whole(local, far):
+    """As a later release may write it."""
+
+    def change(body):
+        body["pages"]["files"].append("segments.arrow")
+        sums = (local.path / pages.SUMS).read_bytes()
+        sums += np.array(list(pages._sums_of(local.path / "segments.arrow")), "<u4").tobytes()
+        body["pages"]["checksum"] = zlib.crc32(sums)
+        body["marks"][pages.SUMS] = {"bytes": len(sums), "checksum": zlib.crc32(sums)}
+        fsspec.filesystem("memory").pipe_file(f"{URL}/{pages.SUMS}", sums)
+
+    edited(change)
+    opened = Plan.open(URL)
+    assert opened.path != far.path
+    assert opened.data.segments.equals(local.data.segments)
+    np.testing.assert_array_equal(opened.data.rows, local.data.rows)
+
+
 def test_checksums_that_were_spoiled_or_are_gone(far):
     (far.path / pages.SUMS).write_bytes(b"\0" * (far.path / pages.SUMS).stat().st_size)
     with pytest.raises(PlanError, match=rf"{URL} .*is damaged: pages\.u32 was changed"):
@@ -378,7 +397,9 @@ def test_what_a_process_leaves_that_is_killed_while_others_read(local, far, tmp_
 def test_a_process_that_was_forked_fetches_for_itself(local, far):
     assert far.data.rows[:3].tolist() == local.data.rows[:3].tolist()
     reading, writing = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: that of a process with threads
+        child = os.fork()
     if not child:
         try:
             os.write(writing, far.data.rows[50_000:50_010].tobytes())
