@@ -16,17 +16,24 @@ except PluginError as error:
     print(error)
 """
 
+FORMAT = "[mixtera.formats]\nours = ours_format:Ours\n"
+STORAGE = "[mixtera.storage]\nours = ours_format:Ours\n[mixtera.paths]\nours = ours_format:Ours\n"
+PATHS_PROGRAM = """
+from mixtera.registry import storage_of
+print(*(storage_of(path).name for path in ("/a.ours", "file:///b.ours", "/a.jsonl")))
+"""
 
-def answer(directory: Path, module: str) -> str:
-    """What is said when a format is asked for whose distribution lies in the directory."""
+
+def answer(directory: Path, module: str, entry_points: str = FORMAT, program: str = PROGRAM) -> str:
+    """What a program says, with a distribution that lies in the directory."""
     facts = directory / "ours-1.2.dist-info"
     facts.mkdir()
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1.2\n")
-    (facts / "entry_points.txt").write_text("[mixtera.formats]\nours = ours_format:Ours\n")
+    (facts / "entry_points.txt").write_text(entry_points)
     (directory / "ours_format.py").write_text(module)
     path = os.pathsep.join([str(directory), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -44,3 +51,10 @@ def test_a_plugin_that_needs_something_says_what(tmp_path: Path) -> None:
 
 def test_a_plugin_is_found(tmp_path: Path) -> None:
     assert answer(tmp_path, "class Ours: ...\n") == ""
+
+
+def test_a_storage_of_some_paths_is_asked_for_paths(tmp_path: Path) -> None:
+    module = (
+        "class Ours:\n    name, schemes = 'ours', ()\n    def recognises(self, path):\n        return '.ours' in path\n"
+    )
+    assert answer(tmp_path, module, STORAGE, PATHS_PROGRAM) == "ours ours local"

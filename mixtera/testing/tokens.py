@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mixtera.contracts.format import ContentColumn, Int64s, PropertyColumn, TokenReader
+from mixtera.contracts.format import ContentColumn, Int64s, PlacingReader, PropertyColumn, TokenReader
 from mixtera.contracts.storage import FileInfo, RandomAccess
 from mixtera.errors import MixteraError
 from mixtera.registry import storage_of
@@ -100,6 +100,29 @@ class TokenLaws(FormatLaws):
             found = reader.tokens(begin + low * reader.token_bytes, begin + high * reader.token_bytes)
             assert found.dtype == np.int32
             assert found.tolist() == [t for one, a, b in zip(ids, low, high, strict=True) for t in one[a:b]]
+
+    @pytest.mark.parametrize("plain", [False, True])
+    def test_parts_of_documents_are_read_to_their_places(self, tmp_path: Path, plain: bool) -> None:
+        written = self._records(200)
+        path = self._written(tmp_path, written)
+        table = self._scan(path)[0]
+        reader = self._opened(path, plain)
+        kind = reader.stored_type() if isinstance(reader, PlacingReader) else None
+        if kind is None:
+            pytest.skip("tokens are read as they are delivered alone")
+        assert isinstance(reader, PlacingReader)
+        random = np.random.default_rng(6)
+        for chosen in (np.arange(0), np.arange(len(written)), random.integers(0, len(written), 300)):
+            begin, length = (table[name].to_numpy()[chosen] for name in ("offset", "length"))
+            order = random.permutation(len(chosen)) if len(chosen) != len(written) else chosen
+            places = np.empty(len(chosen), np.int64)
+            places[order] = np.cumsum(length[order]) - length[order]
+            target = np.empty(int(length.sum()), np.uint8)
+            reader.place(target, places, begin, begin + length)
+            expected = [token for i in chosen[order].tolist() for token in self.ids(written[i])]
+            assert target.view(kind).tolist() == expected
+        with pytest.raises(MixteraError, match=path.name):
+            reader.place(np.empty(8, np.uint8), np.array([0]), np.array([8]), np.array([0]))
 
     def test_any_documents_are_one_gather(self, tmp_path: Path) -> None:
         path = self._written(tmp_path, self._records(200))

@@ -155,3 +155,36 @@ def test_reads_that_give_less_than_asked_are_completed(large_file, monkeypatch):
     found = access.gather(np.array([5, 500_000]), np.array([7_000, 501_500]))
     assert found.to_pylist() == [LARGE[5:7_000].tobytes(), LARGE[500_000:501_500].tobytes()]
     access.close()
+
+
+def test_ranges_are_read_to_any_places(large_file, monkeypatch):
+    """Back, again, overlapping, empty; what goes on in the file and in memory is one read."""
+    reads = []
+    preadv = os.preadv
+    monkeypatch.setattr(
+        os, "preadv", lambda file, parts, start: reads.append((start, len(parts[0]))) or preadv(file, parts, start)
+    )
+    access = storage.random_access(str(large_file))
+    starts, stops = np.array([70, 100, 100, 30, 60, 95, 500]), np.array([90, 140, 140, 60, 95, 130, 500])
+    places = np.array([0, 40, 120, 160, 190, 225, 260])
+    target = np.zeros(260, np.uint8)
+    access.read_each(target, places, starts, stops)
+    for place, start, stop in zip(places, starts, stops, strict=True):
+        assert (target[place : place + stop - start] == LARGE[start:stop]).all()
+    assert not target[20:40].any()
+    assert not target[80:120].any()
+    assert reads == [(70, 20), (100, 40), (100, 40), (30, 100), (500, 0)]
+    access.read_each(target, np.arange(0), np.arange(0), np.arange(0))
+    with pytest.raises(StorageError, match=r"large\.bin: a range to be read ends before it starts"):
+        access.read_each(target, np.array([0]), np.array([9]), np.array([8]))
+    access.close()
+
+
+def test_a_file_cut_while_it_is_read_to_places_is_refused(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(100_000))
+    access = storage.random_access(str(path))
+    os.truncate(path, 10)
+    with pytest.raises(StorageError, match=r"a\.bin changed since it was indexed.*99000"):
+        access.read_each(np.zeros(9_005, np.uint8), np.array([0, 5]), np.array([0, 90_000]), np.array([5, 99_000]))
+    access.close()
