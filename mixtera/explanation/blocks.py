@@ -44,6 +44,7 @@ class KeptBlocks:
         self.stripes: set[tuple[int, int]] = set()
         self._kept: set[int] = set()
         self._units: set[int] = set()
+        self.large_units: set[int] = set()
         self._opened: set[int] = set()
 
     def opened(self, files: Int64s) -> Float64s:
@@ -67,8 +68,10 @@ class KeptBlocks:
 
     def whole(self, units: Int64s, stored: Float64s) -> Float64s:
         """Requests and bytes for units that are read whole, of so many bytes each; large ones are kept."""
-        again = self._is_large(stored) | np.array([unit not in self._units for unit in units.tolist()], bool)
+        known = self._units | self.large_units
+        again = self._is_large(stored) | np.array([unit not in known for unit in units.tolist()], bool)
         self._units.update(units.tolist())
+        self.large_units.update(units[stored >= LARGE_BLOCKS[1] * self._profile.block_bytes].tolist())
         sizes = stored[again]
         return np.array([np.ceil(sizes / self._profile.request_bytes).sum(), sizes.sum()])
 
@@ -97,6 +100,10 @@ class KeptBlocks:
             found = Cells(starts, stops, size, self._profile.request_bytes) if len(starts) else None
             self._cells[file] = found
         return self._cells[file]
+
+    def share(self, earlier: KeptBlocks) -> None:
+        """Have what another reader of this machine has fetched and shares."""
+        self.stripes, self.large_units = earlier.stripes, earlier.large_units
 
     def _is_large(self, lengths: Float64s) -> npt.NDArray[np.bool_]:
         least, most = (blocks * self._profile.block_bytes for blocks in LARGE_BLOCKS)

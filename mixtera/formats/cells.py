@@ -1,4 +1,4 @@
-"""Stretches of a file that are wanted whole, cut into stripes: pieces that one request reads and that are kept together."""
+"""Stretches of a file that are wanted whole, cut into stripes: what one request reads, and what is kept together."""
 
 from __future__ import annotations
 

@@ -59,6 +59,7 @@ class S3Object:
     ) -> None:
         self._clients, self._address = clients, address
         self._stretches = stretches
+        self._whole: set[tuple[int, int]] = set()
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
         self._is_large = False
@@ -78,15 +79,17 @@ class S3Object:
         """Read spans into memory that has their size, back to back; see `Filling`."""
         self._check(int(wanted.stops.max(initial=0)))
         clients = self._here()
-        if self._cells is None or clients.stripes is None:
+        cells = self._cells_for(clients, wanted.starts, wanted.stops)
+        if cells is None or clients.stripes is None:
             self._read_into(clients, target, wanted)
             return
-        starts, stops = wanted.starts, wanted.stops
-        pieces = self._cells.cut(*_filled(starts, stops))
+        pieces = cells.cut(*_filled(wanted.starts, wanted.stops))
         places = np.cumsum(pieces.stops - pieces.starts) - (pieces.stops - pieces.starts)
         inside, outside = np.flatnonzero(pieces.in_stripe), np.flatnonzero(~pieces.in_stripe)
         if len(inside):
-            stripes, mine = self._striped(clients, clients.stripes, pieces.of(inside))
+            stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
+            for stripe in coming:
+                stripe.result()
             left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
             outside = np.union1d(outside, inside[left])
         if len(outside):
@@ -101,15 +104,16 @@ class S3Object:
         for place, begin, length in zip(places.tolist(), wanted.places.tolist(), lengths.tolist(), strict=True):
             target[place : place + length] = data[begin : begin + length]
 
-    def _striped(self, clients: Clients, stripes: Stripes, pieces: Pieces) -> tuple[list[Stripe], Pieces]:
-        """The distinct stripes of some pieces, all of them on their way or given up, and the pieces, told by these."""
-        assert self._cells is not None
-        cells, which = np.unique(pieces.cell, return_inverse=True)
+    def _striped(
+        self, clients: Clients, stripes: Stripes, cells: Cells, pieces: Pieces
+    ) -> tuple[list[Stripe], Pieces, list[Future[None]]]:
+        """The distinct stripes of some pieces, the pieces, told by these, and which stripes are on their way."""
+        distinct_cells, which = np.unique(pieces.cell, return_inverse=True)
         wanted = self._address.bucket, self._address.key, self._etag
-        starts, stops = self._cells.bounds(cells)
+        starts, stops = cells.bounds(distinct_cells)
         distinct = [Stripe(wanted, start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
-        stripes.expect(distinct, clients.stripe(self._address, self._etag, self._indexed))
-        return distinct, Pieces(which, pieces.starts, pieces.stops, pieces.in_stripe)
+        coming = stripes.expect(distinct, clients.stripe(self._address, self._etag, self._indexed))
+        return distinct, Pieces(which, pieces.starts, pieces.stops, pieces.in_stripe), coming
 
     def _read_into(self, clients: Clients, target: Bytes, wanted: Spans) -> None:
         """Read spans, in blocks or each for itself."""
@@ -129,9 +133,12 @@ class S3Object:
         if not self._fast or clients.blocks is None or not len(starts):
             return
         self._check(int(stops.max()))
-        if self._cells is not None and clients.stripes is not None:
-            pieces = self._cells.cut(*_filled(starts, stops))
-            self._striped(clients, clients.stripes, pieces.of(np.flatnonzero(pieces.in_stripe)))
+        if clients.stripes is not None and clients.stripes.is_shared and _are_very_large(starts, stops):
+            self._whole.update(zip(starts.tolist(), stops.tolist(), strict=True))
+        cells = self._cells_for(clients, starts, stops)
+        if cells is not None and clients.stripes is not None:
+            pieces = cells.cut(*_filled(starts, stops))
+            self._striped(clients, clients.stripes, cells, pieces.of(np.flatnonzero(pieces.in_stripe)))
             if pieces.in_stripe.all():
                 return
             rest = pieces.of(np.flatnonzero(~pieces.in_stripe))
@@ -150,6 +157,16 @@ class S3Object:
     def _near_bytes(self) -> int:
         """Ranges that are closer are read as one: what lies between is here anyway, or costs less than a request."""
         return NEAR_BYTES if self._fast and self._here().blocks is not None else GAP_BYTES
+
+    def _cells_for(self, clients: Clients, starts: Positions, stops: Positions) -> Cells | None:
+        """The stripes that some ranges lie in: those of the plan, or the ranges themselves where these are large."""
+        if self._cells is not None or not self._whole:
+            return self._cells
+        if not self._whole.issuperset(zip(starts.tolist(), stops.tolist(), strict=True)):
+            return None
+        starts, stops = _filled(starts, stops)
+        is_plain = len(starts) > 0 and bool((starts[1:] >= stops[:-1]).all())
+        return Cells(starts, stops, self._size, clients.settings.request_bytes) if is_plain else None
 
     @cached_property
     def _cells(self) -> Cells | None:
@@ -209,6 +226,11 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {stop} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
+
+
+def _are_very_large(starts: Positions, stops: Positions) -> bool:
+    """Whether ranges are row groups, say, which readers want whole, and not records."""
+    return int((stops - starts).sum()) >= LARGE_BLOCKS[1] * BLOCK_BYTES * len(starts)
 
 
 def _filled(starts: Positions, stops: Positions) -> tuple[Positions, Positions]:

@@ -22,7 +22,7 @@ class Ring:
     """What was written first makes room: windows of samples are used up in the order in which they are begun."""
 
     def __init__(self, capacity_bytes: int) -> None:
-        self.capacity_bytes = capacity_bytes
+        self.capacity_bytes, self.is_shared = capacity_bytes, False
         self._kept: OrderedDict[Stripe, int] = OrderedDict()
         self._writing: dict[Stripe, int] = {}
         self._at = 0

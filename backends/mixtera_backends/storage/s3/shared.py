@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from mixtera.errors import MixteraError
 from mixtera.formats.temporary import shared_directory, spool_bytes
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, kept_bytes
 from mixtera_backends.storage.s3.ring import Ring, cannot_be_kept, write
@@ -33,7 +34,7 @@ _UNFINISHED: Final = ".part"
 _LOCK: Final = "lock"
 OPEN_STRIPES: Final = 128
 PATIENCE_SECONDS: Final = 60.0
-"""After which a stripe is fetched although another process says that it does so."""
+"""After which what another process is fetching is read record by record."""
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.05
 LOOKS: Final = 16
@@ -49,7 +50,7 @@ class Directory:
     """
 
     def __init__(self, directory: str, capacity_bytes: int) -> None:
-        self.capacity_bytes = capacity_bytes
+        self.capacity_bytes, self.is_shared = capacity_bytes, True
         self._above, self._directory = directory, Path(directory) / f"mixtera-s3-{os.getuid()}"
         self._open: OrderedDict[Stripe, BinaryIO] = OrderedDict()
         self._known: set[Stripe] = set()
@@ -76,7 +77,7 @@ class Directory:
                 if made is not None:
                     self._fill(stripe, made, memoryview(read()).cast("B"))
         except OSError as error:
-            if type(error).__module__ != OSError.__module__:  # an error of Mixtera, which says more
+            if isinstance(error, MixteraError):
                 raise
             raise cannot_be_kept(self._above, error) from error
 
@@ -123,27 +124,22 @@ class Directory:
 
     @contextmanager
     def _claimed(self, stripe: Stripe) -> Iterator[BinaryIO | None]:
-        """The unfinished file of a stripe, locked; None where the stripe is kept."""
+        """The unfinished file of a stripe, locked; None where it is kept, or another process takes too long with it."""
+        path, part = self._path(stripe), self._part(stripe)
         pause, until = _FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS
-        while True:
-            with closing(self._part(stripe).open("a+b", buffering=0)) as made:
-                is_mine = _locked(made) or time.monotonic() > until
-                if self._path(stripe).exists():
-                    if is_mine and _is_at(made, self._part(stripe)):
-                        self._part(stripe).unlink(missing_ok=True)
-                    yield None
-                    return
-                if is_mine and _is_at(made, self._part(stripe)):
+        while time.monotonic() < until and not path.exists():
+            with closing(part.open("a+b", buffering=0)) as made:
+                if _locked(made) and _is_at(made, part):
                     try:
-                        yield made
-                    except BaseException:
-                        self._part(stripe).unlink(missing_ok=True)
-                        raise
+                        yield None if path.exists() else made
                     finally:
+                        if _is_at(made, part):  # else it has its name by now
+                            part.unlink()
                         fcntl.flock(made, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
                     return
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        yield None
 
     def _opened(self, stripe: Stripe) -> BinaryIO | None:
         file = self._open.get(stripe)

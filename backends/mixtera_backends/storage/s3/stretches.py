@@ -13,6 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -36,9 +37,15 @@ class Stripe(NamedTuple):
 
 
 class Keeper(Protocol):
-    """Where stripes are kept. Several threads use it."""
+    """Where stripes are kept. Several threads use it.
+
+    Attributes:
+        capacity_bytes: Bytes that are kept at most, about.
+        is_shared: Whether other processes have them, too.
+    """
 
     capacity_bytes: int
+    is_shared: bool
 
     def have(self, stripe: Stripe, read: Callable[[], Buffer]) -> None:
         """See to it that a stripe is kept, by reading it if need be.
@@ -71,18 +78,31 @@ class Stripes:
         self._seen_bytes = 0
         self._lock = threading.RLock()  # a future that is done calls back at once
 
-    def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Buffer]) -> None:
-        """Begin to fetch those stripes that are not here and were not here before."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes have what this one has fetched."""
+        return self._keeper.is_shared
+
+    def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Buffer]) -> list[Future[None]]:
+        """Begin to fetch those stripes that are not here and were not here before.
+
+        Returns:
+            Those of them, and those asked for before, that are on their way.
+        """
+        coming = []
         with self._lock:
             for stripe in stripes:
-                if stripe in self._asked or self._keeper.holds(stripe) or stripe in self._seen:
-                    continue
-                self._remember(stripe)
-                future = self._asked[stripe] = self._submit(lambda one=stripe: self._have(one, read))  # type: ignore[misc]
-                future.add_done_callback(lambda _, one=stripe: self._done(one))  # type: ignore[misc]
+                future = self._asked.get(stripe)
+                if future is None and not self._keeper.holds(stripe) and stripe not in self._seen:
+                    self._remember(stripe)
+                    future = self._asked[stripe] = self._submit(partial(self._have, stripe, read))
+                    future.add_done_callback(partial(self._done, stripe))
+                if future is not None:
+                    coming.append(future)
+        return coming
 
     def read_into(self, target: memoryview, stripes: Sequence[Stripe], pieces: Pieces, places: Positions) -> Positions:
-        """Read pieces of stripes, waiting for those that are on their way.
+        """Read pieces of stripes that are here.
 
         Args:
             target: Where all goes.
@@ -92,14 +112,7 @@ class Stripes:
 
         Returns:
             The numbers of the pieces whose stripes are not kept any more.
-
-        Raises:
-            StorageError: A stripe could not be fetched or written.
         """
-        with self._lock:
-            waiting = [future for stripe in stripes if (future := self._asked.get(stripe)) is not None]
-        for future in waiting:
-            future.result()
         lengths = pieces.stops - pieces.starts
         with self._keeper.reading:
             kept = self._keeper.places(stripes)
@@ -120,9 +133,9 @@ class Stripes:
     def _have(self, stripe: Stripe, read: Callable[[Stripe], Buffer]) -> None:
         self._keeper.have(stripe, lambda: read(stripe))
 
-    def _done(self, stripe: Stripe) -> None:
+    def _done(self, stripe: Stripe, future: Future[None]) -> None:
         with self._lock:
-            future = self._asked.pop(stripe)
+            self._asked.pop(stripe, None)
             if future.cancelled() or future.exception() is not None:  # so that it is asked for again
                 self._forget(stripe)
 
