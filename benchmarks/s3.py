@@ -4,8 +4,9 @@ The server is a real one, SeaweedFS, started as the tests start it. Two processe
 workers; two processes read the same objects in ranges with obstore, with several sizes of ranges and numbers of them in
 flight, of which the best counts; and once more in ranges of the mean size of what the stream asked for. All take turns.
 A rate is the bytes of the objects that were delivered, each record with its share of its object, per second between the
-first process's beginning and the last one's end. Server and readers share the processors of the machine; the objects
-are in the server's cache.
+first process's beginning and the last one's end; a process begins when it is connected. Server and readers share the
+processors of the machine; the objects are in the server's cache. The plan is streamed twice in each round: as it is,
+and with `MIXTERA_SPOOL` set to a directory, empty before, that the two processes share.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ import mixtera
 from benchmarks.corpus import generate
 from benchmarks.images import generate_images
 from benchmarks.tokens import SEPARATOR, write_tokens
+from mixtera.formats.temporary import SPOOL_VARIABLE
 from tests.storage.weed import BUCKET, Weed
 
 HERE: Final = Path(__file__).parent
 PROCESSES: Final = 2
 BATCH: Final = 32
 MEGABYTE: Final = 1_000_000
-TOKENS: Final = 64_000_000
-ROWS: Final = 128_000
-TARS: Final = 2
+TOKENS: Final = 128_000_000
+ROWS: Final = 256_000
+TARS: Final = 8
 IN_FLIGHT: Final = (4, 16)
 RANGE_BYTES: Final = (1 << 20, 8 << 20)
 RAW_BYTES: Final = 200 * MEGABYTE
@@ -112,6 +114,8 @@ def stream(worker: int, plan: str, share: float) -> Figures:
     assert isinstance(storage, S3Storage)
     batches = Stream(opened.data, opened.digest, batch_size=BATCH, worker=worker, workers=PROCESSES)
     storage.traffic  # noqa: B018 - makes the clients
+    if str(url := opened.data.files.column("url")[0]).startswith("s3://"):
+        storage.random_access(str(url)).between(0, 1)  # connected, as who reads ranges is
     begin, used = _ready(), _processor_seconds()
     samples = 0
     for number, batch in enumerate(batches):
@@ -178,11 +182,15 @@ def _ready() -> float:
     return time.monotonic()
 
 
-def together(function: str, arguments: Mapping[str, object]) -> list[Figures]:
-    """Run a function in all processes at once."""
+def together(function: str, arguments: Mapping[str, object], spool: str | None = None) -> list[Figures]:
+    """Run a function in all processes at once, which may share a spool."""
     command = [sys.executable, "-m", "benchmarks.s3", "--run", function, json.dumps(dict(arguments))]
+    environment = {name: value for name, value in os.environ.items() if name != SPOOL_VARIABLE}
+    environment |= {} if spool is None else {SPOOL_VARIABLE: spool}
     started = [
-        subprocess.Popen([*command, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, str(worker)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         for worker in range(PROCESSES)
     ]
     for process in started:
@@ -212,9 +220,9 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
     sizes = [file.stat().st_size for file in collection.files]
     total = sum(sizes)
     keys = [f"{collection.name}/{file.name}" for file in collection.files]
-    ours, on_disk, cpu, local_cpu, raw_cpu = [], [], [], [], []
+    raw_cpu = []
     theirs: dict[str, float] = {}
-    found: list[Figures] = []
+    streams: dict[str, list[list[Figures]]] = {"": [], "shared ": []} | ({} if local is None else {"local ": []})
     for _ in range(rounds):
         for in_flight in IN_FLIGHT:
             for range_bytes in RANGE_BYTES:
@@ -223,34 +231,31 @@ def measure(collection: Collection, plan: Path, rounds: int, share: float, local
                 label = f"{range_bytes >> 20} MiB x {in_flight}"
                 raw_cpu.append(_sum(read, "cpu") / _sum(read, "read"))
                 theirs[label] = max(theirs.get(label, 0), _sum(read, "read") / _seconds(read) / MEGABYTE)
-        found = together("stream", {"plan": str(plan), "share": share})
-        ours.append(_sum(found, "share") * total / _seconds(found) / MEGABYTE)
-        cpu.append(_sum(found, "cpu"))
-        if local is not None:
-            there = together("stream", {"plan": str(local), "share": share})
-            on_disk.append(_sum(there, "share") * total / _seconds(there) / MEGABYTE)
-            local_cpu.append(_sum(there, "cpu"))
+        for name, found in streams.items():
+            there = str(local if name == "local " else plan)
+            with tempfile.TemporaryDirectory() as spool:
+                arguments = {"plan": there, "share": share}
+                found.append(together("stream", arguments, spool if name == "shared " else None))
     best = max(theirs, key=lambda label: theirs[label])
-    delivered = _sum(found, "share") * total
-    mean = max(4096, int(_sum(found, "read") / _sum(found, "requests")))
-    alike = [_raw_rate(keys, sizes, mean, max(IN_FLIGHT)) for _ in range(rounds)]
     result: dict[str, object] = {
         "collection": collection.name,
-        "stream MB/s": round(max(ours)),
         "raw MB/s": round(theirs[best]),
         "raw with": best,
-        "ratio": round(max(ours) / theirs[best], 2),
-        "raw MB/s in such requests": round(max(alike)),
-        "ratio to that": round(max(ours) / max(alike), 2),
-        "requests": int(_sum(found, "requests")),
-        "requests per MB": round(_sum(found, "requests") / (delivered / MEGABYTE), 2),
-        "amplification": round(_sum(found, "read") / delivered, 2),
         "raw processor ms per MB": round(min(raw_cpu) * MEGABYTE * 1000, 1),
-        "processor ms per MB": round(min(cpu) / (delivered / MEGABYTE) * 1000, 1),
     }
-    if on_disk:
-        result["local MB/s"] = round(max(on_disk))
-        result["local processor ms per MB"] = round(min(local_cpu) / (delivered / MEGABYTE) * 1000, 1)
+    for name, found in streams.items():
+        delivered = _sum(found[-1], "share") * total / MEGABYTE
+        rate = max(delivered / _seconds(one) for one in found)
+        result[f"{name}stream MB/s"] = round(rate)
+        result[f"{name}processor ms per MB"] = round(min(_sum(one, "cpu") for one in found) / delivered * 1000, 1)
+        if name == "local ":
+            continue
+        requests, fetched = _sum(found[-1], "requests"), _sum(found[-1], "read")
+        alike = [_raw_rate(keys, sizes, max(4096, int(fetched / requests)), max(IN_FLIGHT)) for _ in range(rounds)]
+        result[f"{name}ratio to raw"] = round(rate / theirs[best], 2)
+        result[f"{name}ratio to raw in such requests"] = round(rate / max(alike), 2)
+        result[f"{name}requests per MB"] = round(requests / delivered, 2)
+        result[f"{name}amplification"] = round(fetched / delivered / MEGABYTE, 2)
     return result
 
 

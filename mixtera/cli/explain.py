@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from mixtera.cli.given import Compiled, Options, compiled, plan_directory, spec_and_catalog
 from mixtera.cli.numbers import whole_number
-from mixtera.cli.options import add_engine
+from mixtera.cli.options import add_engine, add_spool, use_spool
 from mixtera.cli.output import complain, json_text, note, write, write_file
 from mixtera.errors import LockError, PlanError
 
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--batch", type=whole_number(1), metavar="B", help="samples of a step over all ranks: names steps too"
     )
     add_engine(parser, "that compiles")
+    add_spool(parser)
     more = parser.add_mutually_exclusive_group()
     more.add_argument("--sql", action="store_true", help="print only the SQL of each source of a spec")
     more.add_argument("--analyze", action="store_true", help="add the engine's own account of each query of a spec")
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         complain(f"mixtera explain: {wrong}")
         return _USAGE
+    use_spool(arguments)
     view = "json" if arguments.json else arguments.format or "text"
     _give(arguments, _sql(arguments, view) if arguments.sql else _view(arguments, view))
     return 0

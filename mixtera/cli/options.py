@@ -69,8 +69,8 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spool-dir",
         metavar="DIR",
-        help="keep decompressed copies of compressed files here, for all processes of this machine and later ones "
-        f"(default: ${SPOOL_VARIABLE}, else a temporary file of this process alone)",
+        help="keep decompressed copies of compressed files, and what is fetched of objects, here, for all processes of "
+        f"this machine and later ones (default: ${SPOOL_VARIABLE}, else temporary files of each process alone)",
     )
     parser.add_argument(
         "--spool-size",

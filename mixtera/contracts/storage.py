@@ -23,6 +23,9 @@ class AccessProfile:
         stat_is_cheap: Whether one `stat` per opened file costs nothing worth saving.
         block_bytes: Records smaller than this are read in blocks of so many bytes, each of which a process fetches once
             and keeps; a gap is then read along and kept too. 0 for a storage that keeps nothing.
+        kept_bytes: Bytes that it keeps, at most, of what is wanted whole (see `Stretching`), each of which is fetched
+            once, in requests of `request_bytes`.
+        is_shared: Whether the processes of a machine share these.
     """
 
     request_bytes: int
@@ -30,6 +33,8 @@ class AccessProfile:
     concurrency: int
     stat_is_cheap: bool
     block_bytes: int = 0
+    kept_bytes: int = 0
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,19 @@ class Pinning(Protocol):
         """A storage in which `file.url` is the object with this file's etag, and any other content an error.
 
         It needs no `stat` before it opens the file. Where the file has no etag, nothing is pinned.
+        """
+
+
+@runtime_checkable
+class Stretching(Protocol):
+    """A storage of one file that reads stretches of it whole, and keeps them for what comes."""
+
+    def stretched(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Storage:
+        """This storage, told that who reads something of one of these stretches will soon want all of it.
+
+        Args:
+            starts: First byte of each stretch, ascending.
+            stops: Byte after the last of each; stretches do not overlap.
         """
 
 

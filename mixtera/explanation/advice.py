@@ -8,6 +8,7 @@ from typing import Final
 from mixtera.explanation.mixture import components
 from mixtera.explanation.model import Advice, Report
 from mixtera.explanation.numbers import bytes_text, count, listed, multiple, percent, samples
+from mixtera.formats.temporary import SPOOL_VARIABLE
 
 UNSEEN_SHARE: Final = 0.1
 """Share of the samples that may stay unseen without a word."""
@@ -19,6 +20,8 @@ MANY_FILES: Final = 1_000
 AMPLIFICATION: Final = 2.0
 SMALL_BYTES: Final = 100_000_000
 """What is smaller may be read as often as it likes."""
+MANY_REQUESTS: Final = 4
+"""So many times the requests are worth a word."""
 BETTER: Final = 1.05
 """Other lanes are worth a word when they read so many times less."""
 
@@ -152,6 +155,22 @@ def lanes(report: Report) -> Iterator[Advice]:
         )
 
 
+def not_shared(report: Report) -> Iterator[Advice]:
+    """Readers fetch what others have fetched, or fetch it record by record, for want of a directory to keep it in."""
+    for cost in report.cost:
+        requests, read = cost.shared_requests, cost.shared_read_bytes
+        if not cost.files or requests is None or read is None or cost.read_bytes < SMALL_BYTES:
+            continue
+        if cost.read_bytes > BETTER * read or cost.requests > MANY_REQUESTS * requests:
+            who = "1 reader makes" if cost.readers == 1 else f"{count(cost.readers)} readers make"
+            yield Advice(
+                "not-shared",
+                f"on {cost.storage}, {who} {count(cost.requests)} requests for {bytes_text(cost.read_bytes)}; sharing "
+                f"what they fetch, on one machine, {count(requests)} for {bytes_text(read)}",
+                f"set {SPOOL_VARIABLE} (`--spool-dir`) to a directory on a local disk",
+            )
+
+
 def small_files(report: Report) -> Iterator[Advice]:
     """Opening files costs more than reading them."""
     files, size = report.reading.files, report.reading.bytes
@@ -173,6 +192,7 @@ RULES: Final[tuple[Callable[[Report], Iterator[Advice]], ...]] = (
     large_groups,
     read_often,
     lanes,
+    not_shared,
     small_files,
 )
 

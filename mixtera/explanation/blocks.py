@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,11 @@ import numpy.typing as npt
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile
 from mixtera.explanation.units import Float64s
+from mixtera.formats.cells import Cells
 from mixtera.order.seats import Int64s
+
+WantedWhole: TypeAlias = Callable[[int, AccessProfile], tuple[Int64s, Int64s]]
+"""File → first byte, and byte after the last, of each stretch; see `mixtera.stream.stretches`."""
 
 FILE_BITS: Final = 32
 """A block is known by the number of its file, shifted by so many bits, and its own number in the file."""
@@ -24,12 +30,21 @@ LARGE_BLOCKS: Final = (1, 8)
 
 
 class KeptBlocks:
-    """The blocks that one reader has fetched."""
+    """The blocks that one reader has fetched, and the stripes of what it wants whole.
 
-    def __init__(self, profile: AccessProfile, file_bytes: Int64s) -> None:
-        self._profile, self._file_bytes = profile, file_bytes
+    Args:
+        profile: How the storage wants to be read.
+        file_bytes: [F] bytes of each file.
+        stretches: For each file what of it is wanted whole.
+    """
+
+    def __init__(self, profile: AccessProfile, file_bytes: Int64s, stretches: WantedWhole) -> None:
+        self._profile, self._file_bytes, self._stretches = profile, file_bytes, stretches
+        self._cells: dict[int, Cells | None] = {}
+        self.stripes: set[tuple[int, int]] = set()
         self._kept: set[int] = set()
         self._units: set[int] = set()
+        self.large_units: set[int] = set()
         self._opened: set[int] = set()
 
     def opened(self, files: Int64s) -> Float64s:
@@ -40,21 +55,55 @@ class KeptBlocks:
 
     def read(self, alone: Pointers) -> Float64s:
         """Requests and bytes for some records; those that are large, on average over their file, are read alone."""
+        striped, is_striped = self._striped(alone)
+        alone = Pointers(*(getattr(alone, field.name)[~is_striped] for field in fields(Pointers)))
         if not len(alone.file):
-            return np.zeros(2)
+            return striped
         lengths = alone.stop - alone.start
         _, which, counts = np.unique(alone.file, return_inverse=True, return_counts=True)
         large = self._is_large(np.bincount(which, lengths) / counts)[which]
         requests = np.ceil(lengths[large] / self._profile.request_bytes).sum()
-        found: Float64s = self._fetched(alone, ~large) + np.array([requests, lengths[large].sum()])
+        found: Float64s = striped + self._fetched(alone, ~large) + np.array([requests, lengths[large].sum()])
         return found
 
     def whole(self, units: Int64s, stored: Float64s) -> Float64s:
         """Requests and bytes for units that are read whole, of so many bytes each; large ones are kept."""
-        again = self._is_large(stored) | np.array([unit not in self._units for unit in units.tolist()], bool)
+        known = self._units | self.large_units
+        again = self._is_large(stored) | np.array([unit not in known for unit in units.tolist()], bool)
         self._units.update(units.tolist())
+        self.large_units.update(units[stored >= LARGE_BLOCKS[1] * self._profile.block_bytes].tolist())
         sizes = stored[again]
         return np.array([np.ceil(sizes / self._profile.request_bytes).sum(), sizes.sum()])
+
+    def _striped(self, alone: Pointers) -> tuple[Float64s, npt.NDArray[np.bool_]]:
+        """Requests and bytes for stripes that are not here, and which records lie in stripes."""
+        counts, inside = np.zeros(2), np.zeros(len(alone.file), np.bool_)
+        for file in np.unique(alone.file).tolist():
+            cells = self._cells_of(file)
+            if cells is None:
+                continue
+            mine = np.flatnonzero(alone.file == file)
+            inside[mine] = cells.cut(alone.start[mine], alone.start[mine] + 1).in_stripe
+            mine = mine[inside[mine]]
+            needed = np.unique(cells.cut(alone.start[mine], np.minimum(alone.stop[mine], self._file_bytes[file])).cell)
+            new = [cell for cell in needed.tolist() if (file, cell) not in self.stripes]
+            self.stripes.update((file, cell) for cell in new)
+            starts, stops = cells.bounds(np.array(new, np.int64))
+            counts += np.array([len(new), int((stops - starts).sum())])
+        return counts, inside
+
+    def _cells_of(self, file: int) -> Cells | None:
+        if file not in self._cells:
+            size = int(self._file_bytes[file])
+            starts, stops = self._stretches(file, self._profile)
+            stops = np.minimum(stops, size)
+            found = Cells(starts, stops, size, self._profile.request_bytes) if len(starts) else None
+            self._cells[file] = found
+        return self._cells[file]
+
+    def share(self, earlier: KeptBlocks) -> None:
+        """Have what another reader of this machine has fetched and shares."""
+        self.stripes, self.large_units = earlier.stripes, earlier.large_units
 
     def _is_large(self, lengths: Float64s) -> npt.NDArray[np.bool_]:
         least, most = (blocks * self._profile.block_bytes for blocks in LARGE_BLOCKS)

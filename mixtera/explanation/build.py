@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mixtera.artifact.model import PlanData
 from mixtera.explanation.advice import advice
-from mixtera.explanation.cost import Meter, costs
+from mixtera.explanation.cost import Meter, costs, wanted_whole
 from mixtera.explanation.course import course
 from mixtera.explanation.events import events
 from mixtera.explanation.facts import facts_of
@@ -44,7 +44,7 @@ def report(
     mixture, spans = tree(data, facts.weights, end), course(data, facts)
     parts, batch = components(mixture), batch or facts.batch
     units = units_of(data)
-    meter = Meter(units)
+    meter = Meter(units, wanted=wanted_whole(data, readers or 1))
     read = reading(data, readers, units, meter)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,

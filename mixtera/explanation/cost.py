@@ -2,15 +2,17 @@
 
 Each storage is asked as if all files lay on it, so that "what if this were on S3" is answered before anything is moved.
 A record that is read alone is a range; ranges of one fetch that lie close together become one request. Where a storage
-keeps blocks, each reader fetches a block once (there is room for all of them in the model). Row groups,
-frames and compressed files are read whole, in requests of the storage's good size.
+keeps blocks, each reader fetches a block once (there is room for all of them in the model); segments that it wants
+whole come in stripes, which the readers have in common where the processes of a machine share them. Row groups, frames
+and compressed files are read whole, in requests of the storage's good size.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,29 +21,61 @@ from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile, AnyScheme
 from mixtera.errors import PluginError
-from mixtera.explanation.blocks import KeptBlocks
+from mixtera.explanation.blocks import KeptBlocks, WantedWhole
 from mixtera.explanation.forecast import Cost
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Float64s, Units, stored_bytes
+from mixtera.formats.temporary import spool_bytes
 from mixtera.order.seats import Int64s
 from mixtera.registry import names, storage_named, storage_of
+from mixtera.stream.consumer import Consumer
+from mixtera.stream.stretches import Stretches
 
 _KIND: Final = "storage"
+_SHARED: Final = "shared:"
+"""Before the name of a storage: as if its readers shared what they fetch."""
+
+
+Wanted: TypeAlias = Callable[[int, AccessProfile], WantedWhole]
+"""Reader → what it wants whole of each file."""
+
+
+def wanted_whole(data: PlanData, readers: int) -> Wanted:
+    """What each of some readers wants whole; those that share what is kept count as one."""
+
+    def wanted(reader: int, profile: AccessProfile) -> WantedWhole:
+        first, total = data.timeline.phases[0].first, data.timeline.total
+        rank, ranks = (0, 1) if profile.is_shared else (reader, readers)
+        return Stretches(data, Consumer(data.order.granule, rank, ranks, first, total)).of
+
+    return wanted
+
+
+def _nothing(file: int, profile: AccessProfile) -> tuple[Int64s, Int64s]:
+    """What a reader wants whole of which nothing is known."""
+    return np.empty(0, np.int64), np.empty(0, np.int64)
 
 
 class Meter:
     """Counts requests and bytes of what a simulation reads, for every installed storage at once.
 
     Attributes:
-        profiles: By name of the storage.
+        profiles: By name of the storage; those that could share what they keep once more, as if they did.
         alone: Requests and bytes of records read alone, by name.
         whole: Requests and bytes of whole units that are read again when they are needed again, by name.
         copied: Requests and bytes of compressed files, which each reader reads once, by name.
     """
 
-    def __init__(self, units: Units, profiles: Mapping[str, AccessProfile] | None = None) -> None:
-        self._units = units
+    def __init__(
+        self, units: Units, profiles: Mapping[str, AccessProfile] | None = None, wanted: Wanted | None = None
+    ) -> None:
+        self._units, self._wanted = units, wanted
         self.profiles = _profiles() if profiles is None else dict(profiles)
+        self.profiles |= {
+            _SHARED + name: replace(profile, is_shared=True, kept_bytes=spool_bytes())
+            for name, profile in self.profiles.items()
+            if profile.kept_bytes and not profile.is_shared
+        }
         self._unit_file = np.zeros(len(units.bytes), np.int64)
         is_whole = units.unit >= 0
         self._unit_file[units.unit[is_whole]] = units.segment_key[is_whole] >> ROW_BITS
@@ -55,8 +89,9 @@ class Meter:
         """One fetch of a reader; those of a reader follow each other."""
         if reader != self._reader:
             self._reader = reader
-            keeping = {name: profile for name, profile in self.profiles.items() if profile.block_bytes}
-            self._blocks = {name: KeptBlocks(profile, self._units.file_bytes) for name, profile in keeping.items()}
+            self._blocks = {
+                name: self._kept(name, profile) for name, profile in self.profiles.items() if profile.block_bytes
+            }
         starts, stops, new_file = _ranges(alone)
         copied = self._units.on_disk[missed]
         stored = self._units.stored[missed]
@@ -70,6 +105,14 @@ class Meter:
                 _pieces(stored[~copied], profile) if kept is None else kept.whole(missed[~copied], stored[~copied])
             )
             self.copied[name] += _pieces(stored[copied], profile)
+
+    def _kept(self, name: str, profile: AccessProfile) -> KeptBlocks:
+        """What a new reader has: nothing, or the stripes that the readers before it on this machine have fetched."""
+        wanted = _nothing if self._wanted is None else self._wanted(0 if profile.is_shared else self._reader, profile)
+        kept = KeptBlocks(profile, self._units.file_bytes, wanted)
+        if profile.is_shared and name in self._blocks:
+            kept.share(self._blocks[name])
+        return kept
 
     def all_copies(self, profile: AccessProfile) -> Float64s:
         """Requests and bytes that one reader of all compressed files makes: more it never needs."""
@@ -91,15 +134,17 @@ def costs(data: PlanData, meter: Meter, reads: Reads) -> tuple[Cost, ...]:
     return tuple(
         _cost(name, profile, meter, factor, delivered, reads.readers, here[name])
         for name, profile in meter.profiles.items()
-        if here[name] or not _is_any_scheme(name)
+        if not name.startswith(_SHARED) and (here[name] or not _is_any_scheme(name))
     )
 
 
 def _cost(
     name: str, profile: AccessProfile, meter: Meter, factor: float, delivered: int, readers: int, files: int
 ) -> Cost:
-    copies = np.minimum(meter.copied[name] * factor, meter.all_copies(profile) * readers)
-    requests, read = (meter.alone[name] + meter.whole[name]) * factor + copies
+    requests, read = _asked(name, profile, meter, factor, readers)
+    shared = meter.profiles.get(_SHARED + name)
+    if shared is not None:
+        shared_requests, shared_read = _asked(_SHARED + name, shared, meter, factor, readers)
     amplification = float(read) / delivered if delivered else 1.0
     return Cost(
         storage=name,
@@ -111,7 +156,16 @@ def _cost(
         read_bytes=round(float(read)),
         delivered_bytes=delivered,
         amplification=amplification,
+        shared_requests=None if shared is None else round(float(shared_requests)),
+        shared_read_bytes=None if shared is None else round(float(shared_read)),
     )
+
+
+def _asked(name: str, profile: AccessProfile, meter: Meter, factor: float, readers: int) -> Float64s:
+    """Requests and bytes of the whole run."""
+    copies = np.minimum(meter.copied[name] * factor, meter.all_copies(profile) * readers)
+    found: Float64s = (meter.alone[name] + meter.whole[name]) * factor + copies
+    return found
 
 
 def _is_any_scheme(name: str) -> bool:

@@ -130,6 +130,9 @@ class Cost:
         read_bytes: Bytes that they fetch.
         delivered_bytes: Bytes of the records delivered.
         amplification: `read_bytes / delivered_bytes`.
+        shared_requests: Requests if the readers are on one machine and share what they fetch; None where the storage
+            has nothing to share, or they do so already.
+        shared_read_bytes: Bytes likewise.
     """
 
     storage: str
@@ -141,6 +144,8 @@ class Cost:
     read_bytes: int
     delivered_bytes: int
     amplification: float
+    shared_requests: int | None = None
+    shared_read_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from mixtera.errors import PlanError, SampleError
 from mixtera.formats.ranges import scatter
 from mixtera.registry import format_named
 from mixtera.stream.readers import Readers
+from mixtera.stream.stretches import Stretches
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -48,10 +49,12 @@ class Samples:
 class Contents:
     """Reads content. Lives in one process; one thread at a time calls it."""
 
-    def __init__(self, data: PlanData, columns: Sequence[str], cache_bytes: int) -> None:
+    def __init__(
+        self, data: PlanData, columns: Sequence[str], cache_bytes: int, stretches: Stretches | None = None
+    ) -> None:
         self._data, self._columns = data, list(columns)
         self._sources = to_numpy(data.files.column("source"))
-        self._readers = Readers(data, columns, cache_bytes)
+        self._readers = Readers(data, columns, cache_bytes, stretches)
         self._token_types: dict[int, tuple[int, np.dtype[np.integer] | None]] = {}
         firsts = [0, *(np.flatnonzero(np.diff(self._sources)) + 1).tolist()] if len(self._sources) else []
         self.is_far = any(map(self._readers.is_far, firsts))

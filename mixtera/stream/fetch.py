@@ -18,6 +18,7 @@ from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples
 from mixtera.stream.pieces import Piece
+from mixtera.stream.stretches import Stretches
 
 Int64s = npt.NDArray[np.int64]
 POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
@@ -47,7 +48,7 @@ class Fetcher:
         self._data = data
         self._pointers = PointerMap(data)
         self._consumer = consumer
-        self._contents = Contents(data, columns, cache_bytes)
+        self._contents = Contents(data, columns, cache_bytes, Stretches(data, consumer))
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
         self.delivered_bytes = 0.0

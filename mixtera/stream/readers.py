@@ -21,11 +21,12 @@ from mixtera.contracts.format import (
     ReadRequest,
     SampleReader,
 )
-from mixtera.contracts.storage import FileInfo, Storage, StorageOptions
+from mixtera.contracts.storage import FileInfo, Storage, StorageOptions, Stretching
 from mixtera.errors import StorageError
 from mixtera.formats.spool import SpoolFullError
 from mixtera.formats.temporary import spool_bytes
 from mixtera.registry import format_named, storage_of, storage_of_file
+from mixtera.stream.stretches import Stretches
 
 OPEN_FILES: Final = 64
 
@@ -33,8 +34,10 @@ OPEN_FILES: Final = 64
 class Readers:
     """The sample readers of a plan's files, opened when first asked for; the longest unused are closed."""
 
-    def __init__(self, data: PlanData, columns: Sequence[str], cache_bytes: int) -> None:
-        self._data = data
+    def __init__(
+        self, data: PlanData, columns: Sequence[str], cache_bytes: int, stretches: Stretches | None = None
+    ) -> None:
+        self._data, self._stretches = data, stretches
         self._columns = frozenset(columns)
         self._cache_bytes = cache_bytes
         self._spool_bytes = spool_bytes()
@@ -116,6 +119,8 @@ class Readers:
             info.url, self._options
         ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
+        if self._stretches is not None and isinstance(storage, Stretching):
+            storage = storage.stretched(*self._stretches.of(file, storage.profile()))
         plugin, frames = format_named(source.format), frames_of(self._data, file)
         check_beside(storage_of(info.url, self._options), plugin, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]

@@ -21,6 +21,8 @@ from mixtera_backends.storage.s3.failures import Failure, changed, failure_of, r
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.process import INHERITED, PROCESS
 from mixtera_backends.storage.s3.settings import Settings
+from mixtera_backends.storage.s3.shared import keeper
+from mixtera_backends.storage.s3.stretches import Stripe, Stripes
 
 if TYPE_CHECKING:
     from obstore import Bytes
@@ -55,6 +57,7 @@ class Clients:
         self._connection = Connection(patience, self.settings)
         kept = kept_bytes()
         self.blocks = Blocks(kept) if kept >= BLOCK_BYTES else None
+        self.stripes = None if (kept_here := keeper()) is None else Stripes(kept_here, self._submit)
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
 
@@ -102,6 +105,14 @@ class Clients:
     def begin(self, address: Address, range_: tuple[int, int], etag: str, indexed: bool, fast: bool) -> Future[Buffer]:
         """Begin to read one range, as `read` does."""
         return self._threads.submit(self._one(address, etag, indexed, fast), range_)
+
+    def stripe(self, address: Address, etag: str, indexed: bool) -> Callable[[Stripe], Buffer]:
+        """What reads one stripe of an object, in the thread that calls it."""
+        one = self._one(address, etag, indexed, fast=True)
+        return lambda stripe: one((stripe.start, stripe.stop))
+
+    def _submit(self, call: Callable[[], None]) -> Future[None]:
+        return self._threads.submit(call)
 
     def _one(self, address: Address, etag: str, indexed: bool, fast: bool) -> Callable[[tuple[int, int]], Buffer]:
         """What reads one range."""

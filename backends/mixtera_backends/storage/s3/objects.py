@@ -12,12 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.errors import StorageError
+from mixtera.formats.cells import Cells, Pieces
 from mixtera.formats.ranges import GAP_BYTES as NEAR_BYTES
 from mixtera.formats.ranges import Bytes, Spans, back_to_back, gathered
 from mixtera_backends.storage.files import requests
 from mixtera_backends.storage.s3.address import Address
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Sought
 from mixtera_backends.storage.s3.clients import Clients, ClientsHere
+from mixtera_backends.storage.s3.stretches import Stripe, Stripes
 
 if TYPE_CHECKING:
     from mixtera_backends.storage.s3.clients import Buffer
@@ -42,10 +44,22 @@ class S3Object:
         etag: What every answer must have.
         indexed: Whether that is the etag of the index.
         fast: Whether the fast client may be used.
+        stretches: First bytes, and bytes after the last, of what is wanted whole; see `Stretching`.
     """
 
-    def __init__(self, clients: ClientsHere, address: Address, size: int, etag: str, indexed: bool, fast: bool) -> None:
+    def __init__(
+        self,
+        clients: ClientsHere,
+        address: Address,
+        size: int,
+        etag: str,
+        indexed: bool,
+        fast: bool,
+        stretches: tuple[Positions, Positions] | None = None,
+    ) -> None:
         self._clients, self._address = clients, address
+        self._stretches = stretches
+        self._whole: set[tuple[int, int]] = set()
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
         self._is_large = False
@@ -65,6 +79,44 @@ class S3Object:
         """Read spans into memory that has their size, back to back; see `Filling`."""
         self._check(int(wanted.stops.max(initial=0)))
         clients = self._here()
+        cells = self._cells_for(clients, wanted.starts, wanted.stops)
+        if cells is None or clients.stripes is None:
+            self._read_into(clients, target, wanted)
+            return
+        pieces = cells.cut(*_filled(wanted.starts, wanted.stops))
+        places = np.cumsum(pieces.stops - pieces.starts) - (pieces.stops - pieces.starts)
+        inside, outside = np.flatnonzero(pieces.in_stripe), np.flatnonzero(~pieces.in_stripe)
+        if len(inside):
+            stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
+            for stripe in coming:
+                stripe.result()
+            left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
+            outside = np.union1d(outside, inside[left])
+        if len(outside):
+            self._scatter(clients, target, pieces.of(outside), places[outside])
+
+    def _scatter(self, clients: Clients, target: Bytes, pieces: Pieces, places: Positions) -> None:
+        """Read pieces that lie in no stripe that is kept."""
+        wanted = back_to_back(pieces.starts, pieces.stops)
+        data = np.empty(wanted.size, np.uint8)
+        self._read_into(clients, data, wanted)
+        lengths = pieces.stops - pieces.starts
+        for place, begin, length in zip(places.tolist(), wanted.places.tolist(), lengths.tolist(), strict=True):
+            target[place : place + length] = data[begin : begin + length]
+
+    def _striped(
+        self, clients: Clients, stripes: Stripes, cells: Cells, pieces: Pieces
+    ) -> tuple[list[Stripe], Pieces, list[Future[None]]]:
+        """The distinct stripes of some pieces, the pieces, told by these, and which stripes are on their way."""
+        distinct_cells, which = np.unique(pieces.cell, return_inverse=True)
+        wanted = self._address.bucket, self._address.key, self._etag
+        starts, stops = cells.bounds(distinct_cells)
+        distinct = [Stripe(wanted, start, stop) for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)]
+        coming = stripes.expect(distinct, clients.stripe(self._address, self._etag, self._indexed))
+        return distinct, Pieces(which, pieces.starts, pieces.stops, pieces.in_stripe), coming
+
+    def _read_into(self, clients: Clients, target: Bytes, wanted: Spans) -> None:
+        """Read spans, in blocks or each for itself."""
         most = clients.settings.request_bytes
         if self._fast and not self._is_large and clients.blocks is not None:
             sought = self._sought(clients, wanted.starts, wanted.stops)
@@ -81,6 +133,16 @@ class S3Object:
         if not self._fast or clients.blocks is None or not len(starts):
             return
         self._check(int(stops.max()))
+        if clients.stripes is not None and clients.stripes.is_shared and _are_very_large(starts, stops):
+            self._whole.update(zip(starts.tolist(), stops.tolist(), strict=True))
+        cells = self._cells_for(clients, starts, stops)
+        if cells is not None and clients.stripes is not None:
+            pieces = cells.cut(*_filled(starts, stops))
+            self._striped(clients, clients.stripes, cells, pieces.of(np.flatnonzero(pieces.in_stripe)))
+            if pieces.in_stripe.all():
+                return
+            rest = pieces.of(np.flatnonzero(~pieces.in_stripe))
+            starts, stops = rest.starts, rest.stops
         sought = self._sought(clients, starts, stops)
         least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
         self._is_large = least < int((stops - starts).sum()) < most
@@ -95,6 +157,24 @@ class S3Object:
     def _near_bytes(self) -> int:
         """Ranges that are closer are read as one: what lies between is here anyway, or costs less than a request."""
         return NEAR_BYTES if self._fast and self._here().blocks is not None else GAP_BYTES
+
+    def _cells_for(self, clients: Clients, starts: Positions, stops: Positions) -> Cells | None:
+        """The stripes that some ranges lie in: those of the plan, or the ranges themselves where these are large."""
+        if self._cells is not None or not self._whole:
+            return self._cells
+        if not self._whole.issuperset(zip(starts.tolist(), stops.tolist(), strict=True)):
+            return None
+        starts, stops = _filled(starts, stops)
+        is_plain = len(starts) > 0 and bool((starts[1:] >= stops[:-1]).all())
+        return Cells(starts, stops, self._size, clients.settings.request_bytes) if is_plain else None
+
+    @cached_property
+    def _cells(self) -> Cells | None:
+        """Where stretches that are wanted whole lie; None where there are none."""
+        if self._stretches is None or not self._fast:
+            return None
+        starts, stops = _filled(self._stretches[0], np.minimum(self._stretches[1], self._size))
+        return Cells(starts, stops, self._size, self._here().settings.request_bytes) if len(starts) else None
 
     def _here(self) -> Clients:
         """The clients: those of the environment when it is first read, and for a moment after that."""
@@ -146,3 +226,14 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {stop} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
+
+
+def _are_very_large(starts: Positions, stops: Positions) -> bool:
+    """Whether ranges are row groups, say, which readers want whole, and not records."""
+    return int((stops - starts).sum()) >= LARGE_BLOCKS[1] * BLOCK_BYTES * len(starts)
+
+
+def _filled(starts: Positions, stops: Positions) -> tuple[Positions, Positions]:
+    """The ranges that are not empty."""
+    filled = stops > starts
+    return (starts, stops) if filled.all() else (starts[filled], stops[filled])

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from mixtera.contracts.storage import AccessProfile, FileInfo, Option, Options, Storage
 from mixtera.errors import MissingError, StorageError
+from mixtera.formats.temporary import shared_directory
 from mixtera_backends.storage.files import RangesFile
 from mixtera_backends.storage.patterns import Pattern, matcher
 from mixtera_backends.storage.s3.address import SCHEME, Address, address_of
@@ -19,9 +20,10 @@ from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, BRIDGED_BLOCKS, kept
 from mixtera_backends.storage.s3.budget import Traffic
 from mixtera_backends.storage.s3.clients import Clients, ClientsHere, Refused
 from mixtera_backends.storage.s3.failures import missing, refused
-from mixtera_backends.storage.s3.objects import GAP_BYTES, S3Object
+from mixtera_backends.storage.s3.objects import GAP_BYTES, Positions, S3Object
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.settings import OPTIONS, Settings
+from mixtera_backends.storage.s3.shared import stripe_bytes
 from mixtera_backends.storage.s3.upload import create, delete, upload
 
 _NOT_FOUND: Final = 404
@@ -57,7 +59,8 @@ class S3Storage:
         settings = Settings.of(self._given)
         keeps = kept_bytes() >= BLOCK_BYTES
         gap, block = (BRIDGED_BLOCKS * BLOCK_BYTES, BLOCK_BYTES) if keeps else (GAP_BYTES, 0)
-        return AccessProfile(settings.request_bytes, gap, settings.concurrency, False, block)
+        kept, is_shared = stripe_bytes(), shared_directory() is not None
+        return AccessProfile(settings.request_bytes, gap, settings.concurrency, False, block, kept, is_shared)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
         """List the objects of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
@@ -128,8 +131,10 @@ class S3Storage:
         except Refused as error:
             raise refused(url, error.failure, clients.endpoint, error.seconds, done) from error
 
-    def _object(self, file: FileInfo, fast: bool, indexed: bool) -> S3Object:
-        return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast)
+    def _object(
+        self, file: FileInfo, fast: bool, indexed: bool, stretches: tuple[Positions, Positions] | None = None
+    ) -> S3Object:
+        return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast, stretches)
 
     def _matching(self, pattern: str, address: Address) -> list[FileInfo]:
         wanted = Pattern.of(address.key)
@@ -193,8 +198,14 @@ class PinnedObject:
     name = S3Storage.name
     schemes: tuple[str, ...] = S3Storage.schemes
 
-    def __init__(self, storage: S3Storage, file: FileInfo) -> None:
-        self._storage, self._pinned = storage, file
+    def __init__(
+        self, storage: S3Storage, file: FileInfo, stretches: tuple[Positions, Positions] | None = None
+    ) -> None:
+        self._storage, self._pinned, self._stretches = storage, file, stretches
+
+    def stretched(self, starts: Positions, stops: Positions) -> PinnedObject:
+        """This storage, which reads some stretches of the object whole; see `Stretching`."""
+        return PinnedObject(self._storage, self._pinned, (starts, stops))
 
     def profile(self) -> AccessProfile:
         """That of the storage."""
@@ -218,7 +229,7 @@ class PinnedObject:
         """Open it for reading in ranges."""
         if url != self._pinned.url:
             return self._storage.random_access(url)
-        return self._storage._object(self._pinned, fast=True, indexed=True)
+        return self._storage._object(self._pinned, fast=True, indexed=True, stretches=self._stretches)
 
 
 def _file(source: S3Object) -> BinaryIO:
