@@ -144,6 +144,7 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Watched], float | None]], ...]] =
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[Watched], float]], ...]] = (
     ("weight_changes", "How often the weights have changed.", lambda job: job.status["changes"]),
     ("records", "Records of the journal.", lambda job: job.status["records"]),
+    ("skipped", "Positions whose sample could not be read: another one came.", lambda job: job.status["skipped"]),
 )
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from mixtera.errors import PlanError
 from mixtera.jobs.messages import ReadRequest
+from mixtera.jobs.skips import JobSkips
 from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.service.held import HeldJob
@@ -150,6 +151,7 @@ def _stream(held: HeldJob, request: ReadRequest) -> Stream:
         worker=request.worker,
         workers=request.workers,
         columns=request.columns,
+        skips=JobSkips(held.port, request.most_skipped),
     )
 
 

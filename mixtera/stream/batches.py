@@ -22,6 +22,7 @@ from mixtera.stream.guide import Guide
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.metered import MeteredThread
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+from mixtera.stream.skips import Skips
 from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Counter, Traffic
 
@@ -49,6 +50,7 @@ class Batches:
         columns: Sequence[str],
         budget_bytes: int,
         guide: Guide | None = None,
+        skips: Skips | None = None,
     ) -> None:
         use_compact_pool()
         self._guide = guide
@@ -67,7 +69,7 @@ class Batches:
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut, across_rounds=guide is None)
         self._next_fetch: tuple[Piece, ...] | None = None
-        self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
+        self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2, skips)
         self._counter = Counter(data)
         self._thread = MeteredThread("mixtera-fetch")
         self._decoder = MeteredThread("mixtera-decode")
@@ -226,11 +228,11 @@ class OpenLane:
 
 
 def fetcher_of(
-    data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int
+    data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int, skips: Skips | None = None
 ) -> Fetcher | SequenceFetcher | GroupFetcher:
     """What reads a plan: samples as they are, or rows of tokens, or both."""
     if data.tokens is None:
-        return Fetcher(data, consumer, columns, cache_bytes)
+        return Fetcher(data, consumer, columns, cache_bytes, skips)
     if data.delivery is not None:
         from mixtera.stream.groups import GroupFetcher
 

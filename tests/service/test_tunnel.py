@@ -138,7 +138,7 @@ def test_readers_that_go_away_make_room_for_others(tmp_path: Path) -> None:
         with service.attach("run", reading="tunnel") as job, job.stream(64) as stream:
             assert len(rows_of(next(stream))) == 64
         service.end()
-        assert "Traceback" not in service.stderr()
+        assert "Traceback" not in service.stderr(), service.stderr()
 
 
 def test_another_way_of_reading_is_refused(service: Service) -> None:
