@@ -125,6 +125,8 @@ class ReaderNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     held_bytes: Whole = 0
     read_bytes: Whole = 0
     delivered_bytes: Whole = 0
+    cache_hits: Whole = 0
+    cache_misses: Whole = 0
 
 
 class Reader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -252,6 +254,10 @@ class Lately(msgspec.Struct, frozen=True):
     """Fetches that are asked for and not yet taken."""
     held_bytes: int
     """Bytes that are decoded and not yet taken."""
+    cache_hits: int = 0
+    """Pieces of files that were needed, and decoded already."""
+    cache_misses: int = 0
+    """Pieces that had to be read and decoded."""
 
 
 class SeenReader(msgspec.Struct, frozen=True):

@@ -174,6 +174,8 @@ def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
     waits = _gauge("data_wait_share", "Share of their time in which readers wait for data.", "over")
     limits = _gauge("readers_limited", "Readers by what sets their pace.", "by")
     read = _gauge("read_bytes_per_second", "Bytes that all readers read of storages that count them.")
+    hits = _gauge("cache_hit_share", "Share of the pieces of files that readers needed and had decoded already.")
+    queue = _gauge("queued_fetches", "Fetches that all readers have asked for and not yet taken.")
     held = _gauge("held_bytes", "Bytes that all readers have decoded and not yet taken.")
     for each in jobs:
         found = [reader.lately for reader in each.readers if reader.lately is not None and not reader.gone]
@@ -185,7 +187,11 @@ def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
             waits.add_metric([each.job, "worst"], max(shares))
             read.add_metric([each.job], bytes_per_second(each.readers))
             held.add_metric([each.job], sum(one.held_bytes for one in found))
-    return waits, limits, read, held
+            queue.add_metric([each.job], sum(one.queue for one in found))
+            looks = sum(one.cache_hits + one.cache_misses for one in found)
+            if looks:
+                hits.add_metric([each.job], sum(one.cache_hits for one in found) / looks)
+    return waits, limits, read, held, queue, hits
 
 
 def bytes_per_second(readers: Sequence[SeenReader]) -> float:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData, TokenLayout
+from mixtera.formats.hits import Hits, hits_here
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.guide import Guide
@@ -74,6 +75,7 @@ class Batches:
         self._thread = MeteredThread("mixtera-fetch")
         self._decoder = MeteredThread("mixtera-decode")
         self._promise_seconds = 0.0
+        self._hits = Hits()
         self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
@@ -108,7 +110,9 @@ class Batches:
         """What was done in the background until now; of memory that is mapped, reading counts as standing still."""
         still = self._thread.still_seconds - self._promise_seconds + self._decoder.still_seconds
         computed = self._thread.computed_seconds + self._decoder.computed_seconds
-        return Work(max(0.0, still), computed, self._promise_seconds, len(self._asked), self._held_bytes)
+        hits = self._hits
+        waits = self._promise_seconds, len(self._asked), self._held_bytes
+        return Work(max(0.0, still), computed, *waits, hits.hits, hits.misses)
 
     def close(self) -> None:
         """End the thread and close all files; harmless in another process than the one that made it."""
@@ -174,6 +178,7 @@ class Batches:
 
         Storages that serve many requests at a time are told of the fetches after, too.
         """
+        self._hits = hits_here()
         if self._guide is not None:
             begun = time.perf_counter()
             self._guide.wait(max(piece.round for piece in group) + 1)

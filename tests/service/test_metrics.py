@@ -215,6 +215,8 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
         for _ in range(24):
             next(stream)
         said = AliveRequest("host:1", (Reader(1, 0, stream.position, numbers_of(stream)),))
+    numbers = msgspec.structs.replace(said.readers[0].numbers, cache_hits=30, cache_misses=10)
+    said = AliveRequest("host:1", (Reader(1, 0, said.readers[0].position, numbers),))
     assert service.ask("POST", "/v1/jobs/run/alive", msgspec.to_builtins(said))[0] == 200
     (reader,) = service.ask("GET", "/v1/jobs/run/status")[1]["readers"]
     found = scraped(service)
@@ -223,6 +225,8 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
     assert reader["lately"]["limit"] in SAYS
     assert found["mixtera_job_data_wait_share", "run", "worst"] == pytest.approx(reader["lately"]["wait_share"])
     assert found["mixtera_job_slowest_position", "run"] == reader["position"] > 0
+    assert found["mixtera_job_cache_hit_share", "run"] == 0.75
+    assert found["mixtera_job_queued_fetches", "run"] == reader["lately"]["queue"]
     assert sum(found["mixtera_job_readers_limited", "run", by] for by in SAYS) == 1
 
 
