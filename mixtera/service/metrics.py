@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from mixtera.jobs.messages import SeenReader
+from mixtera.service.reading import Buffer
 from mixtera.service.watched import Watched
 from mixtera.stream.statistics import SAYS
 
@@ -82,7 +83,7 @@ class Metrics:
         return bytes(generate_latest(self.registry) + generate_latest(of_jobs))
 
 
-async def counted(pieces: AsyncGenerator[bytes, None], count: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+async def counted(pieces: AsyncGenerator[Buffer, None], count: Callable[[int], None]) -> AsyncGenerator[Buffer, None]:
     """The same pieces; how long each is, is counted once it was sent."""
     try:
         async for piece in pieces:
