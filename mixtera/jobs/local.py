@@ -21,7 +21,7 @@ from mixtera.contracts.algorithm import FitResult, FitTask
 from mixtera.errors import JobError, StateError, StorageError
 from mixtera.jobs import snapshot
 from mixtera.jobs.fits import Fits
-from mixtera.jobs.journal import NAME, Journal
+from mixtera.jobs.journal import NAME, Journal, reports
 from mixtera.jobs.locks import DirectoryLock
 from mixtera.jobs.model import JobState, Promise, Receipt, Report, Topology, clean_report
 from mixtera.jobs.progress import Rules
@@ -173,6 +173,10 @@ class LocalJob:
     def known(self) -> tuple[JobState, int]:
         """What this process knew last, and of how many records. Waits for nobody."""
         return self._state, self._journal.records
+
+    def reports(self) -> Iterator[Report]:
+        """What the training has reported until now, where the plan follows it. Any thread may ask."""
+        return reports(self._journal.path, self._journal.end)
 
     @property
     def rules(self) -> Rules:
