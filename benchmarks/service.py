@@ -182,10 +182,11 @@ def restart(root: Path, jobs: int) -> dict[str, float]:
         return {"first answer s": ready, f"all {jobs} jobs s": time.perf_counter() - begun}
 
 
-def tunnelled(root: Path, url: str, plan: mixtera.Plan, batches: int) -> dict[str, float]:
-    """MB/s of batches through the service, of the same bytes from a bare server, and of a stream that reads here.
+def tunnelled(root: Path, url: str, server: psutil.Process, plan: mixtera.Plan, batches: int) -> dict[str, float]:
+    """Batches through the service, the same bytes from a bare server, and a stream that reads here, in turns.
 
-    The best of three, in turns.
+    MB/s, the best of three; and seconds of processor time per GB, of both ends together, which say what limits: on few
+    cores, or busy ones, the reader, the service and the client share them.
     """
     file = root / "batches.arrow"
     with plan.stream(256) as stream:
@@ -198,26 +199,40 @@ def tunnelled(root: Path, url: str, plan: mixtera.Plan, batches: int) -> dict[st
     bare = subprocess.Popen([sys.executable, "-c", BARE, str(file)], stdout=subprocess.PIPE, text=True)
     assert bare.stdout is not None
     port = int(bare.stdout.readline())
-    best = {"tunnel": 0.0, "bare": 0.0, "direct": 0.0}
-    for _ in range(3):
-        begun = time.perf_counter()
+
+    def direct() -> None:
         with plan.stream(256) as stream:
             for _ in range(batches):
                 next(stream)
-            best["direct"] = max(best["direct"], size / (time.perf_counter() - begun))
-        begun = time.perf_counter()
+
+    def from_bare() -> None:
         response = urllib3.request("GET", f"http://127.0.0.1:{port}/", preload_content=False)
         assert sum(1 for _ in pa.ipc.open_stream(response)) == batches
-        best["bare"] = max(best["bare"], size / (time.perf_counter() - begun))
-        begun = time.perf_counter()
+
+    def tunnel() -> None:
         with mixtera.Job.attach(f"{url}/jobs/static", reading="tunnel") as job, job.stream(256) as stream:
             for _ in range(batches):
                 next(stream)
-            best["tunnel"] = max(best["tunnel"], size / (time.perf_counter() - begun))
+
+    ways = {"direct": (direct, None), "bare": (from_bare, psutil.Process(bare.pid)), "tunnel": (tunnel, server)}
+    speed, cost = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, float("inf"))
+    for _ in range(3):
+        for name, (read, other) in ways.items():
+            ends = [psutil.Process(), *([] if other is None else [other])]
+            before, begun = sum(sum(end.cpu_times()[:2]) for end in ends), time.perf_counter()
+            read()
+            speed[name] = max(speed[name], size / (time.perf_counter() - begun))
+            spent = sum(sum(end.cpu_times()[:2]) for end in ends) - before
+            cost[name] = min(cost[name], spent / size * 1e3)
     bare.terminate()
     bare.wait()
-    speeds = {f"{name} MB/s": speed for name, speed in best.items()}
-    return speeds | {"tunnel / bare": best["tunnel"] / best["bare"], "tunnel / direct": best["tunnel"] / best["direct"]}
+    found = {f"{name} MB/s": one for name, one in speed.items()}
+    found |= {f"{name} cpu s/GB": one for name, one in cost.items()}
+    return found | {
+        "tunnel / bare": speed["tunnel"] / speed["bare"],
+        "tunnel / direct": speed["tunnel"] / speed["direct"],
+        "(direct + bare) / tunnel, cpu": (cost["direct"] + cost["bare"]) / cost["tunnel"],
+    }
 
 
 def main() -> None:
@@ -236,7 +251,7 @@ def main() -> None:
             found["2,000 ranks, 1 promise a second"] = load(port, server, 2_000, 1.0, 10)
             found["bytes of a promise"] = messages(url)
             found["feedback and checkpoint"] = feedback(url)
-            found["reading through it"] = tunnelled(root, url, static, 400)
+            found["reading through it"] = tunnelled(root, url, server, static, 400)
         found["restart"] = restart(root, 100)
         print(json.dumps(found, indent=2))
 

@@ -16,6 +16,7 @@ from mixtera.plan import Plan
 from mixtera.registry import format_named
 from mixtera.stream import Stream
 from mixtera.stream.guide import Guide
+from mixtera.stream.skips import Skips
 from mixtera.stream.source import BatchSource
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
@@ -62,6 +63,10 @@ class Handle(ABC):
 
     def source(self) -> BatchSource | None:
         """Where the batches of streams come from; None: they are read here."""
+        return None
+
+    def skips(self) -> Skips | None:
+        """What is delivered in place of samples that cannot be read; None: nothing."""
         return None
 
     @abstractmethod
@@ -124,6 +129,7 @@ class Handle(ABC):
             budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (4 * workers)),
             guide=self.guide(),
             source=self.source(),
+            skips=self.skips(),
         )
         self.observe(rank, worker, stream)
         return stream
@@ -205,6 +211,10 @@ class JobHandle(Handle):
     def source(self) -> BatchSource | None:
         """See `Handle`."""
         return self._job.source
+
+    def skips(self) -> Skips | None:
+        """See `Handle`."""
+        return self._job.skips
 
     def observe(self, rank: int, worker: int, stream: Stream) -> None:
         """See `Handle`."""

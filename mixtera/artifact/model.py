@@ -34,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.artifact.skips import Skip
 from mixtera.mapped import Column
 from mixtera.order.blocks import Blocks
 from mixtera.order.fitting import Windows
@@ -295,6 +296,7 @@ class PlanData:
         delivery: What each component delivers, where some deliver samples as they are beside tokens; None: all of
             them deliver the same.
         facts: What the compiler found, for `explain`; JSON values; not part of the digest.
+        skips: What a job has delivered in place of samples that could not be read; not part of a plan on disk.
     """
 
     name: str
@@ -316,6 +318,7 @@ class PlanData:
     steering: Steering | None = None
     delivery: Delivery | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    skips: tuple[Skip, ...] = ()
 
     @property
     def packs(self) -> bool:

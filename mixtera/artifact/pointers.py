@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import count
 
 import numpy as np
@@ -14,6 +14,8 @@ import pyarrow as pa
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pages import PagedArray
+from mixtera.artifact.replaced import Replaced
+from mixtera.errors import PlanError
 from mixtera.order.epochs import Entries
 from mixtera.order.lanes import Chunk, Lanes
 from mixtera.order.permute import Permutation
@@ -83,7 +85,7 @@ class PointerMap:
     def range(self, start: int, stop: int) -> Pointers:
         """Pointers of the positions [start, stop), cut at the end of the plan."""
         chunk = self.lanes.range(start, stop)
-        return self._pointers(chunk, *self.permutation.find(chunk.component, chunk.place))
+        return self._delivered(self._pointers(chunk, *self.permutation.find(chunk.component, chunk.place)))
 
     def components(self, start: int, stop: int) -> Int64s:
         """[n] the component of each of the positions [start, stop), cut at the end of the plan."""
@@ -93,7 +95,7 @@ class PointerMap:
         """Pointers of granules [first, last) of the chunk (round, lane), cut at the end of the plan."""
         first, last = first_granule * self.data.order.granule, last_granule * self.data.order.granule
         entry, rank = (found[first:last].astype(np.int64) for found in self._found(round_, lane))
-        return self._pointers(self.lanes.chunk(round_, lane).part(first, last), entry, rank)
+        return self._delivered(self._pointers(self.lanes.chunk(round_, lane).part(first, last), entry, rank))
 
     def documents(self, position: Int64s, component: Int64s, entry: Int64s, rank: Int64s) -> Pointers:
         """Pointers of samples that were found already; all arguments are [n] int64."""
@@ -103,6 +105,26 @@ class PointerMap:
         """Fetch what the pointers of some samples need, all of it together, where the plan's arrays come in pages."""
         if self._is_paged:
             self._bytes(self.permutation.entries.segment[entry], self._inside(entry, rank))
+
+    def of(self, samples: Sequence[int]) -> Pointers:
+        """Pointers of samples, by their ids; all at position 0.
+
+        Raises:
+            PlanError: The plan has not chosen one of them.
+        """
+        found = [self.entry_of(sample) for sample in samples]
+        if None in found:
+            raise PlanError(f"plan {self.data.name!r} has not chosen the sample {samples[found.index(None)]}")
+        component, entry, rank = np.array(found, np.int64).reshape(-1, 3).T.copy()
+        return self.documents(np.zeros(len(found), np.int64), component, entry, rank)
+
+    @cached_property
+    def _replaced(self) -> Replaced:
+        return Replaced(self)
+
+    def _delivered(self, found: Pointers) -> Pointers:
+        """The pointers, but for positions at which a job has delivered something else."""
+        return self._replaced.put(found) if self.data.skips else found
 
     def _chunk(self, round_: int, lane: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Entry and rank of each sample of a chunk: found for all at once, since each window is permuted whole."""
@@ -121,7 +143,10 @@ class PointerMap:
         if limit is None:
             raise ValueError("the plan has no end: give `stop`")
         found = self.entry_of(sample)
-        return [] if found is None else sorted(p for p in self._deliveries(*found, limit) if p < limit)
+        if found is None:
+            return []
+        positions = sorted(p for p in self._deliveries(*found, limit) if p < limit)
+        return self._replaced.located(sample, positions, limit) if self.data.skips else positions
 
     def standing(self, sample: int) -> Standing | None:
         """Where a sample stands, delivered or not; None if the plan has not chosen it. Positions must be samples."""

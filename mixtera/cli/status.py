@@ -70,6 +70,8 @@ def _text(where: str, found: dict[str, Any]) -> str:
         )
     if found["fit"] is not None:
         lines.append(f"a fit of step {found['fit']} is under way, {found['waiting']} reports wait for it")
+    if found.get("skipped"):
+        lines.append(f"at {found['skipped']:,} positions another sample came, since theirs could not be read")
     table = aligned(("component", "share"), [(name, f"{share:.4f}") for name, share in shares])
     return "\n".join([*lines, "", table, *_readers(found.get("readers", []))])
 

@@ -12,6 +12,7 @@ import msgspec
 
 from mixtera.artifact import remote
 from mixtera.artifact.model import PlanData
+from mixtera.artifact.skips import Skip
 from mixtera.errors import MixteraError, PlanError, ServiceError
 from mixtera.jobs.beats import Beats
 from mixtera.jobs.connection import PATIENCE_SECONDS, Access, Connection, parted
@@ -26,7 +27,10 @@ from mixtera.jobs.messages import (
     Jobs,
     JoinRequest,
     PromiseRequest,
+    Skipped,
+    SkipRequest,
     Status,
+    UnreadableSample,
 )
 from mixtera.jobs.model import Promise, Receipt, Report, Topology, clean_report
 from mixtera.jobs.tunnel import Tunnel
@@ -34,6 +38,7 @@ from mixtera.plan import Plan
 from mixtera.stream import Stream
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.guide import Guide
+from mixtera.stream.skips import Skips
 from mixtera.stream.source import BatchSource, OpenBatches
 
 _LOG: Final = logging.getLogger(__name__)
@@ -99,11 +104,12 @@ class ServiceJob:
         self.connection = Connection(service, access(token, options))
         self.reading: Reading = reading
         self._path = f"{PREFIX}/jobs/{self._name}"
+        self._skips: tuple[Skip, ...] = ()
         self.plan = self._attached() if plan is None else Plan.open(str(plan), options.get("remap"))
         self._beats = Beats(self.connection, f"{self._path}/alive", self.plan.start)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _copied, (self.address, self._token, str(self.plan.path), self.plan.url, self._options)
+        return _copied, (self.address, self._token, str(self.plan.path), self.plan.url, self._options, self._skips)
 
     def promise(self, first: int, rounds: int) -> Promise:
         """See `JobPort`."""
@@ -132,6 +138,19 @@ class ServiceJob:
                 _LOG.warning("%s does not know who reads it: %s", self.address, error)
 
         threading.Thread(target=say, name="mixtera-join", daemon=True).start()
+
+    def skips(self) -> tuple[Skip, ...]:
+        """See `JobPort`: those that were noted before this process attached, and its own."""
+        return self._skips
+
+    def skip(self, skips: Sequence[Skip], most: int) -> tuple[Skip, ...]:
+        """See `JobPort`."""
+        found = self.connection.post(
+            f"{self._path}/skip", SkipRequest(tuple(map(UnreadableSample.of, skips)), most), Skipped
+        ).skips
+        known = {skip.position: skip for skip in (*self._skips, *found)}
+        self._skips = tuple(known.values())
+        return found
 
     def checkpoint(self, position: int) -> None:
         """See `JobPort`."""
@@ -162,9 +181,16 @@ class ServiceJob:
         self.connection.close()
 
     def _tunnel(
-        self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int, guide: Guide | None
+        self,
+        data: PlanData,
+        consumer: Consumer,
+        columns: Sequence[str],
+        budget_bytes: int,
+        guide: Guide | None,
+        skips: Skips | None,
     ) -> OpenBatches:
-        return Tunnel(self.connection, f"{self._path}/read", data, consumer, columns, budget_bytes, guide)
+        most = 0 if skips is None else skips.most
+        return Tunnel(self.connection, f"{self._path}/read", data, consumer, columns, budget_bytes, guide, most)
 
     def _attached(self) -> Plan:
         """The plan: a copy that is there, where the server has it if that is here, or a copy from the server."""
@@ -176,6 +202,7 @@ class ServiceJob:
         if plan.digest != found.plan:
             raise PlanError(f"{directory} is {plan.digest}, and the job is of {found.plan}: remove that directory")
         plan.url = found.url
+        self._skips = found.skips
         return plan
 
     def _here(self, found: Attached) -> Path | None:
@@ -233,9 +260,11 @@ class Service:
         self._connection.close()
 
 
-def _copied(url: str, token: str | None, plan: str, plan_url: str | None, options: Options) -> ServiceJob:
+def _copied(
+    url: str, token: str | None, plan: str, plan_url: str | None, options: Options, skips: tuple[Skip, ...]
+) -> ServiceJob:
     job = ServiceJob(url, token, Path(plan), **options)
-    job.plan.url = plan_url
+    job.plan.url, job._skips = plan_url, skips
     return job
 
 

@@ -6,25 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from mixtera.errors import JobError, StateError
+from mixtera.errors import JobError
 from mixtera.jobs.channel import Channel
+from mixtera.jobs.decided import decided, round_size
 from mixtera.jobs.guide import JobGuide
-from mixtera.jobs.model import Report, Topology, by_component
+from mixtera.jobs.model import KEY, Numbers, Report, Topology, address_of, numbers_of
 from mixtera.jobs.port import JobPort
-from mixtera.order.timeline import Timeline
+from mixtera.jobs.skips import JobSkips, OnUnreadable, most_of
 from mixtera.plan import Plan
 from mixtera.stream import Stream
+from mixtera.stream.skips import MOST_SKIPPED
 from mixtera.stream.source import BatchSource
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.stream import BUDGET_BYTES
 
 if TYPE_CHECKING:
     from mixtera.jobs.client import Options
-
-Numbers = Mapping[str, float] | Sequence[float]
-_KEY: Final = "job"
 
 
 class Job:
@@ -38,9 +37,9 @@ class Job:
         start: Position at which streams begin that are not told otherwise.
     """
 
-    def __init__(self, port: JobPort, start: int | None = None) -> None:
+    def __init__(self, port: JobPort, start: int | None = None, most_skipped: int = 0) -> None:
         """Made by `local`, `attach` and `resume`."""
-        self._port = port
+        self._port, self._most_skipped = port, most_skipped
         self._channel = Channel()
         self._identity = PlanIdentity.of(port.plan.data, port.plan.digest)
         self._reading: tuple[Callable[[], int], int, int] | None = None
@@ -48,7 +47,13 @@ class Job:
         self.start = port.plan.start if start is None else start
 
     @classmethod
-    def local(cls, plan: Plan | str | PathLike[str] | None, directory: str | PathLike[str]) -> Job:
+    def local(
+        cls,
+        plan: Plan | str | PathLike[str] | None,
+        directory: str | PathLike[str],
+        on_unreadable: OnUnreadable = "fail",
+        most_skipped: int = MOST_SKIPPED,
+    ) -> Job:
         """A job in a directory, without a server; made at its first use.
 
         Args:
@@ -56,24 +61,37 @@ class Job:
                 into the directory.
             directory: The directory, on a file system with locks. Processes of several machines share it only where
                 locks hold across them.
+            on_unreadable: What its streams do where a sample cannot be read: `fail`, or `skip`: another sample of the
+                same component comes in its place, and the job notes which.
+            most_skipped: Positions of the run at which that may happen, at most.
 
         Raises:
-            JobError: It is of another plan, or a service has it.
+            JobError: It is of another plan, or a service has it, or `on_unreadable` is something else.
             PlanError: There is no such plan.
             StorageError: It cannot be read or written.
         """
         from mixtera.jobs.local import LocalJob
 
         given = plan if plan is None or isinstance(plan, Plan) else Plan.open(fspath(plan))
-        return cls(LocalJob(fspath(directory), given))
+        most = most_of(on_unreadable, most_skipped)
+        return cls(LocalJob(fspath(directory), given), most_skipped=most)
 
     @classmethod
-    def attach(cls, url: str, token: str | None = None, **options: Unpack[Options]) -> Job:
+    def attach(
+        cls,
+        url: str,
+        token: str | None = None,
+        on_unreadable: OnUnreadable = "fail",
+        most_skipped: int = MOST_SKIPPED,
+        **options: Unpack[Options],
+    ) -> Job:
         """A job of a service.
 
         Args:
             url: `https://host:port/jobs/name`.
             token: The token; by default that of `token_file`, else that of the environment variable `MIXTERA_TOKEN`.
+            on_unreadable: See `local`; to skip needs the role train.
+            most_skipped: See `local`.
             **options: How the service is reached, and the data read: see `mixtera.jobs.client.Options`.
 
         Raises:
@@ -83,7 +101,8 @@ class Job:
         """
         from mixtera.jobs.client import ServiceJob
 
-        return cls(ServiceJob(url, token, **options))
+        most = most_of(on_unreadable, most_skipped)
+        return cls(ServiceJob(url, token, **options), most_skipped=most)
 
     @classmethod
     def resume(
@@ -91,6 +110,8 @@ class Job:
         state: Mapping[str, Any],
         directory: str | None = None,
         token: str | None = None,
+        on_unreadable: OnUnreadable = "fail",
+        most_skipped: int = MOST_SKIPPED,
         **options: Unpack[Options],
     ) -> Job:
         """The job of a checkpoint, at its position. Its timeline stays as it was: the same samples come again.
@@ -101,15 +122,20 @@ class Job:
             state: What `checkpoint` returned.
             directory: Where the job lies now, or its URL now; by default where it lay.
             token: For a job of a service, as `attach` takes it.
-            **options: Likewise.
+            on_unreadable: See `local`. What was skipped before stays so in any case.
+            most_skipped: See `local`.
+            **options: As `attach` takes them.
 
         Raises:
             StateError: It is not such a state, or one of another plan.
             JobError: The job is gone.
             ServiceError: The service cannot be reached, or does not let us in.
         """
-        address = _address(state) if directory is None else directory
-        job = cls.attach(address, token, **options) if "://" in address else cls.local(None, address)
+        address = address_of(state) if directory is None else directory
+        if "://" in address:
+            job = cls.attach(address, token, on_unreadable, most_skipped, **options)
+        else:
+            job = cls.local(None, address, on_unreadable, most_skipped)
         try:
             job.load_state_dict(state)
         except BaseException:
@@ -172,6 +198,7 @@ class Job:
             budget_bytes=budget_bytes,
             guide=self.guide(),
             source=self.source,
+            skips=self.skips,
         )
         if rank == 0 and worker == 0:
             self.join(world_size, batch_size, begin)
@@ -183,6 +210,11 @@ class Job:
     def source(self) -> BatchSource | None:
         """Where the batches of its streams come from; None: they are read here. For adapters."""
         return self._port.source
+
+    @property
+    def skips(self) -> JobSkips:
+        """What its streams deliver in place of samples that cannot be read. For adapters."""
+        return JobSkips(self._port, self._most_skipped)
 
     def guide(self) -> JobGuide | None:
         """What tells one stream of this process the timeline; None where the plan has it. For adapters."""
@@ -248,16 +280,8 @@ class Job:
             raise JobError(f"feedback: the step is {step!r}; it must be a whole number from 0")
         at, size, ahead = self._reached(position)
         try:
-            report = Report(
-                step,
-                by_component(loss_sum, self.components, "loss_sum") or (),
-                by_component(loss_count, self.components, "loss_count") or (),
-                by_component(samples, self.components, "samples"),
-                {name: by_component(values, self.components, name) or () for name, values in (scalars or {}).items()},
-                at,
-                size,
-                ahead,
-            )
+            numbers = numbers_of(self.components, loss_sum, loss_count, samples, scalars or {})
+            report = Report(step, *numbers, at, size, ahead)
         except (TypeError, ValueError) as error:
             raise JobError(f"feedback of step {step}: {error}") from error
         self._channel.report(lambda: self._port.report(report))
@@ -283,7 +307,7 @@ class Job:
             position = self._reading[0]()
         self._channel.flush()
         self._channel.send(lambda: self._port.checkpoint(position - self.plan.start)).result()
-        return self._identity.state_at(position) | {_KEY: {"address": self.address}}
+        return self._identity.state_at(position) | {KEY: {"address": self.address}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let streams begin where a state was taken.
@@ -295,7 +319,7 @@ class Job:
 
     def state_at(self, position: int) -> dict[str, Any]:
         """The state after `position` samples of the run, as `checkpoint` returns it; nothing is noted."""
-        return self._identity.state_at(position) | {_KEY: {"address": self.address}}
+        return self._identity.state_at(position) | {KEY: {"address": self.address}}
 
     def decided(self) -> Plan:
         """The plan as far as it is decided: what was promised to readers, and ends there.
@@ -306,17 +330,12 @@ class Job:
         Raises:
             JobError: The job refuses.
         """
-        plan, data = self.plan, self.plan.data
-        if data.steering is None:
-            return plan
-        round_size = data.order.chunk_size * data.order.lanes
-        rounds = (self.status()["promised"] - plan.start) // round_size
+        plan = self.plan
+        if plan.data.steering is None:
+            return decided(plan, None, self._port.skips())
+        rounds = (self.status()["promised"] - plan.start) // round_size(plan)
         promise = self._channel.send(lambda: self._port.promise(0, rounds)).result()
-        end = promise.rounds * round_size if promise.total is None else promise.total
-        timeline = Timeline(tuple(promise.timeline(data.order_version)), end)
-        decided = Plan(replace(data, timeline=timeline, steering=None), plan.path, plan.digest, plan.remap)
-        decided.url = plan.url
-        return decided
+        return decided(plan, promise, self._port.skips())
 
     def status(self) -> dict[str, Any]:
         """What is known of the job: weights, promised positions, the last step; see `mixtera.jobs.status.status`.
@@ -357,8 +376,8 @@ class Job:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type[Job], tuple[JobPort, int]]:
-        return Job, (self._port, self.start)
+    def __reduce__(self) -> tuple[type[Job], tuple[JobPort, int, int]]:
+        return Job, (self._port, self.start, self._most_skipped)
 
     def __repr__(self) -> str:
         return f"Job({self.plan.name!r}, {self.address!r})"
@@ -374,11 +393,3 @@ class Job:
             return None if position is None else position - self.plan.start, None, 0
         reached, size, ahead = self._reading
         return (reached() if position is None else position) - self.plan.start, size, ahead
-
-
-def _address(state: Mapping[str, Any]) -> str:
-    job = state.get(_KEY) if isinstance(state, Mapping) else None
-    address = job.get("address") if isinstance(job, Mapping) else None
-    if not isinstance(address, str):
-        raise StateError("not the state of a job: it names none; pass what `Job.checkpoint` returned")
-    return address

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from mixtera.errors import JobError, StorageError
-from mixtera.jobs.records import Record, line, record
+from mixtera.jobs.model import Report
+from mixtera.jobs.records import Record, Reported, line, record
 
 NAME: Final = "journal.jsonl"
 _BLOCK: Final = 1 << 20
@@ -108,6 +110,30 @@ class Journal:
                 f"{self.path}:{self.records + 1}: the journal is damaged: {error}; restore it from a copy, or start a "
                 "new job in another directory"
             ) from error
+
+
+def reports(path: Path, end: int) -> Iterator[Report]:
+    """What the training has reported, as a journal has it; lines that cannot be read are passed over.
+
+    Args:
+        path: The journal.
+        end: Byte after the last line that is read.
+
+    Raises:
+        StorageError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for content in file:
+                end -= len(content)
+                if end < 0:
+                    return
+                with suppress(ValueError):
+                    found = record(content)
+                    if isinstance(found, Reported):
+                        yield found.report
+    except OSError as error:
+        raise _failed(path, "read", error) from error
 
 
 def _failed(path: Path, what: str, error: OSError) -> StorageError:

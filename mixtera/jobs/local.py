@@ -11,16 +11,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from mixtera.artifact.skips import Skip
 from mixtera.contracts.algorithm import FitResult, FitTask
 from mixtera.errors import JobError, StateError, StorageError
 from mixtera.jobs import snapshot
 from mixtera.jobs.fits import Fits
-from mixtera.jobs.journal import NAME, Journal
+from mixtera.jobs.journal import NAME, Journal, reports
 from mixtera.jobs.locks import DirectoryLock
 from mixtera.jobs.model import JobState, Promise, Receipt, Report, Topology, clean_report
 from mixtera.jobs.progress import Rules
@@ -132,6 +133,33 @@ class LocalJob:
         with self._current():
             return status(self.plan, self._rules, self._state, self._journal.records)
 
+    def skips(self) -> tuple[Skip, ...]:
+        """See `JobPort`."""
+        return self.state.skips
+
+    def skip(self, skips: Sequence[Skip], most: int) -> tuple[Skip, ...]:
+        """See `JobPort`.
+
+        Raises:
+            JobError: A sample is none of the plan, or not one of the component of the other, or nobody can read there.
+        """
+        pointers, first = self.plan.pointers, self.plan.start
+        with self._current():
+            end = self._end()
+            for skip in skips:
+                found = [pointers.entry_of(sample) for sample in (skip.sample, skip.instead)]
+                components = {None if entry is None else entry[0] for entry in found}
+                if len(components) > 1 or None in components or not 0 <= skip.position < end:
+                    raise JobError(
+                        f"at position {skip.position + first}, sample {skip.instead} cannot come in place of "
+                        f"{skip.sample}: both must be of one component of the plan, and the position promised"
+                    )
+            record = self._rules.skip(self._state, skips, most)
+            if record is not None:
+                self._keep(record)
+            noted = {skip.position: skip for skip in self._state.skips}
+        return tuple(noted[skip.position] for skip in skips)
+
     def observe(self, rank: int, worker: int, stream: Stream) -> None:
         """See `JobPort`: nobody looks."""
 
@@ -145,6 +173,10 @@ class LocalJob:
     def known(self) -> tuple[JobState, int]:
         """What this process knew last, and of how many records. Waits for nobody."""
         return self._state, self._journal.records
+
+    def reports(self) -> Iterator[Report]:
+        """What the training has reported until now, where the plan follows it. Any thread may ask."""
+        return reports(self._journal.path, self._journal.end)
 
     @property
     def rules(self) -> Rules:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
+from mixtera.artifact.skips import Skip
 from mixtera.jobs.model import Report, Topology
 
 PROTOCOL: Final = 1
@@ -29,6 +30,7 @@ Whole = Annotated[int, Meta(ge=0, le=_MOST_STEPS)]
 Rounds = Annotated[int, Meta(ge=0, le=_MOST_ROUNDS)]
 Place = Annotated[int, Meta(ge=0, lt=_MOST_READERS)]
 Count = Annotated[int, Meta(ge=1, le=_MOST_READERS)]
+SampleId = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 Numbers = Annotated[tuple[float, ...], Meta(max_length=1 << 16)]
 Name = Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$", max_length=100)]
@@ -59,6 +61,8 @@ class Attached(msgspec.Struct, frozen=True):
     """The files of the plan, its document first."""
     role: str
     """What the token allows."""
+    skips: tuple[Skip, ...] = ()
+    """What was delivered in place of samples that could not be read."""
 
 
 class PromiseRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -121,6 +125,8 @@ class ReaderNumbers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     held_bytes: Whole = 0
     read_bytes: Whole = 0
     delivered_bytes: Whole = 0
+    cache_hits: Whole = 0
+    cache_misses: Whole = 0
 
 
 class Reader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -153,6 +159,41 @@ class ReadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     workers: Count = 1
     stop: Whole | None = None
     columns: Annotated[tuple[Word, ...], Meta(max_length=1000)] | None = None
+    most_skipped: Whole = 0
+    """Positions of the run at which another sample may come in place of one that cannot be read."""
+
+
+class UnreadableSample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """See `mixtera.artifact.skips.Skip`."""
+
+    position: Whole
+    sample: SampleId
+    instead: SampleId
+    place: Annotated[str, Meta(max_length=2_000)]
+    reason: Annotated[str, Meta(max_length=1_000)]
+
+    @classmethod
+    def of(cls, skip: Skip) -> UnreadableSample:
+        """A skip as a message."""
+        return cls(*(getattr(skip, name) for name in cls.__struct_fields__))
+
+    def skip(self) -> Skip:
+        """The message as the job keeps it."""
+        return Skip(*(getattr(self, name) for name in self.__struct_fields__))
+
+
+class SkipRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Samples that a reader cannot read, and what it would deliver in their place."""
+
+    skips: Annotated[tuple[UnreadableSample, ...], Meta(max_length=1 << 14)]
+    most: Whole
+    """How many the run may have."""
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """What is delivered at the same positions: what was noted first."""
+
+    skips: tuple[Skip, ...]
 
 
 class CreateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -213,6 +254,10 @@ class Lately(msgspec.Struct, frozen=True):
     """Fetches that are asked for and not yet taken."""
     held_bytes: int
     """Bytes that are decoded and not yet taken."""
+    cache_hits: int = 0
+    """Pieces of files that were needed, and decoded already."""
+    cache_misses: int = 0
+    """Pieces that had to be read and decoded."""
 
 
 class SeenReader(msgspec.Struct, frozen=True):

@@ -5,10 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeAlias
 
+from mixtera.artifact.skips import Skip
+from mixtera.errors import StateError
 from mixtera.order.steered import Steered
 from mixtera.order.timeline import Phase
+
+Numbers: TypeAlias = Mapping[str, float] | Sequence[float]
+"""By name of the component, or one for each."""
+KEY: Final = "job"
+"""What a checkpoint has beside the state of a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ class JobState:
         topology: Who reads; None before anybody has.
         checkpoint: Position of the last checkpoint, counted from the plan's first; None before the first.
         changes: How often the weights have changed.
+        skips: What was delivered in place of samples that could not be read.
     """
 
     course: Steered
@@ -131,6 +139,7 @@ class JobState:
     topology: Topology | None = None
     checkpoint: int | None = None
     changes: int = 0
+    skips: tuple[Skip, ...] = ()
 
 
 def clean_report(report: Report) -> Report:
@@ -153,9 +162,27 @@ def clean_report(report: Report) -> Report:
     )
 
 
-def by_component(
-    values: Mapping[str, float] | Sequence[float] | None, components: Sequence[str], what: str
-) -> tuple[float, ...] | None:
+def numbers_of(
+    components: Sequence[str],
+    loss_sum: Numbers,
+    loss_count: Numbers,
+    samples: Numbers | None,
+    scalars: Mapping[str, Numbers],
+) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...] | None, dict[str, tuple[float, ...]]]:
+    """The numbers of a report, as it has them.
+
+    Raises:
+        ValueError: A name is that of no component, or there are too few or too many.
+    """
+    return (
+        by_component(loss_sum, components, "loss_sum") or (),
+        by_component(loss_count, components, "loss_count") or (),
+        by_component(samples, components, "samples"),
+        {name: by_component(values, components, name) or () for name, values in scalars.items()},
+    )
+
+
+def by_component(values: Numbers | None, components: Sequence[str], what: str) -> tuple[float, ...] | None:
     """Numbers as one per component, in the order of the plan.
 
     Args:
@@ -181,3 +208,16 @@ def by_component(
 
 def _finite(values: Sequence[float]) -> list[float]:
     return [value if math.isfinite(value) else 0.0 for value in values]
+
+
+def address_of(state: Mapping[str, Any]) -> str:
+    """Where the job of a checkpoint lies.
+
+    Raises:
+        StateError: It is not the state of a job.
+    """
+    job = state.get(KEY) if isinstance(state, Mapping) else None
+    address = job.get("address") if isinstance(job, Mapping) else None
+    if not isinstance(address, str):
+        raise StateError("not the state of a job: it names none; pass what `Job.checkpoint` returned")
+    return address

@@ -21,4 +21,6 @@ def numbers_of(stream: Stream) -> ReaderNumbers:
         max(0, work.held_bytes),
         max(0, traffic.read_bytes),
         max(0, traffic.delivered_bytes),
+        work.cache_hits,
+        work.cache_misses,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+from mixtera.artifact.skips import Skip
 from mixtera.jobs.model import Promise, Receipt, Report, Topology
 from mixtera.plan import Plan
 from mixtera.stream import Stream
@@ -43,6 +45,23 @@ class JobPort(Protocol):
 
     def status(self) -> dict[str, Any]:
         """What is known: JSON values, see `mixtera.jobs.status`."""
+
+    def skips(self) -> tuple[Skip, ...]:
+        """What was delivered in place of samples that could not be read, as far as it is known without waiting."""
+
+    def skip(self, skips: Sequence[Skip], most: int) -> tuple[Skip, ...]:
+        """Note more of that.
+
+        Args:
+            skips: What a reader would deliver.
+            most: How many the run may have.
+
+        Returns:
+            What counts for the same positions: what was noted there first.
+
+        Raises:
+            SampleError: They are more than the run may have.
+        """
 
     def observe(self, rank: int, worker: int, stream: Stream) -> None:
         """Let others see how far a reader of this process is, and how it fares, where somebody looks.

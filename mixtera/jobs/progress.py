@@ -17,9 +17,11 @@ import numpy as np
 
 from mixtera.algorithms import steering
 from mixtera.artifact.model import PlanData, Steering
+from mixtera.artifact.skips import Skip
 from mixtera.contracts.algorithm import Feedback, FitResult, FitTask
+from mixtera.errors import SampleError
 from mixtera.jobs.model import Change, JobState, Promise, Report
-from mixtera.jobs.records import Asked, Began, Fitted, Joined, Kept, Record, Reported
+from mixtera.jobs.records import Asked, Began, Fitted, Joined, Kept, Record, Reported, Skipped
 from mixtera.order.steered import Limits, Steered, changed
 from mixtera.order.timeline import Phase, Timeline
 
@@ -76,6 +78,8 @@ class Rules:
                 return replace(state, topology=record.topology)
             case Kept():
                 return replace(state, checkpoint=record.position)
+            case Skipped():
+                return replace(state, skips=(*state.skips, *record.skips))
 
     def promise(self, state: JobState, rounds: int) -> Asked | None:
         """The record that promises more rounds; None where they are promised. Rounds behind the end are not."""
@@ -108,6 +112,28 @@ class Rules:
         after, weights = self._fitted(state, result)
         last = state.held[-1] if state.held else None
         return Fitted(result.step, result.data, self._change(after, after.step, weights, last))
+
+    def skip(self, state: JobState, skips: Sequence[Skip], most: int) -> Skipped | None:
+        """The record of what is delivered in place of samples; None where something was noted at all the positions.
+
+        Args:
+            state: The state.
+            skips: What a reader would deliver.
+            most: How many the run may have.
+
+        Raises:
+            SampleError: They are more.
+        """
+        noted = {skip.position for skip in state.skips}
+        fresh = tuple({skip.position: skip for skip in skips if skip.position not in noted}.values())
+        if not fresh:
+            return None
+        if len(state.skips) + len(fresh) > most:
+            raise SampleError(
+                f"{fresh[0].reason}; the run has skipped {len(state.skips):,} samples, {len(fresh):,} more cannot be "
+                f"read, and at most {most:,} may be skipped: mend the files, or raise `most_skipped`"
+            )
+        return Skipped(fresh)
 
     def open_fit(self, state: JobState) -> FitTask | None:
         """The fit that is to be done; None where none is."""

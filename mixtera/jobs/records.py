@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from mixtera.artifact.skips import Skip
 from mixtera.jobs.model import Change, Report, Topology
 
 VERSION: Final = 1
@@ -60,7 +61,13 @@ class Kept(msgspec.Struct, frozen=True, tag="checkpoint", tag_field="kind"):
     position: int
 
 
-Record: TypeAlias = Began | Asked | Reported | Fitted | Joined | Kept
+class Skipped(msgspec.Struct, frozen=True, tag="skipped", tag_field="kind"):
+    """Samples that could not be read, and what is delivered in their place, whatever can be read later."""
+
+    skips: tuple[Skip, ...]
+
+
+Record: TypeAlias = Began | Asked | Reported | Fitted | Joined | Kept | Skipped
 
 
 class _Line(msgspec.Struct, frozen=True):

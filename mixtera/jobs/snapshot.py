@@ -14,12 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
+from mixtera.artifact.skips import Skip
 from mixtera.jobs.model import JobState, Report, Topology
 from mixtera.order.steered import Steered
 from mixtera.order.timeline import Phase, Timeline
 
 NAME: Final = "snapshot.json"
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the sum: with another one, what a journal holds is added up again."""
 
 
@@ -41,6 +42,7 @@ class _State(msgspec.Struct, frozen=True):
     topology: Topology | None
     checkpoint: int | None
     changes: int
+    skips: tuple[Skip, ...]
 
 
 class _Body(msgspec.Struct, frozen=True):

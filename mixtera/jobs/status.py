@@ -18,7 +18,7 @@ def status(plan: Plan, rules: Rules, state: JobState, records: int) -> dict[str,
         name, plan (digest), components, weights (shares that were asked for last), since (position from which they
         hold), changes, step (of the last feedback), promised (position before which nothing changes), end (should the
         weights stay), checkpoint (position), topology, fit (step of the one under way), waiting (reports that wait for
-        it), records.
+        it), skipped (positions at which another sample came, since theirs could not be read), records.
     """
     first, timeline = plan.start, state.course.timeline
     task = rules.open_fit(state)
@@ -40,5 +40,6 @@ def status(plan: Plan, rules: Rules, state: JobState, records: int) -> dict[str,
         "topology": topology,
         "fit": None if task is None else task.step,
         "waiting": len(state.held),
+        "skipped": len(state.skips),
         "records": records,
     }

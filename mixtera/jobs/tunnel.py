@@ -42,10 +42,12 @@ class Tunnel:
         columns: Sequence[str],
         budget_bytes: int,
         guide: Guide | None,
+        most_skipped: int = 0,
     ) -> None:
         self.process = os.getpid()
         self._connection, self._path, self._columns = connection, path, tuple(columns)
         self._consumer, self._guide, self._budget = consumer, guide, budget_bytes
+        self._most_skipped = most_skipped
         self._round_size = data.order.chunk_size * data.order.lanes
         self._round = consumer.first // self._round_size
         self._next = consumer.first
@@ -174,6 +176,7 @@ class Tunnel:
             consumer.workers,
             stop,
             self._columns,
+            self._most_skipped,
         )
 
     def _put(self, batch: pa.RecordBatch) -> bool:

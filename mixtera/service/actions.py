@@ -27,6 +27,8 @@ from mixtera.jobs.messages import (
     JoinRequest,
     PromiseRequest,
     ReadRequest,
+    Skipped,
+    SkipRequest,
     Status,
 )
 from mixtera.jobs.model import Promise, Receipt
@@ -75,6 +77,7 @@ async def attach(call: Call) -> Attached:
         held.key,
         held.files,
         call.identity.role,
+        held.port.known[0].skips,
     )
 
 
@@ -120,6 +123,13 @@ async def checkpoint(call: Call) -> Done:
     return Done()
 
 
+async def skip(call: Call) -> Skipped:
+    """Note samples that a reader cannot read, and what comes in their place; answers what counts at the positions."""
+    message: SkipRequest = call.message
+    skips = [each.skip() for each in message.skips]
+    return Skipped(await call.job.change(lambda: call.job.port.skip(skips, message.most)))
+
+
 async def alive(call: Call) -> Done:
     """Note that readers live, and how far they are."""
     message: AliveRequest = call.message
@@ -151,6 +161,8 @@ async def plan_file(call: Call) -> Streamed:
 async def read(call: Call) -> Streamed:
     """The batches of one reader as an Arrow IPC stream, for clients that cannot see the storage."""
     message: ReadRequest = call.message
+    if message.most_skipped and not call.identity.may("train"):
+        raise RefusedError(403, "WrongRole", "to skip what cannot be read needs the role train")
     pieces = await reading.opened(call.job, message, call.house.reads)
     return Streamed(ARROW, counted(pieces, call.house.metrics.sent))
 
@@ -219,6 +231,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("feedback", "POST", f"{_JOB}/feedback", "train", FeedbackRequest, Receipt, feedback),
     Action("join", "POST", f"{_JOB}/join", "train", JoinRequest, Done, join, noted=True),
     Action("checkpoint", "POST", f"{_JOB}/checkpoint", "train", CheckpointRequest, Done, checkpoint, noted=True),
+    Action("skip", "POST", f"{_JOB}/skip", "train", SkipRequest, Skipped, skip, noted=True),
     Action("alive", "POST", f"{_JOB}/alive", "read", AliveRequest, Done, alive),
     Action("status", "GET", f"{_JOB}/status", "read", None, Status, status),
     Action("plan_file", "GET", f"{_JOB}/plan/{{number:int}}", "read", None, BYTES, plan_file, noted=True),

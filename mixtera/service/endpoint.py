@@ -18,7 +18,7 @@ from mixtera.service.audit import Audit
 from mixtera.service.dashboard import Pages
 from mixtera.service.held import HeldJob, HeldJobs
 from mixtera.service.metrics import Metrics
-from mixtera.service.reading import Reads
+from mixtera.service.reading import Buffer, Reads
 from mixtera.service.refused import RefusedError, body_of, refusal_of
 from mixtera.service.tokens import Identity, Role
 
@@ -67,14 +67,14 @@ class Streamed:
     """An answer that is sent piece by piece, as fast as the other side takes it."""
 
     media: str
-    pieces: AsyncGenerator[bytes, None]
+    pieces: AsyncGenerator[Buffer, None]
     size: int | None = None
 
 
 def whole(media: str, content: bytes) -> Streamed:
     """An answer that is there already, and is no JSON."""
 
-    async def pieces() -> AsyncGenerator[bytes, None]:
+    async def pieces() -> AsyncGenerator[Buffer, None]:
         yield content
 
     return Streamed(media, pieces(), len(content))

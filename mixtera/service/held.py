@@ -76,6 +76,7 @@ class HeldJobs:
         self.directory = Path(directory).absolute()
         self._plans = None if plans is None else Path(plans).absolute()
         self._owner = places.taken(self.directory)
+        self._past = ThreadPoolExecutor(1, thread_name_prefix="mixtera-history")
         self._threads = ThreadPoolExecutor(WRITERS, thread_name_prefix="mixtera-write")
         self._guard = threading.Lock()
         self._open: dict[str, HeldJob] = {}
@@ -148,6 +149,7 @@ class HeldJobs:
 
     def close(self) -> None:
         """Let all jobs go."""
+        self._past.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
         for held in self._open.values():
             held.port.close()
@@ -157,4 +159,6 @@ class HeldJobs:
     def _opened(self, name: str) -> HeldJob:
         port = LocalJob(str(self.directory / name), alone=True)
         port.sign(getattr(self, "_who", f"process {os.getpid()}"))
-        return HeldJob(name, port, self._threads)
+        held = HeldJob(name, port, self._threads)
+        self._past.submit(held.history.remember, port.reports())  # nobody waits for it
+        return held

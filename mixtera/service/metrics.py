@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from mixtera.jobs.messages import SeenReader
+from mixtera.service.reading import Buffer
 from mixtera.service.watched import Watched
 from mixtera.stream.statistics import SAYS
 
@@ -82,7 +83,7 @@ class Metrics:
         return bytes(generate_latest(self.registry) + generate_latest(of_jobs))
 
 
-async def counted(pieces: AsyncGenerator[bytes, None], count: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+async def counted(pieces: AsyncGenerator[Buffer, None], count: Callable[[int], None]) -> AsyncGenerator[Buffer, None]:
     """The same pieces; how long each is, is counted once it was sent."""
     try:
         async for piece in pieces:
@@ -144,6 +145,7 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[Watched], float | None]], ...]] =
 _COUNTERS: Final[tuple[tuple[str, str, Callable[[Watched], float]], ...]] = (
     ("weight_changes", "How often the weights have changed.", lambda job: job.status["changes"]),
     ("records", "Records of the journal.", lambda job: job.status["records"]),
+    ("skipped", "Positions whose sample could not be read: another one came.", lambda job: job.status["skipped"]),
 )
 
 
@@ -173,6 +175,8 @@ def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
     waits = _gauge("data_wait_share", "Share of their time in which readers wait for data.", "over")
     limits = _gauge("readers_limited", "Readers by what sets their pace.", "by")
     read = _gauge("read_bytes_per_second", "Bytes that all readers read of storages that count them.")
+    hits = _gauge("cache_hit_share", "Share of the pieces of files that readers needed and had decoded already.")
+    queue = _gauge("queued_fetches", "Fetches that all readers have asked for and not yet taken.")
     held = _gauge("held_bytes", "Bytes that all readers have decoded and not yet taken.")
     for each in jobs:
         found = [reader.lately for reader in each.readers if reader.lately is not None and not reader.gone]
@@ -184,7 +188,11 @@ def _of_readers(jobs: Sequence[Watched]) -> Iterable[Metric]:
             waits.add_metric([each.job, "worst"], max(shares))
             read.add_metric([each.job], bytes_per_second(each.readers))
             held.add_metric([each.job], sum(one.held_bytes for one in found))
-    return waits, limits, read, held
+            queue.add_metric([each.job], sum(one.queue for one in found))
+            looks = sum(one.cache_hits + one.cache_misses for one in found)
+            if looks:
+                hits.add_metric([each.job], sum(one.cache_hits for one in found) / looks)
+    return waits, limits, read, held, queue, hits
 
 
 def bytes_per_second(readers: Sequence[SeenReader]) -> float:

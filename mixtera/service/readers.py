@@ -90,4 +90,6 @@ def lately(before: ReaderNumbers | None, now: ReaderNumbers, seconds: float | No
     work = Work(*spent)
     rate = 1 / seconds if seconds > 0 else 0.0
     read = max(0, now.read_bytes - before.read_bytes)
-    return Lately(share, limit(batches, share, work), batches * rate, read * rate, now.queue, now.held_bytes)
+    looks = [max(0, getattr(now, name) - getattr(before, name)) for name in ("cache_hits", "cache_misses")]
+    pace = limit(batches, share, work)
+    return Lately(share, pace, batches * rate, read * rate, now.queue, now.held_bytes, *looks)

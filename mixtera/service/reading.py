@@ -7,12 +7,13 @@ import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import pyarrow as pa
 
 from mixtera.errors import PlanError
 from mixtera.jobs.messages import ReadRequest
+from mixtera.jobs.skips import JobSkips
 from mixtera.order.timeline import Timeline
 from mixtera.plan import Plan
 from mixtera.service.held import HeldJob
@@ -21,9 +22,14 @@ from mixtera.stream import Stream
 from mixtera.stream.batches import mean_position_bytes
 
 PIECE_BYTES: Final = 1 << 20
+LARGE_BYTES: Final = 64 << 10
+"""Batches of fewer bytes are joined: what sending costs for each call is more than copying them."""
 PIECE_SECONDS: Final = 0.05
 BATCH_BYTES: Final = 256 << 20
 MOST_POSITIONS: Final = 1 << 40
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""What ends an Arrow IPC stream."""
+Buffer: TypeAlias = bytes | memoryview
 
 
 class Reads:
@@ -39,7 +45,7 @@ class Reads:
         self.threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def opened(held: HeldJob, request: ReadRequest, reads: Reads) -> AsyncGenerator[bytes, None]:
+async def opened(held: HeldJob, request: ReadRequest, reads: Reads) -> AsyncGenerator[Buffer, None]:
     """The pieces of an Arrow IPC stream; the first of them is there, so what is wrong is known by now.
 
     Raises:
@@ -61,14 +67,15 @@ async def opened(held: HeldJob, request: ReadRequest, reads: Reads) -> AsyncGene
     return _pieces(source, first, reads)
 
 
-async def _pieces(source: _Source, piece: bytes, reads: Reads) -> AsyncGenerator[bytes, None]:
+async def _pieces(source: _Source, piece: list[Buffer], reads: Reads) -> AsyncGenerator[Buffer, None]:
     """The pieces; the next is made while one is sent."""
     loop = asyncio.get_running_loop()
-    following: asyncio.Future[bytes] | None = None
+    following: asyncio.Future[list[Buffer]] | None = None
     try:
         while piece:
             following = loop.run_in_executor(reads.threads, source.piece)
-            yield piece
+            for part in piece:
+                yield part
             piece = await following
     finally:
         reads.open -= 1
@@ -78,57 +85,55 @@ async def _pieces(source: _Source, piece: bytes, reads: Reads) -> AsyncGenerator
 
 
 class _Source:
-    """An Arrow IPC stream that is made piece by piece. One thread at a time calls it."""
+    """An Arrow IPC stream that is made piece by piece. One thread at a time calls it.
+
+    Batches are written one by one, each into memory of its own that goes to the socket as it is: a writer over a Python
+    file copies them twice more.
+    """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self._sink = _Sink()
-        self._writer: pa.RecordBatchStreamWriter | None = None
-        self._ended = False
+        self._begun = self._ended = False
 
-    def piece(self) -> bytes:
+    def piece(self) -> list[Buffer]:
         """The next piece: some batches, of about a MiB, or what there is after a moment; empty after the end."""
         until = time.monotonic() + PIECE_SECONDS
-        while not self._ended and self._sink.size < PIECE_BYTES and (not self._sink.size or time.monotonic() < until):
+        parts: list[Buffer] = []
+        size = 0
+        while not self._ended and size < PIECE_BYTES and (not size or time.monotonic() < until):
             batch = next(self._stream, None)
             if batch is None:
                 self._ended = True
-                if self._writer is not None:
-                    self._writer.close()
+                parts += [_END] if self._begun else []
                 break
-            if self._writer is None:
-                self._writer = pa.ipc.new_stream(pa.PythonFile(self._sink, "w"), batch.schema)
-            self._writer.write_batch(batch)
-        return self._sink.take()
+            parts.append(memoryview(_following(batch) if self._begun else _beginning(batch)))
+            self._begun = True
+            size += len(parts[-1])
+        return parts if size >= len(parts) * LARGE_BYTES else [b"".join(parts)] if parts else []
 
     def close(self) -> None:
         """Close the files."""
         self._stream.close()
 
 
-class _Sink:
-    """A file that only remembers what was written to it since the last `take`."""
+def _following(batch: pa.RecordBatch) -> pa.Buffer:
+    """A batch after the first. `component` has one dictionary for all; those inside of lists come along each time."""
+    if any(_holds_dictionary(kind) for kind in batch.schema.types if not pa.types.is_dictionary(kind)):
+        return _beginning(batch)[batch.schema.serialize().size :]
+    return batch.serialize()
 
-    closed = False
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._parts: list[bytes] = []
+def _holds_dictionary(kind: pa.DataType) -> bool:
+    inner = [kind.field(number).type for number in range(kind.num_fields)]
+    return any(pa.types.is_dictionary(each) or _holds_dictionary(each) for each in inner)
 
-    def write(self, part: bytes) -> int:
-        self._parts.append(bytes(part))
-        self.size += len(part)
-        return len(part)
 
-    def flush(self) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-    def take(self) -> bytes:
-        parts, self._parts, self.size = self._parts, [], 0
-        return b"".join(parts)
+def _beginning(batch: pa.RecordBatch) -> pa.Buffer:
+    """The beginning of a stream: schema, dictionaries, and its first batch."""
+    sink = pa.BufferOutputStream()
+    writer = pa.ipc.new_stream(sink, batch.schema)
+    writer.write_batch(batch)
+    return sink.getvalue()
 
 
 def _stream(held: HeldJob, request: ReadRequest) -> Stream:
@@ -140,6 +145,11 @@ def _stream(held: HeldJob, request: ReadRequest) -> Stream:
             f"in turn at most; {request.batch_size:,} samples, {request.world_size:,} ranks and {request.workers:,} "
             "workers are more"
         )
+    if plan.data.delivery is not None:
+        raise PlanError(
+            f"read: the components of plan {plan.name!r} deliver different things, and one stream of batches has one "
+            "set of columns: read it directly"
+        )
     return Stream(
         replace(plan.data, timeline=_timeline(held, plan, request), steering=None),
         plan.digest,
@@ -150,6 +160,7 @@ def _stream(held: HeldJob, request: ReadRequest) -> Stream:
         worker=request.worker,
         workers=request.workers,
         columns=request.columns,
+        skips=JobSkips(held.port, request.most_skipped),
     )
 
 

@@ -103,13 +103,11 @@ def weights_over_time(timeline: Timeline, first: int) -> list[tuple[int, tuple[f
 
 def throughput(reports: Sequence[Heard]) -> tuple[tuple[int, float], ...]:
     """Samples a second between some of the reports: means over so many of them that the clock does not matter."""
-    placed = [each for each in reports if each.position is not None]
+    placed = [(each.step, each.position, each.at) for each in reports if None not in (each.position, each.at)]
     found = []
-    for before, now in pairwise(thinned(placed, MOST_POINTS // 4)):
-        assert before.position is not None
-        assert now.position is not None
-        if now.at > before.at and now.position > before.position:
-            found.append((now.step, (now.position - before.position) / (now.at - before.at)))
+    for (_, position, at), (step, reached, now) in pairwise(thinned(placed, MOST_POINTS // 4)):
+        if now > at and reached > position:
+            found.append((step, (reached - position) / (now - at)))
     return tuple(found)
 
 

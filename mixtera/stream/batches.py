@@ -16,12 +16,14 @@ import pyarrow as pa
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData, TokenLayout
+from mixtera.formats.hits import Hits, hits_here
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.guide import Guide
 from mixtera.stream.memory import use_compact_pool
 from mixtera.stream.metered import MeteredThread
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
+from mixtera.stream.skips import Skips
 from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Counter, Traffic
 
@@ -49,6 +51,7 @@ class Batches:
         columns: Sequence[str],
         budget_bytes: int,
         guide: Guide | None = None,
+        skips: Skips | None = None,
     ) -> None:
         use_compact_pool()
         self._guide = guide
@@ -67,11 +70,12 @@ class Batches:
         self._held_bytes = 0
         self._fetches = fetches(pieces(consumer, data.order, cut), cut, across_rounds=guide is None)
         self._next_fetch: tuple[Piece, ...] | None = None
-        self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2)
+        self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2, skips)
         self._counter = Counter(data)
         self._thread = MeteredThread("mixtera-fetch")
         self._decoder = MeteredThread("mixtera-decode")
         self._promise_seconds = 0.0
+        self._hits = Hits()
         self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
         self._asked_bytes = 0.0
@@ -106,7 +110,9 @@ class Batches:
         """What was done in the background until now; of memory that is mapped, reading counts as standing still."""
         still = self._thread.still_seconds - self._promise_seconds + self._decoder.still_seconds
         computed = self._thread.computed_seconds + self._decoder.computed_seconds
-        return Work(max(0.0, still), computed, self._promise_seconds, len(self._asked), self._held_bytes)
+        hits = self._hits
+        waits = self._promise_seconds, len(self._asked), self._held_bytes
+        return Work(max(0.0, still), computed, *waits, hits.hits, hits.misses)
 
     def close(self) -> None:
         """End the thread and close all files; harmless in another process than the one that made it."""
@@ -172,6 +178,7 @@ class Batches:
 
         Storages that serve many requests at a time are told of the fetches after, too.
         """
+        self._hits = hits_here()
         if self._guide is not None:
             begun = time.perf_counter()
             self._guide.wait(max(piece.round for piece in group) + 1)
@@ -226,11 +233,11 @@ class OpenLane:
 
 
 def fetcher_of(
-    data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int
+    data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int, skips: Skips | None = None
 ) -> Fetcher | SequenceFetcher | GroupFetcher:
     """What reads a plan: samples as they are, or rows of tokens, or both."""
     if data.tokens is None:
-        return Fetcher(data, consumer, columns, cache_bytes)
+        return Fetcher(data, consumer, columns, cache_bytes, skips)
     if data.delivery is not None:
         from mixtera.stream.groups import GroupFetcher
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import to_numpy
-from mixtera.artifact.model import PlanData
+from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.format import PlacingReader, ReadRequest, Staged, TokenReader
 from mixtera.errors import PlanError, SampleError
 from mixtera.formats.ranges import scatter
@@ -35,6 +36,10 @@ class Samples:
     start: Int64s
     stop: Int64s
 
+    def part(self, first: int, last: int) -> Samples:
+        """Those of the places [first, last)."""
+        return Samples(*(getattr(self, name)[first:last] for name in ("file", "row", "start", "stop")))
+
     def requests(self) -> Iterator[tuple[int, ReadRequest]]:
         """One request per file."""
         bounds = np.flatnonzero(np.diff(self.file)) + 1
@@ -44,6 +49,22 @@ class Samples:
                 yield int(self.file[low]), ReadRequest(self.row[part])
             else:
                 yield int(self.file[low]), ReadRequest(self.row[part], self.start[part], self.stop[part])
+
+
+def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
+    """The distinct samples among some pointers, and for each pointer its place among them.
+
+    A sample stands more than once where a small component begins its next epoch.
+    """
+    key = found.file << ROW_BITS | found.row
+    order = np.argsort(key, kind="stable")
+    ascending = key[order]
+    new = np.ones(len(order), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
+    places = np.empty(len(order), np.int64)
+    places[order] = np.cumsum(new) - 1
+    first = order[new]
+    return Samples(found.file[first], found.row[first], found.start[first], found.stop[first]), places
 
 
 class Contents:

@@ -13,11 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy, strings, take, to_numpy
-from mixtera.artifact.model import ROW_BITS, PlanData
+from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
+from mixtera.errors import SampleError
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.contents import Contents, Samples
+from mixtera.stream.contents import Contents, Samples, distinct_samples
 from mixtera.stream.pieces import Piece
+from mixtera.stream.skips import Mender, Skips
 from mixtera.stream.stretches import Stretches
 
 Int64s = npt.NDArray[np.int64]
@@ -44,8 +46,16 @@ class Wanted:
 class Fetcher:
     """Reads pieces. Lives in one process; one thread at a time calls it."""
 
-    def __init__(self, data: PlanData, consumer: Consumer, columns: Sequence[str], cache_bytes: int) -> None:
+    def __init__(
+        self,
+        data: PlanData,
+        consumer: Consumer,
+        columns: Sequence[str],
+        cache_bytes: int,
+        skips: Skips | None = None,
+    ) -> None:
         self._data = data
+        self._mender = None if skips is None or not skips.most else Mender(data, columns, skips)
         self._pointers = PointerMap(data)
         self._consumer = consumer
         self._contents = Contents(data, columns, cache_bytes, Stretches(data, consumer))
@@ -75,7 +85,7 @@ class Fetcher:
         self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes)
         if not len(wanted.found.sample):
             return list
-        content = self._contents.begun(wanted.distinct, decoder, expected=announced is not None)
+        content = self._begun(wanted.distinct, decoder, announced is not None)
         return partial(self._finished, content, wanted.found, wanted.places, wanted.counts)
 
     def expect(self, pieces: Sequence[Piece]) -> None:
@@ -88,6 +98,14 @@ class Fetcher:
             wanted = self._expected[tuple(pieces)] = self._find(pieces)
             if len(wanted.found.sample):
                 self._contents.expect(wanted.distinct)
+
+    def _begun(self, samples: Samples, decoder: Executor | None, expected: bool) -> Callable[[], pa.RecordBatch]:
+        try:
+            return self._contents.begun(samples, decoder, expected=expected)
+        except SampleError as error:
+            if self._mender is None:
+                raise
+            return partial(_raised, error)
 
     def _find(self, pieces: Sequence[Piece]) -> Wanted:
         """The reader's own samples of some pieces."""
@@ -103,7 +121,12 @@ class Fetcher:
     def _finished(
         self, content: Callable[[], pa.RecordBatch], found: Pointers, places: Int64s, counts: Sequence[int]
     ) -> list[pa.RecordBatch]:
-        ordered = take(content(), places)
+        try:
+            ordered = take(content(), places)
+        except SampleError as error:
+            if self._mender is None:
+                raise
+            found, ordered = self._mender.mended(found, error)
         component = from_numpy(found.component.astype(np.int32))
         samples = pa.RecordBatch.from_arrays(
             [
@@ -119,6 +142,12 @@ class Fetcher:
     def close(self) -> None:
         """Close all files."""
         self._contents.close()
+        if self._mender is not None:
+            self._mender.close()
+
+
+def _raised(error: SampleError) -> pa.RecordBatch:
+    raise error
 
 
 def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
@@ -131,22 +160,6 @@ def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
 def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64]) -> float:
     """Bytes of samples as they lie in their files; the mean of the file where they have no place of their own."""
     return float(np.where(found.start < 0, file_bytes[found.file], found.stop - found.start).sum())
-
-
-def distinct_samples(found: Pointers) -> tuple[Samples, Int64s]:
-    """The distinct samples among some pointers, and for each pointer its place among them.
-
-    A sample stands more than once where a small component begins its next epoch.
-    """
-    key = found.file << ROW_BITS | found.row
-    order = np.argsort(key, kind="stable")
-    ascending = key[order]
-    new = np.ones(len(order), np.bool_)
-    np.not_equal(ascending[1:], ascending[:-1], out=new[1:])
-    places = np.empty(len(order), np.int64)
-    places[order] = np.cumsum(new) - 1
-    first = order[new]
-    return Samples(found.file[first], found.row[first], found.start[first], found.stop[first]), places
 
 
 def joined_pointers(parts: Sequence[Pointers]) -> Pointers:

@@ -16,8 +16,7 @@ from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.artifact.sequences import SequenceMap, Sequences, chosen
 from mixtera.errors import PlanError
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.contents import Contents
-from mixtera.stream.fetch import distinct_samples
+from mixtera.stream.contents import Contents, distinct_samples
 from mixtera.stream.pieces import Piece
 from mixtera.stream.sequences import SequenceFetcher, joined, own_sequences
 

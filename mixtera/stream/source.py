@@ -10,6 +10,7 @@ import pyarrow as pa
 from mixtera.artifact.model import PlanData
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.guide import Guide
+from mixtera.stream.skips import Skips
 from mixtera.stream.statistics import Work
 from mixtera.stream.traffic import Traffic
 
@@ -40,6 +41,12 @@ class BatchSource(Protocol):
     """Opens the batches of one reader, from the consumer's first on."""
 
     def __call__(
-        self, data: PlanData, consumer: Consumer, columns: Sequence[str], budget_bytes: int, guide: Guide | None
+        self,
+        data: PlanData,
+        consumer: Consumer,
+        columns: Sequence[str],
+        budget_bytes: int,
+        guide: Guide | None,
+        skips: Skips | None,
     ) -> OpenBatches:
         """Open them; see `mixtera.stream.batches.Batches`."""

@@ -31,6 +31,8 @@ class Work:
         promise_seconds: Threads stood still until it was known which samples come.
         queue: Fetches that are asked for and not yet taken.
         held_bytes: Bytes that are decoded and not yet taken.
+        cache_hits: Pieces of files (row groups, compressed frames, Arrow batches) that were needed and decoded already.
+        cache_misses: Those that had to be read and decoded. Files whose records are read alone have no such pieces.
     """
 
     storage_seconds: float = 0.0
@@ -38,6 +40,8 @@ class Work:
     promise_seconds: float = 0.0
     queue: int = 0
     held_bytes: int = 0
+    cache_hits: int = 0
+    cache_misses: int = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(
@@ -46,6 +50,8 @@ class Work:
             self.promise_seconds + other.promise_seconds,
             other.queue,
             other.held_bytes,
+            self.cache_hits + other.cache_hits,
+            self.cache_misses + other.cache_misses,
         )
 
 

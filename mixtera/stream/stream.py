@@ -19,6 +19,7 @@ from mixtera.stream.batches import Batches
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import chosen_columns
 from mixtera.stream.guide import Guide
+from mixtera.stream.skips import Skips, check_skips
 from mixtera.stream.source import BatchSource, OpenBatches
 from mixtera.stream.state import PlanIdentity
 from mixtera.stream.statistics import Statistics, Work
@@ -52,6 +53,7 @@ class Stream:
         budget_bytes: int = BUDGET_BYTES,
         guide: Guide | None = None,
         source: BatchSource | None = None,
+        skips: Skips | None = None,
     ) -> None:
         """Prepare a stream; nothing is opened yet.
 
@@ -68,15 +70,18 @@ class Stream:
             budget_bytes: Bytes of samples that are fetched and not yet delivered, about.
             guide: Tells the timeline as it becomes known, of a plan that follows the training; None: it is the plan's.
             source: Where batches come from; None: they are read here.
+            skips: What is delivered in place of samples that cannot be read; None: only what the plan says of it.
 
         Raises:
-            PlanError: A number is out of its range, the plan has no such column, or needs a guide.
+            PlanError: A number is out of its range, the plan has no such column, needs a guide, or nothing can be
+                skipped in it.
         """
+        check_skips(data, skips)
         if guide is None:
             check_static(data, "stream")
         else:
             data = replace(data, timeline=guide.timeline)
-        self._data, self._guide = data, guide
+        self._data, self._guide, self._skips = data, guide, skips
         self._identity = PlanIdentity.of(data, digest)
         self._first = data.first  # below, positions count from there
         self._columns = chosen_columns(data, columns)
@@ -208,7 +213,10 @@ class Stream:
             )
         done = self._next - self._consumer.first
         consumer = replace(self._consumer, start=self._consumer.start + done)
-        self._batches = self._source(self._data, consumer, self._columns, self._budget_bytes, self._guide)
+        data, skips = self._data, self._skips
+        if skips is not None:
+            data = replace(data, skips=skips.known())
+        self._batches = self._source(data, consumer, self._columns, self._budget_bytes, self._guide, skips)
         self._finalizer = weakref.finalize(self, self._batches.close)
         return self._batches
 

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import MixteraError, SampleError, StorageError
 from mixtera.formats.arrow import Arrow
 from mixtera.formats.arrow.file import ArrowFile
+from mixtera.formats.hits import hits_here
 from mixtera.registry import format_of, storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
 
@@ -344,12 +346,16 @@ def test_what_is_kept_stays_within_bounds(tmp_path, compression):
     texts = [f"{i} " * 100 for i in range(20_000)]
     path = written(tmp_path, {"text": texts}, rows=2_000, compression=compression)
     for cache_bytes in (0, 1_000_000, 1 << 30):
-        opened = reader(path, cache_bytes=cache_bytes)
+        opened, before = reader(path, cache_bytes=cache_bytes), replace(hits_here())
         for start in range(0, 20_000, 500):
             chosen = np.arange(start, 20_000, 3_001)
             assert opened.read(ReadRequest(chosen))["text"].to_pylist() == [texts[i] for i in chosen]
             assert opened.held_bytes <= cache_bytes
         assert opened.held_bytes > 0 or cache_bytes < 1 << 30 or compression is None
+        if compression is not None:
+            found = hits_here()
+            assert (found.misses - before.misses == 10) == (cache_bytes == 1 << 30), "each batch is decoded once"
+            assert (found.hits > before.hits) == (cache_bytes > 0)
         opened.close()
         with pytest.raises(MixteraError, match="is closed"):
             opened.read(rows(0))

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.errors import SampleError
 from mixtera.formats import kept
+from mixtera.formats.hits import Hits, hits_here
 from mixtera.formats.parquet import Parquet
 from mixtera.formats.parquet import read as reading
 from mixtera.formats.temporary import SPOOL_VARIABLE
@@ -97,9 +99,11 @@ def open_descriptors() -> int:
 
 @pytest.mark.usefixtures("directory")
 def test_a_row_group_is_decoded_three_times_at_most(path, decoded):
-    opened = reader(path)
+    opened, before = reader(path), replace(hits_here())
     for first in range(20):
         check(opened, 7, first)
+    assert hits_here().misses - before.misses == len(decoded)
+    assert hits_here().hits - before.hits == 20 * GROUPS - len(decoded)
     times = [decoded.count(group) for group in range(GROUPS)]
     assert max(times) == 3
     assert min(times) >= 2
@@ -107,9 +111,10 @@ def test_a_row_group_is_decoded_three_times_at_most(path, decoded):
 
 @pytest.mark.usefixtures("directory")
 def test_what_the_memory_holds_is_not_copied(path, decoded):
-    opened = reader(path, cache_bytes=1 << 20)
+    opened, before = reader(path, cache_bytes=1 << 20), replace(hits_here())
     for first in range(20):
         check(opened, 7, first)
+    assert hits_here() == Hits(before.hits + 19 * GROUPS, before.misses + GROUPS)
     assert sorted(decoded) == list(range(GROUPS))
     assert not opened._spool.wanted
 

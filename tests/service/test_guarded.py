@@ -58,6 +58,8 @@ def test_a_wrong_token_is_not_tried_again(guarded: Service) -> None:
     [
         ("read", "POST", f"{RUN}/feedback", FEEDBACK),
         ("read", "POST", f"{RUN}/checkpoint", {"position": 0}),
+        ("read", "POST", f"{RUN}/skip", {"skips": [], "most": 1}),
+        ("read", "POST", f"{RUN}/read", {"batch_size": 1, "stop": 1, "most_skipped": 1}),
         ("read", "POST", f"{RUN}/join", {"world_size": 1, "batch_size": 1, "start": 0}),
         ("read", "POST", f"{RUN}/promise", {"first": 0, "rounds": 1 << 40}),
         ("read", "POST", "/v1/jobs", {"job": "new", "plan": "plan"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
 import threading
@@ -14,15 +15,17 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mixtera.jobs import Job
 from mixtera.jobs.local import LocalJob
 from mixtera.jobs.messages import AliveRequest, Lately, Reader, SeenReader
 from mixtera.jobs.model import Report
 from mixtera.jobs.observed import numbers_of
 from mixtera.order.timeline import Phase, Timeline
 from mixtera.plan import Plan
-from mixtera.service.held import HeldJob
+from mixtera.service.held import HeldJob, HeldJobs
 from mixtera.service.history import MOST, History
 from mixtera.service.metrics import MOST_COMPONENTS, OTHERS, Metrics, bytes_per_second
+from mixtera.service.seen import throughput
 from mixtera.service.watched import Watched, realised_at, watched
 from mixtera.stream.statistics import SAYS
 from tests.service.running import TOKENS, Service, rows_of, trained
@@ -205,8 +208,33 @@ def test_the_history_keeps_the_whole_run_and_stays_small() -> None:
     assert MOST <= len(kept) <= 2 * MOST
     assert (kept[0].step, kept[-1].step) == (0, 10_000)
     assert kept[-1].losses == (5_000.0, None)
+    again = History()
+    again.note(Report(10_001, (4.0, 0.0), (2.0, 0.0)))  # said before the journal was read
+    again.remember(Report(step, (float(step), 0.0), (2.0, 0.0), position=step) for step in range(10_001))
+    assert [(each.step, each.losses) for each in again.reports()[:-1]] == [(each.step, each.losses) for each in kept]
+    assert (again.reports()[-1].step, again.last) == (10_001, again.reports()[-1])
     gaps = {later.step - earlier.step for earlier, later in itertools.pairwise(kept[:-1])}
     assert gaps == {16}
+
+
+def test_losses_come_back_from_the_journal(plan: Plan, tmp_path: Path) -> None:
+    with Job.local(plan, tmp_path / "run") as job:
+        for step in range(0, 50, 5):
+            job.feedback(step, {"c0": 2.0 * step, "c1": math.nan}, {"c0": 2, "c1": 1}, position=8 * step)
+    jobs = HeldJobs(str(tmp_path))
+    try:
+        held = asyncio.run(jobs.get("run"))
+        assert held is not None
+        until = time.monotonic() + 60
+        while not held.history.reports() and time.monotonic() < until:
+            time.sleep(0.01)
+        found = held.history.reports()
+        assert [(each.step, each.position) for each in found] == [(step, 8 * step) for step in range(0, 50, 5)]
+        assert [each.losses for each in found] == [(float(step), None, None) for step in range(0, 50, 5)]
+        assert throughput(found) == ()
+        assert watched(held).losses == (45.0, None, None)
+    finally:
+        jobs.close()
 
 
 def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Service, plan: Plan) -> None:
@@ -215,6 +243,8 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
         for _ in range(24):
             next(stream)
         said = AliveRequest("host:1", (Reader(1, 0, stream.position, numbers_of(stream)),))
+    numbers = msgspec.structs.replace(said.readers[0].numbers, cache_hits=30, cache_misses=10)
+    said = AliveRequest("host:1", (Reader(1, 0, said.readers[0].position, numbers),))
     assert service.ask("POST", "/v1/jobs/run/alive", msgspec.to_builtins(said))[0] == 200
     (reader,) = service.ask("GET", "/v1/jobs/run/status")[1]["readers"]
     found = scraped(service)
@@ -223,6 +253,8 @@ def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Se
     assert reader["lately"]["limit"] in SAYS
     assert found["mixtera_job_data_wait_share", "run", "worst"] == pytest.approx(reader["lately"]["wait_share"])
     assert found["mixtera_job_slowest_position", "run"] == reader["position"] > 0
+    assert found["mixtera_job_cache_hit_share", "run"] == 0.75
+    assert found["mixtera_job_queued_fetches", "run"] == reader["lately"]["queue"]
     assert sum(found["mixtera_job_readers_limited", "run", by] for by in SAYS) == 1
 
 

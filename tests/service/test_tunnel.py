@@ -12,6 +12,7 @@ import urllib3
 
 from mixtera.errors import PlanError, SampleError, ServiceError
 from mixtera.plan import Plan
+from mixtera.service.reading import _Source
 from mixtera.stream import Stream
 from tests.service.running import Service, rows_of, saved_plan, trained, uninterrupted
 
@@ -138,9 +139,32 @@ def test_readers_that_go_away_make_room_for_others(tmp_path: Path) -> None:
         with service.attach("run", reading="tunnel") as job, job.stream(64) as stream:
             assert len(rows_of(next(stream))) == 64
         service.end()
-        assert "Traceback" not in service.stderr()
+        assert "Traceback" not in service.stderr(), service.stderr()
 
 
 def test_another_way_of_reading_is_refused(service: Service) -> None:
     with pytest.raises(ServiceError, match="reading is 'wat'; it is direct or tunnel"):
         service.attach("run", reading="wat")
+
+
+@pytest.mark.parametrize("rows", [3, 2_000])
+def test_batches_go_to_the_wire_as_arrow_writes_them(rows: int) -> None:
+    """Small ones together, large ones each as it is, and dictionaries inside of lists with every batch."""
+
+    def batch(number: int) -> pa.RecordBatch:
+        text = pa.array([f"{number} {row} " * 20 for row in range(rows)])
+        component = pa.DictionaryArray.from_arrays(pa.array([row % 2 for row in range(rows)], pa.int32()), ["a", "b"])
+        words = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [f"word {number}"])
+        lists = pa.ListArray.from_arrays(pa.array(range(rows + 1), pa.int32()), words)
+        return pa.RecordBatch.from_arrays([text, component, lists], names=["text", "component", "words"])
+
+    batches = [batch(number).slice(1) for number in range(40)]
+    for columns in (["text", "component"], ["text", "component", "words"]):
+        wanted = [each.select(columns) for each in batches]
+        source = _Source(iter(wanted))  # type: ignore[arg-type]
+        pieces = list(iter(source.piece, []))
+        assert (len(pieces) > 1) == (rows > 3)
+        with pa.ipc.open_stream(b"".join(part for piece in pieces for part in piece)) as reader:
+            found = list(reader)
+        assert [each.to_pylist() for each in found] == [each.to_pylist() for each in wanted]
+    assert list(iter(_Source(iter([])).piece, [])) == []  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from mixtera.artifact.model import OrderParameters
 from mixtera.stream.metered import MeteredThread
 from mixtera.stream.statistics import SAYS, Limit, Statistics, Work, limit
 from mixtera.stream.traffic import Traffic
+from tests.jobs.skipping import parquet_plan
 from tests.stream.written import open_stream, written_plan
 
 ORDER = OrderParameters(seed=3, shuffle="global", chunk_size=32, lanes=2, granule=4)
@@ -87,3 +88,20 @@ def test_a_thread_that_stands_still_and_one_that_computes() -> None:
         thread.submit(lambda: 1 // 0).result()
     thread.shutdown()
     assert 0.05 <= thread.computed_seconds < 0.15
+
+
+def test_row_groups_that_are_decoded_already_are_counted(tmp_path: Path) -> None:
+    plan = parquet_plan(tmp_path)
+    with plan.stream(4) as stream:
+        for _ in stream:
+            pass
+        work = stream.statistics().work
+        assert (work.cache_misses, work.cache_hits > 0) == (12, True)
+        stream.close()
+        stream.load_state_dict(plan.state_at(0))
+        next(stream)
+        assert stream.statistics().work.cache_misses > 12
+    (tmp_path / "lines").mkdir()
+    with open_stream(written_plan(tmp_path / "lines", order=ORDER), batch_size=8) as lines:
+        next(lines)
+        assert (lines.statistics().work.cache_misses, lines.statistics().work.cache_hits) == (0, 0)

@@ -20,6 +20,7 @@ from mixtera.formats.arrow.mapped import PAGES, MappedStrings
 from mixtera.formats.columnar.columns import content_columns
 from mixtera.formats.columnar.pieces import refuse_nulls
 from mixtera.formats.columnar.schema import plain_type, values_of
+from mixtera.formats.hits import hits_here
 
 ROW_PAGES_BYTES: Final = 64 << 10
 """Bytes of a mapped file that come into memory with one row, about: the kernel maps so much around each fault."""
@@ -105,6 +106,7 @@ class ArrowReader:
     def _batch(self, number: int) -> pa.RecordBatch:
         """The content columns of a record batch, kept if there is room."""
         kept = self._cache.get(number)
+        hits_here().count(kept is not None)
         if kept is not None:
             self._cache.move_to_end(number)
             return kept

@@ -17,6 +17,7 @@ from mixtera.arrow import large_binary
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import StorageError
 from mixtera.formats.framed.codec import CodecError, unpack
+from mixtera.formats.hits import hits_here
 from mixtera.formats.kept import Kept, Volume
 from mixtera.formats.opening import changed
 from mixtera.formats.ranges import RangedFile, Spans, back_to_back, cut
@@ -179,12 +180,13 @@ class FramedFile:
         """Parts with what is kept of their pieces, and the pieces that have to be fetched for them, some at a time."""
         batch: list[tuple[_Part, Bytes | Copy | None]] = []
         missing: dict[int, None] = {}
-        size = 0
+        size, hits = 0, hits_here()
         for part in parts:
             key = (self._file, part.piece)
             held: Bytes | Copy | None = self._frames.find(key)
             held = self._frames.kept(key) if held is None else held
             batch.append((part, held))
+            hits.count(held is not None or part.piece in missing)
             if held is None and part.piece not in missing:
                 missing[part.piece] = None
                 size += int(self._packed[part.piece + 1] - self._packed[part.piece])

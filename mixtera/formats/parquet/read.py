@@ -22,6 +22,7 @@ from mixtera.errors import StorageError
 from mixtera.formats.columnar.columns import content_columns
 from mixtera.formats.columnar.pieces import refuse_nulls
 from mixtera.formats.columnar.schema import plain_type, values_of
+from mixtera.formats.hits import hits_here
 from mixtera.formats.parquet.file import open_ahead, open_parquet, parquet_errors
 from mixtera.formats.parquet.scan import column_bytes
 from mixtera.formats.parquet.spool import Copy, Gathering, GroupKey, Spool, process_spool
@@ -121,7 +122,11 @@ class ParquetReader:
         if not self._spool.wanted or not self._spoolable:
             return None
         key = self._group_key(group)
-        return self._spool.find(key) or self._spool.add(key, self._in_batches(group))
+        found = self._spool.find(key)
+        copy = self._spool.add(key, self._in_batches(group)) if found is None else found
+        if copy is not None:
+            hits_here().count(found is not None)
+        return copy
 
     def _in_batches(self, group: int) -> Iterator[pa.RecordBatch]:
         """A whole row group in batches of about `BATCH_BYTES`, in the types of the reader's schema."""
@@ -136,6 +141,7 @@ class ParquetReader:
 
     def _of_group(self, group: int, rows: Rows) -> Iterator[pa.RecordBatch]:
         kept = self._spool.kept(self._group_key(group))
+        hits_here().count(kept is not None)
         if kept is not None:
             yield self._taken(kept, rows)
         elif self._group_bytes(group) > min(self._cache_bytes, LARGEST_GROUP_BYTES):
