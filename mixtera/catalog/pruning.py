@@ -203,9 +203,11 @@ def _add(tables: Tables, table: Table, ids: set[int] | None, paths: set[Path]) -
             continue
         paths.add(tables.path(snapshot.manifest_list))
         for manifest in snapshot.manifests(table.io):
-            paths.add(tables.path(manifest.manifest_path))
-            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-            paths.update(tables.path(entry.data_file.file_path) for entry in entries)
+            place = tables.path(manifest.manifest_path)
+            if place not in paths:  # states share most of theirs
+                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+                paths.update(tables.path(entry.data_file.file_path) for entry in entries)
+                paths.add(place)
 
 
 def _there(tables: Tables) -> Iterator[_Found]:
@@ -220,16 +222,20 @@ def _there(tables: Tables) -> Iterator[_Found]:
 def _here(tables: Tables) -> Iterator[_Found]:
     """What lies below the warehouse on this machine, but for runs that were killed and may go on."""
     for folder, _, names in os.walk(tables.root / "warehouse"):
-        found = [_Found(Path(folder, name), *_facts(Path(folder, name))) for name in sorted(names)]
+        found = [one for name in sorted(names) if (one := _found(Path(folder, name))) is not None]
         if RUN in names:  # a run that did not end: all of it is of use, or none
-            last = max(one.modified_ns for one in found)
+            last = max((one.modified_ns for one in found), default=0)
             found = [replace(one, modified_ns=last) for one in found]
         yield from found
 
 
-def _facts(path: Path) -> tuple[int, int]:
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
+def _found(path: Path) -> _Found | None:
+    """A file; None where it is gone: at a URL, others take copies without the lock."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return _Found(path, facts.st_size, facts.st_mtime_ns)
 
 
 def _labels(tables: Tables, kept: set[Path], horizon: int) -> Iterator[Path]:
