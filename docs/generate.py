@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 
 from mixtera import registry
-from mixtera.cli.main import COMMANDS
+from mixtera.cli.main import COMMANDS, Command
 from mixtera.contracts.algorithm import Algorithm, Option
 from mixtera.contracts.engine import CAPABILITIES, Engine, gaps_of
 from mixtera.contracts.engine import Configurable as ConfigurableEngine
@@ -233,19 +236,42 @@ NOTES = {
 - Bad samples: NULL content, a value that is not of the property's type.
 """,
 }
+WIDTH = 110
+"""Columns of the help of commands."""
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 
 
 def _output(*arguments: str) -> str:
-    environment = {**os.environ, "COLUMNS": "110"}
+    environment = {**os.environ, "COLUMNS": str(WIDTH)}
     done = subprocess.run([PROGRAM, *arguments], check=True, capture_output=True, text=True, env=environment)
     return done.stdout.strip()
 
 
 def command_line() -> str:
     """The help of every command, as a page."""
-    parts = [f"## mixtera {c.name}\n\n```text\n{_output(c.name, '--help')}\n```\n" for c in COMMANDS]
+    parts = []
+    for command in COMMANDS:
+        parts.append(f"## mixtera {command.name}\n\n```text\n{_output(command.name, '--help')}\n```\n")
+        parts += [f"### mixtera {name}\n\n```text\n{text}\n```\n" for name, text in _actions(command)]
     return "\n".join([HEAD, *parts])
+
+
+def _actions(command: Command) -> Iterator[tuple[str, str]]:
+    """The actions of a command that has some, such as `catalog ls`, and the help of each."""
+    parser = argparse.ArgumentParser(prog=f"mixtera {command.name}", formatter_class=_Wide)
+    importlib.import_module(command.module).configure(parser)
+    for group in parser._actions:
+        if isinstance(group, argparse._SubParsersAction):
+            for name, action in group.choices.items():
+                action.formatter_class = _Wide
+                yield f"{command.name} {name}", action.format_help().strip()
+
+
+class _Wide(argparse.HelpFormatter):
+    """Lines as long as those of the other commands."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=WIDTH - 2)
 
 
 def formats() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from mixtera.catalog.executor import Executor
     from mixtera.catalog.history import SnapshotFacts
+    from mixtera.catalog.pruning import Pruned
     from mixtera.catalog.state import State
     from mixtera.catalog.statistics import PropertyStatistics
     from mixtera.catalog.tables import Tables
@@ -228,6 +230,35 @@ class Catalog:
 
         with writing(self.path, say, self.url):
             self._tables.as_newest(partial(drop_source, self._tables, name))
+
+    def prune(
+        self, *, keep: int = 10, older_than: datetime.timedelta = datetime.timedelta(days=7), dry_run: bool = False
+    ) -> Pruned:
+        """Delete what no kept state needs: old states of sources, and files of runs that never ended.
+
+        Others may read and index meanwhile, and it may be killed: the next call goes on.
+
+        Args:
+            keep: States of each source, and commits of a catalog at a URL, that are kept at least.
+            older_than: What is younger is kept, and all states that were the newest at some time of it; an hour at
+                least, and more than any run of `index` takes.
+            dry_run: Delete nothing, and tell what would be.
+
+        Raises:
+            CatalogError: `keep` or `older_than` is too small; a table cannot be read, or a file cannot be deleted.
+            StorageError: One cannot be at a URL.
+        """
+        from mixtera.catalog.pruning import LEAST_SECONDS, prune
+
+        seconds = older_than.total_seconds()
+        if keep < 1 or seconds < LEAST_SECONDS:
+            raise CatalogError(
+                f"a catalog is not pruned to {keep} states and {seconds:g} seconds: at least 1 state is kept, and at "
+                f"least {LEAST_SECONDS:,} seconds, since an index may be at work"
+            )
+        with writing(self.path, say, self.url):
+            call = partial(prune, self._tables, keep, round(seconds * 1e9), dry_run=dry_run)
+            return self._tables.as_newest(call)
 
     def close(self) -> None:
         """End the use of the catalog. Nothing stays open between calls, so nothing is lost without it."""

@@ -18,6 +18,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from mixtera.catalog.mirror import Mirror
+from mixtera.catalog.names import commit_name
+from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError, MissingError, StorageError
 
 FOLDER: Final = "commits"
@@ -118,6 +120,26 @@ class Commits:
             self._open.tables.pop(namespace, None)
             self._open.dropped[namespace] = self._open.number
 
+    def older(self, keep: int, horizon: int) -> tuple[list[int], list[int]]:
+        """Numbers of the commits before this one that are to be kept, and of those that are not.
+
+        Args:
+            keep: So many of the last are, this one included,
+            horizon: and all that were the newest at some time after this one, in nanoseconds since 1970.
+        """
+        known = [(number, file.modified_ns) for number, file in self._numbered() if number <= self._document.number]
+        before = sum(modified_ns <= horizon for _, modified_ns in known)
+        first = max(0, min(len(known) - keep, before - 1))
+        numbers = [number for number, _ in known]
+        return [one for one in numbers[first:] if one != self._document.number], numbers[:first]
+
+    def tables_at(self, number: int) -> list[tuple[str, str, str]]:
+        """Namespace, table and URI of the metadata of all tables of a commit."""
+        tables = self._read(number).tables
+        return [
+            (space, name, f"{self._recorded}/{at}") for space, found in tables.items() for name, at in found.items()
+        ]
+
     @property
     def _now(self) -> Document:
         return self._local.next or self._document
@@ -129,21 +151,32 @@ class Commits:
         return self._local.next
 
     def _newest(self) -> Document:
+        found = self._numbered()
+        return self._read(found[-1][0]) if found else Document()
+
+    def _numbered(self) -> list[tuple[int, FileInfo]]:
+        """The commits that are there, by number."""
         try:
             files = self._mirror.storage.expand([f"{self._mirror.url}/{FOLDER}/*.json"])
         except MissingError:
-            return Document()
-        numbers = [int(found[1]) for file in files if (found := _NAME.fullmatch(file.name))]
-        return self._read(max(numbers)) if numbers else Document()
+            return []
+        return sorted(
+            ((int(found[1]), file) for file in files if (found := _NAME.fullmatch(file.name))), key=lambda one: one[0]
+        )
 
     def _commit(self, document: Document) -> None:
-        """Write the commit."""
+        """Write the commit.
+
+        What is pruned leaves numbers free that were taken: so it is not enough that this one is.
+        """
+        if any(number >= document.number for number, _ in self._numbered()):
+            raise Overtaken(_overtaken(self._mirror.url))
         try:
             created = self._mirror.storage.create(self._url(document.number), msgspec.json.encode(document))
         except StorageError as error:
             created = self._arrived(document, error)
         if not created and self._read(document.number).key != document.key:
-            raise Overtaken(f"{self._mirror.url} was changed by other programs meanwhile; run the command again")
+            raise Overtaken(_overtaken(self._mirror.url))
 
     def _arrived(self, document: Document, error: StorageError) -> bool:
         """Whether a commit is there whose writing ended with an error, such as no answer."""
@@ -166,7 +199,11 @@ class Commits:
             raise CatalogError(f"{url} is no commit of a catalog: {error}; restore it, or use another URL") from error
 
     def _url(self, number: int) -> str:
-        return f"{self._mirror.url}/{FOLDER}/{number:010d}.json"
+        return f"{self._mirror.url}/{commit_name(number)}"
+
+
+def _overtaken(url: str) -> str:
+    return f"{url} was changed by other programs meanwhile; run the command again"
 
 
 class _Local(threading.local):

@@ -45,7 +45,7 @@ def index_source(
 
         return pin_source(tables, source, source.table, _taken(tables, source.name))
     before = read_state(tables, source.name)
-    staging = Staging(tables.data_directory(source.name))
+    staging = Staging(tables.data_directory(source.name), tables.own_runs)
     if before is not None:
         staging.settle(lambda: state_paths(tables, before))
     changes = compare(source, files, before)
@@ -82,7 +82,7 @@ def _update(
 ) -> Refreshed:
     definition = define(source, files, sidecars, None if before is None else before.definition)
     columns = tables.field_ids(source.name, sample_columns(definition.types))
-    staging = Staging(tables.data_directory(source.name))
+    staging = Staging(tables.data_directory(source.name), tables.own_runs)
     ids = _file_ids(tables, source.name, files, before)
     scanned = columns[: len(SAMPLE_COLUMNS) + len(definition.properties)]
     facts = RunFacts(definition.scanned, scanned)

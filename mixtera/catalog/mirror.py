@@ -15,7 +15,7 @@ from typing import Final
 
 from mixtera.artifact.remote import CACHE_VARIABLE
 from mixtera.catalog.durable import flush
-from mixtera.contracts.storage import Creating
+from mixtera.contracts.storage import Creating, FileInfo
 from mixtera.errors import MissingError, StorageError
 
 _TRANSFERS: Final = 8
@@ -50,7 +50,7 @@ class Mirror:
         wanted = dict.fromkeys(paths)
         folders = {"/".join(path.relative_to(self.root).parts[:2]) for path in wanted}
         there = {url for folder in folders for url in self._below(folder)}
-        _each(self._upload, [path for path in wanted if self._url(path) not in there])
+        _each(self._upload, [path for path in wanted if self.url_of(path) not in there])
 
     def supersede(self, path: Path) -> None:
         """Note that a file is of no use once what is going on is committed."""
@@ -63,7 +63,7 @@ class Mirror:
             for path in paths:
                 path.unlink(missing_ok=True)
             with suppress(StorageError):  # it costs space, and nothing else
-                self.storage.delete([self._url(path) for path in paths])
+                self.storage.delete([self.url_of(path) for path in paths])
 
     def delete_below(self, directory: Path) -> None:
         """Delete all files of a directory at the URL.
@@ -74,31 +74,57 @@ class Mirror:
         if urls := self._below(directory.relative_to(self.root).as_posix()):
             self.storage.delete(urls)
 
-    def _url(self, path: Path) -> str:
-        return f"{self.url}/{path.relative_to(self.root).as_posix()}"
+    def listed(self, folder: str) -> list[FileInfo]:
+        """The objects below a folder of the catalog.
 
-    def _below(self, folder: str) -> list[str]:
+        Raises:
+            StorageError: They cannot be listed.
+        """
         try:
-            return [file.url for file in self.storage.expand([f"{self.url}/{folder}/**"])]
+            return self.storage.expand([f"{self.url}/{folder}/**"])
         except MissingError:
             return []
 
+    def url_of(self, path: Path) -> str:
+        """Where the file of a path lies at the URL."""
+        return f"{self.url}/{path.relative_to(self.root).as_posix()}"
+
+    def path(self, url: str) -> Path:
+        """The opposite of `url_of`."""
+        return self.root / url.removeprefix(f"{self.url}/")
+
+    def now_ns(self) -> int:
+        """The time by the clock of the storage, in nanoseconds since 1970: that of an object that is written for it.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        url = f"{self.url}/warehouse/clock-{secrets.token_hex(8)}"
+        self.storage.write(url, b"")
+        try:
+            return self.storage.stat(url).modified_ns
+        finally:
+            self.storage.delete([url])
+
+    def _below(self, folder: str) -> list[str]:
+        return [file.url for file in self.listed(folder)]
+
     def _upload(self, path: Path) -> None:
-        self.storage.write(self._url(path), path)
+        self.storage.write(self.url_of(path), path)
 
     def _download(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with self.storage.open(self._url(path)) as source, part.open("wb") as copy:
+            with self.storage.open(self.url_of(path)) as source, part.open("wb") as copy:
                 while piece := source.read(_PIECE_BYTES):
                     copy.write(piece)
             flush(part)
             part.rename(path)
         except MissingError as error:
             raise StorageError(
-                f"{self._url(path)} is gone: its source was dropped or indexed again since this command has opened the "
-                "catalog: run it again"
+                f"{self.url_of(path)} is gone: its source was dropped or indexed again, or the catalog was pruned, "
+                "since this command has opened the catalog: run it again"
             ) from error
         finally:
             part.unlink(missing_ok=True)

@@ -16,6 +16,11 @@ FILE_IDS: Final = 1 << 32
 """A file id is below this."""
 
 
+def commit_name(number: int) -> str:
+    """Where a commit of a catalog at a URL lies, below that."""
+    return f"commits/{number:010d}.json"
+
+
 def directory_name(source: str) -> str:
     """A name that is safe as a directory and as an Iceberg namespace."""
     return quote(source, safe=" ").replace(".", "%2E")

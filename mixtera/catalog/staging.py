@@ -56,14 +56,22 @@ class Staged:
 class Staging:
     """The runs of one source, finished and not."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    def __init__(self, directory: Path, own: set[str] | None = None) -> None:
+        """Use a directory.
+
+        Args:
+            directory: That of all runs of the source.
+            own: Names of the runs of this process, where those of others get new names before they are taken over: at
+                a URL, files under the old names may be there already, and old enough to be deleted any time.
+        """
+        self.directory, self._own = directory, own
 
     def start(self, facts: RunFacts) -> Path:
         """Make the directory of a new run."""
-        run = self.directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+        run = self._new()
         with storage_errors(run):
             run.mkdir(parents=True)
+            self._note(run)
             (run / RUN).write_bytes(msgspec.json.encode(facts))
         return run
 
@@ -77,9 +85,10 @@ class Staging:
         """
         wanted = dict(files)
         found: list[Staged] = []
-        for run in self._unfinished():
-            if _read(run / RUN, RunFacts) != facts:
+        for found_run in list(self._unfinished()):
+            if _read(found_run / RUN, RunFacts) != facts:
                 continue
+            run = self._taken_over(found_run)
             for staged in _bundles(run):
                 if all(
                     wanted.get(f.info.name) == f.info and ids[f.info.name] == f.file_id for f in staged.scanned.files
@@ -88,6 +97,22 @@ class Staging:
                     for file in staged.scanned.files:
                         del wanted[file.info.name]
         return found
+
+    def _new(self) -> Path:
+        return self.directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+
+    def _note(self, run: Path) -> None:
+        if self._own is not None:
+            self._own.add(run.name)
+
+    def _taken_over(self, run: Path) -> Path:
+        """A run under the name that it has from now on."""
+        if self._own is None or run.name in self._own:
+            return run
+        with storage_errors(run):
+            named = run.rename(self._new())
+        self._note(named)
+        return named
 
     def clean(self, keep: Collection[Path]) -> None:
         """End all unfinished runs: delete what is not to be kept, then the notes that made them unfinished."""

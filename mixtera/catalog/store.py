@@ -35,8 +35,10 @@ class TableStore:
     def load(self, namespace: str, name: str) -> Table | None:
         """A table as it is now, or None when there is none."""
         location = self._pointers.location(namespace, name)
-        if location is None:
-            return None
+        return None if location is None else self.at(namespace, name, location)
+
+    def at(self, namespace: str, name: str, location: str) -> Table:
+        """A table as some metadata say."""
         metadata = FromInputFile.table_metadata(self._io.new_input(location))
         return Table((namespace, name), metadata, location, self._io, cast("Catalog", self))
 

@@ -9,13 +9,15 @@ is done while other processes scan.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -23,8 +25,8 @@ from mixtera.catalog.columns import Column, numbered
 from mixtera.catalog.database import Database
 from mixtera.catalog.location import Location
 from mixtera.catalog.lock import not_writable
-from mixtera.catalog.names import directory_name, source_name
-from mixtera.errors import CatalogError, StorageError
+from mixtera.catalog.names import commit_name, directory_name, source_name
+from mixtera.errors import CatalogError, MissingError, StorageError
 
 if TYPE_CHECKING:
     from pyiceberg.manifest import DataFile
@@ -61,7 +63,9 @@ class Tables:
 
         With a mirror, the catalog lies at the mirror's URL, and `root` is where copies of its files are.
         """
-        self.root, self._mirror = root, mirror
+        self.root, self.mirror = root, mirror
+        self.own_runs: set[str] | None = None if mirror is None else set()
+        """Runs of this process, where others must not find files of a run under the names of an older one."""
         self.shown = str(root) if mirror is None else mirror.url
         self._location = Location(recorded, root)
         self._pointers: Pointers = Database(root / "catalog.db") if mirror is None else _commits_of(recorded, mirror)
@@ -71,7 +75,7 @@ class Tables:
         from mixtera.catalog.fileio import CatalogIO
         from mixtera.catalog.store import TableStore
 
-        return TableStore(self._pointers, CatalogIO(self._location, self._mirror))
+        return TableStore(self._pointers, CatalogIO(self._location, self.mirror))
 
     def prepare(self, source: str) -> None:
         """Import what a commit to the tables of a source needs, while there is time for it."""
@@ -103,12 +107,12 @@ class Tables:
         Raises:
             StorageError: One cannot be.
         """
-        if self._mirror is not None:
-            self._mirror.have(paths)
+        if self.mirror is not None:
+            self.mirror.have(paths)
 
     def as_newest(self, call: Callable[[], _Result]) -> _Result:
         """Call for a change of the newest state: again, where others commit to the catalog's URL meanwhile."""
-        if self._mirror is None:
+        if self.mirror is None:
             return call()
         from mixtera.catalog.commits import until_first
 
@@ -118,6 +122,67 @@ class Tables:
         """The table of a source, or None when there is none."""
         space = directory_name(source)
         return self._store.load(space, role) if self._pointers.location(space, role) else None
+
+    def load_at(self, source: str, role: Role, location: str) -> Table | None:
+        """A table as some metadata say, or None where these are gone."""
+        try:
+            return self._store.at(directory_name(source), role, location)
+        except StorageError as error:
+            if isinstance(error.__cause__, MissingError):
+                return None
+            raise
+
+    def old_commits(self, keep: int, horizon: int) -> tuple[list[int], list[int]]:
+        """Numbers of the commits at a URL that are kept, but for the newest, and of those that are not; else none.
+
+        Args:
+            keep: So many of the last are kept,
+            horizon: and those that were the newest at some time after this one, in nanoseconds since 1970.
+        """
+        from mixtera.catalog.commits import Commits
+
+        return self._pointers.older(keep, horizon) if isinstance(self._pointers, Commits) else ([], [])
+
+    def tables_at(self, number: int) -> list[tuple[str, Role, str]]:
+        """Source, role and metadata file of all tables of a commit at a URL."""
+        from mixtera.catalog.commits import Commits
+
+        assert isinstance(self._pointers, Commits)
+        found = self._pointers.tables_at(number)
+        return [(source_name(space), cast("Role", role), location) for space, role, location in found]
+
+    def delete_commits(self, numbers: Iterable[int]) -> None:
+        """Delete commits at a URL.
+
+        Raises:
+            StorageError: One cannot be.
+        """
+        if self.mirror is not None and (urls := [f"{self.mirror.url}/{commit_name(number)}" for number in numbers]):
+            self.mirror.storage.delete(urls)
+
+    def delete(self, paths: Iterable[Path]) -> None:
+        """Delete files of a catalog at a URL there; of one in a directory nothing.
+
+        Raises:
+            StorageError: One cannot be.
+        """
+        if self.mirror is not None and (urls := list(map(self.mirror.url_of, paths))):
+            self.mirror.storage.delete(urls)
+
+    def now_ns(self) -> int:
+        """The time by the clock of where the catalog lies, in nanoseconds since 1970.
+
+        Raises:
+            CatalogError: Nothing can be written there.
+            StorageError: Likewise, at a URL.
+        """
+        if self.mirror is not None:
+            return self.mirror.now_ns()
+        try:
+            with NamedTemporaryFile(dir=self.root, prefix=".clock-") as file:
+                return os.fstat(file.fileno()).st_mtime_ns
+        except OSError as error:
+            raise not_writable(self.root, error) from error
 
     def summary(self, source: str, role: Role) -> dict[str, str] | None:
         """What the summary of the current snapshot of a table says, or None when there is none; without pyiceberg.
@@ -185,11 +250,11 @@ class Tables:
         space = self._space(source)
         self._pointers.forget(directory_name(source))
         try:
-            shutil.rmtree(space, ignore_errors=self._mirror is not None)
+            shutil.rmtree(space, ignore_errors=self.mirror is not None)
         except OSError as error:
             raise not_writable(self.root, error) from error
-        if self._mirror is not None:
-            self._mirror.delete_below(space)
+        if self.mirror is not None:
+            self.mirror.delete_below(space)
 
     def path(self, location: str) -> Path:
         """Where a file of the recorded URI lies now."""

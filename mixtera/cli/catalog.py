@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from mixtera.cli import pruning
 from mixtera.cli.aligned import aligned
 from mixtera.cli.options import add_common, add_engine
 from mixtera.cli.output import note, write, write_json
@@ -33,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     query.add_argument("predicate", metavar="PREDICATE", help="""for example 'language == "en" and year >= 2015'""")
     query.add_argument("--limit", type=int, default=10, metavar="N", help="samples to print (default: 10)")
     add_engine(query, "that runs it")
+    pruning.configure(_action(actions, "prune", pruning.HELP, pruning.prune))
     _source_action(actions, "drop", "forget a source; its files stay as they are", _drop)
 
 
