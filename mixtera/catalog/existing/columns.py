@@ -40,8 +40,8 @@ _LISTS: Final[dict[PropertyType, PropertyType]] = {
 }
 _UNITS: Final = ("ms", "us", "ns")
 _KEPT: Final = (
-    "a number of 64 bits at most, a text, a bool, a date, a timestamp in UTC or without a zone, or a list of numbers or "
-    "texts"
+    "a number of 64 bits at most, a text, a bool, a date, a timestamp in UTC or without a zone, or a list of numbers "
+    "or texts"
 )
 
 

@@ -29,7 +29,7 @@ def open_iceberg(table: ExistingTable, at: str) -> Opened:
         return Opened("", ())
     try:
         tasks = list(opened.scan(snapshot_id=snapshot.snapshot_id).plan_files())
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise CatalogError(f"{table.shown}: snapshot {snapshot.snapshot_id} cannot be read: {error}") from error
     for task in tasks:
         _check(task, table, snapshot.snapshot_id)
