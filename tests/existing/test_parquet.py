@@ -239,3 +239,34 @@ def test_the_schema_for_editors_knows_tables(corpus: Corpus, table: Path, tmp_pa
         {name: value for name, value in source.items() if name not in ("table", "keys", "path")},
     ):
         assert list(validator.iter_errors({**written, "sources": {"web": wrong}}))
+
+
+MORE = """
+filter: year < 2020
+mixture:
+  components:
+    - {name: groups, by: [lang, day], where: year > 2015, weight: 1}
+    - name: sorted
+      where: score is not None
+      weight: 2
+      order: {by: [score, seen, {value: '"a" in tags', descending: true}]}
+    - {name: rest, weight: 1}
+exclude:
+  - {path: dull.csv, columns: {year: year}}
+"""
+
+
+def test_groups_curricula_and_exclusions_go_by_columns_of_a_table(
+    corpus: Corpus, table: Path, catalog: Catalog, tmp_path: Path
+) -> None:
+    (tmp_path / "dull.csv").write_text("year\n2001\n2007\n")
+    plain = (corpus.folder / "plain.yaml").read_text()
+    keyed = tabled(corpus, table, tmp_path)
+    specs = []
+    for name, text in {"plain": plain, "keyed": (tmp_path / "table.yaml").read_text()}.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text[: text.index("\nfilter")] + MORE)
+        specs.append(load(path))
+    catalog.index(keyed)
+    indexed = Catalog.open(str(corpus.folder / "plain"))
+    assert compile(specs[1], catalog).digest == compile(specs[0], indexed).digest

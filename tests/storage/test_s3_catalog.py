@@ -11,6 +11,7 @@ from pyiceberg.table import StaticTable
 import mixtera
 from mixtera.errors import CatalogError, StorageError
 from tests.catalog.corpus import append, touch_later, write_lines
+from tests.existing.made import keep, make, tabled
 from tests.storage.machines import Shared, machine
 from tests.storage.objects import Objects, new_root
 from tests.storage.weed import KEY, SECRET, Weed
@@ -130,6 +131,16 @@ def test_it_is_a_catalog_of_iceberg_tables(shared: Shared, s3: Weed) -> None:
     found = table.scan(row_filter="year == 2003").to_arrow()
     assert len(found) == 60
     assert set(found["language"].to_pylist()) == {"en", "de", "fr"}
+
+
+def test_a_table_of_a_team_is_pinned_by_one_machine_and_compiled_by_another(shared: Shared, tmp_path: Path) -> None:
+    corpus = make(tmp_path / "corpus")
+    spec = tabled(corpus, keep(corpus.table, tmp_path / "meta"), tmp_path)
+    shared.open("a", create=True).index(spec)
+    other = shared.open("b")
+    assert mixtera.compile(spec, other).digest == corpus.digest
+    assert not other.verify(spec)[0].differences
+    assert other.index(spec).sources[0].unchanged == 2
 
 
 def test_a_reader_sees_one_state_whatever_others_do(shared: Shared) -> None:
