@@ -28,6 +28,12 @@ FILES_NAME: Final = "files.parquet"
 """The files table of a state, in the directory of the run that wrote it."""
 SAMPLES: Final = "mixtera.samples"
 """How many samples a state has whose samples table has no rows: they are in a table of others."""
+PINNED: Final = "table.parquet"
+"""The Parquet files of a table of others, in the directory of the run that pinned it."""
+PATHS: Final = "paths.parquet"
+"""What such a table calls the files of its source, and their ids; likewise."""
+RANKS: Final = "ranks.parquet"
+"""Which record of its file lies at which offset, where such a table does not say; likewise."""
 NO_SNAPSHOT: Final = "none"
 
 
@@ -77,7 +83,8 @@ def state_paths(tables: Tables, state: State) -> list[Path]:
     for role, snapshot_id in pinned:
         table = tables.load(state.source, role)
         found += tables.data_paths(table, snapshot_id) if table is not None and snapshot_id is not None else []
-    return [*found, state.run / FILES_NAME]
+    beside = () if state.definition.table is None else (PINNED, PATHS, RANKS)
+    return [*found, *(state.run / name for name in beside if (state.run / name).exists()), state.run / FILES_NAME]
 
 
 def read_bad(tables: Tables, state: State) -> pa.Table:

@@ -24,7 +24,9 @@ from pyiceberg.typedef import Record
 def iceberg(folder: Path, rows: pa.Table, pieces: int = 3) -> Table:
     """A table of several appends, in a warehouse of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    catalog = SqlCatalog("team", uri=f"sqlite:///{folder / 'catalog.db'}", warehouse=f"file://{folder}/warehouse")
+    catalog = SqlCatalog(
+        "team", uri=f"sqlite:///{folder.parent / 'catalog.db'}", warehouse=f"file://{folder}/warehouse"
+    )
     catalog.create_namespace("db")
     table = catalog.create_table("db.samples", rows.schema)
     size = -(-len(rows) // pieces)

@@ -32,6 +32,13 @@ def test_the_plan_is_that_of_the_indexed_files(
     assert compile(spec, catalog, engine=engine).digest == corpus.digest
 
 
+def test_folders_of_any_name(corpus: Corpus, catalog: Catalog, tmp_path: Path) -> None:
+    lake = iceberg(tmp_path / "100%25 of it", corpus.table)
+    text = tabled(corpus, tmp_path, tmp_path, "iceberg", table=f"{{format: iceberg, at: 'file://{place_of(lake)}'}}")
+    assert catalog.index(text).samples == 2 * ROWS
+    assert compile(text, catalog).digest == corpus.digest
+
+
 def test_a_snapshot_is_pinned_and_stays_readable(corpus: Corpus, lake: Table, catalog: Catalog, tmp_path: Path) -> None:
     spec = tabled(corpus, place_of(lake), tmp_path, "iceberg")
     catalog.index(spec)

@@ -129,6 +129,20 @@ def test_what_is_as_it_was_is_not_read_again(corpus: Corpus, table: Path, catalo
     assert (again.new, again.changed, again.unchanged, again.samples) == (0, 0, 2, 2 * ROWS)
 
 
+def test_runs_that_died_before_and_behind_the_commit(
+    corpus: Corpus, table: Path, catalog: Catalog, tmp_path: Path
+) -> None:
+    spec = tabled(corpus, table, tmp_path)
+    catalog.index(spec)
+    run = catalog.state("web").run
+    dead = shutil.copytree(run, run.with_name("dead"))
+    for directory in (run, dead):
+        (directory / "run.json").write_text("{}")  # what a run removes when it is done
+    assert catalog.index(spec).sources[0].unchanged == 2
+    assert not dead.exists()
+    assert compile(spec, catalog).digest == corpus.digest
+
+
 def test_a_table_that_moved_on_is_refused_until_it_is_pinned_again(
     corpus: Corpus, catalog: Catalog, tmp_path: Path
 ) -> None:

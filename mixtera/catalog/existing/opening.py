@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from mixtera.catalog.derived import fingerprint_of
 from mixtera.contracts.storage import FileInfo
@@ -62,7 +62,9 @@ def local_path(url: str, shown: str) -> str:
         CatalogError: It is elsewhere: engines read the files of tables in place.
     """
     if url.startswith("file:"):
-        return unquote(urlsplit(url).path)
+        path = f"/{url.removeprefix('file:').lstrip('/')}"
+        plain = unquote(path)  # some writers quote, and some have names with a percent sign
+        return plain if plain != path and Path(plain).exists() and not Path(path).exists() else path
     if _SCHEME.match(url):
         raise CatalogError(
             f"{shown}: {url} is not on a file system of this machine, and engines read the files of a table in place: "

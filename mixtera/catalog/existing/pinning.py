@@ -24,7 +24,18 @@ from mixtera.catalog.listing import Changes, same_fingerprint
 from mixtera.catalog.model import Definition, SourceReport, TableDefinition
 from mixtera.catalog.names import assign_file_ids
 from mixtera.catalog.staging import RunFacts, Staging
-from mixtera.catalog.state import FILES_NAME, SAMPLES, State, read_parquet, read_state, state_paths, summary_of
+from mixtera.catalog.state import (
+    FILES_NAME,
+    PATHS,
+    PINNED,
+    RANKS,
+    SAMPLES,
+    State,
+    read_parquet,
+    read_state,
+    state_paths,
+    summary_of,
+)
 from mixtera.catalog.verifying import FileDifference, SourceVerification
 from mixtera.catalog.writing import ParquetFile, write_table
 from mixtera.contracts.format import ContentColumn, FileFacts
@@ -35,12 +46,6 @@ if TYPE_CHECKING:
     from mixtera.catalog.tables import Tables
     from mixtera.spec.model import ExistingTable, Source
 
-PINNED: Final = "table.parquet"
-"""The Parquet files of the table, in the directory of the run that pinned it."""
-PATHS: Final = "paths.parquet"
-"""What the table calls its files, and their ids, likewise."""
-RANKS: Final = "ranks.parquet"
-"""Which record of its file lies at which offset, where the table does not say; likewise."""
 PINNED_COLUMNS: Final = numbered(
     [*(Column(name, "string") for name in ("url", "etag")), Column("size", "int64"), Column("modified_ns", "int64")]
 )
