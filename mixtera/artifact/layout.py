@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
 import re
 import zlib
 from collections.abc import Callable, Mapping
@@ -18,6 +16,7 @@ import pyarrow as pa
 
 from mixtera.artifact import pages, variation
 from mixtera.artifact.atomic import replacing
+from mixtera.artifact.marks import Mark, mark_of
 from mixtera.artifact.model import (
     ENTRIES,
     FILES,
@@ -55,15 +54,6 @@ _TOKENS: Final = "tokens.u32"
 _ENTRY_TOKENS: Final = "entry_tokens.i64"
 _BEGINNING: Final = b'{"mixtera_plan":'
 _NAME: Final = re.compile(r"[a-z_]+\.[a-z0-9]+")
-_SAMPLE_BYTES: Final = 1 << 14
-_SAMPLES: Final = 64
-
-
-class _Mark(msgspec.Struct, frozen=True):
-    """How a file of the plan is recognised: its size, and a checksum of pieces spread over it."""
-
-    bytes: int
-    checksum: int
 
 
 class _Phase(msgspec.Struct, frozen=True):
@@ -96,7 +86,7 @@ class _Body(msgspec.Struct, frozen=True):
     order: OrderParameters
     timeline: _Timeline
     component_entries: tuple[int, ...]
-    marks: dict[str, _Mark]
+    marks: dict[str, Mark]
     facts: dict[str, Any]
     variation: variation.Summary | None = None
     begins: Beginning | None = None
@@ -317,7 +307,7 @@ def _encode(
     summary: variation.Summary | None,
     in_pages: pages.Pages | None = None,
 ) -> bytes:
-    marks = {file.name: _mark(file) for file in sorted(directory.iterdir())}
+    marks = {file.name: mark_of(file) for file in sorted(directory.iterdir())}
     body = _Body(
         digest=digest,
         order_version=data.order_version,
@@ -378,25 +368,9 @@ def _damaged(where: str | Path, reason: str) -> PlanError:
     return PlanError(f"the plan {where} is damaged: {reason}; copy it again, or compile the spec again")
 
 
-def _mark(path: Path) -> _Mark:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        return _Mark(size, _checksum(file, size))
-
-
-def _checksum(file: io.BufferedReader, size: int) -> int:
-    """CRC-32 of at most `_SAMPLES` pieces spread evenly over the file, its first and last bytes among them."""
-    last = max(size - _SAMPLE_BYTES, 0)
-    value = 0
-    for place in sorted({last * piece // (_SAMPLES - 1) for piece in range(_SAMPLES)}):
-        file.seek(place)
-        value = zlib.crc32(file.read(_SAMPLE_BYTES), value)
-    return value
-
-
-def _check_file(path: Path, mark: _Mark, sampled: bool) -> None:
+def _check_file(path: Path, mark: Mark, sampled: bool) -> None:
     try:
-        found = _mark(path) if sampled else _Mark(path.stat().st_size, mark.checksum)
+        found = mark_of(path) if sampled else Mark(path.stat().st_size, mark.checksum)
     except FileNotFoundError:
         raise _damaged(path.parent, f"{path.name} is missing") from None
     except OSError as error:
