@@ -180,9 +180,10 @@ class PagedArray:
             if first < last:
                 self._need(np.arange(first // self._page_values, (last - 1) // self._page_values + 1))
         else:
-            if index.min(initial=0) < 0:
+            number = np.asarray(index)
+            if number.min(initial=0) < 0:
                 raise IndexError("values are numbered from 0")
-            self._need(index // self._page_values)
+            self._need(number.reshape(-1) // self._page_values)
         values: npt.NDArray[Any] = self._values[index]
         return values
 
@@ -211,7 +212,10 @@ class PagedArray:
 
     def _wrong(self, first: int, last: int) -> list[int]:
         """Those of some pages that are not here; the others are noted."""
-        data = os.pread(self._file, (last - first) * self._page_bytes, first * self._page_bytes)
+        try:
+            data = os.pread(self._file, (last - first) * self._page_bytes, first * self._page_bytes)
+        except OSError as error:
+            raise StorageError(f"{self._path} cannot be read: {error.strerror or error}; remove it") from error
         right = self._check(memoryview(data), first, last)
         return [number for number in range(first, last) if not right[number - first]]
 

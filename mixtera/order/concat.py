@@ -227,7 +227,9 @@ class Concatenation:
         assert sequence is not None
         base = int(self.permutation.sample_first[self.permutation.entry_first[component]])
         heads = np.arange(0, len(sequence), BLOCK)
-        blocks = [int(self._tokens[base + sequence[head : head + BLOCK].astype(np.int64)].sum()) for head in heads]
+        last = int(self.permutation.sample_first[self.permutation.entries.bounds[component + 1]])
+        tokens = self._tokens[base:last]  # where they come in pages: all of them together
+        blocks = [int(tokens[sequence[head : head + BLOCK].astype(np.int64)].sum()) for head in heads]
 
         def samples(windows: Int64s) -> tuple[Int64s, Int64s]:
             number = base + np.concatenate([sequence[w * BLOCK : (w + 1) * BLOCK] for w in windows]).astype(np.int64)

@@ -181,7 +181,8 @@ def test_it_is_read_whole_by_those_who_need_all(local, far, tmp_path):
     assert (far.path / "starts.u32").read_bytes() == (local.path / "starts.u32").read_bytes()
 
 
-def test_numbers_that_no_array_has(far):
+def test_numbers_that_no_array_has(local, far):
+    assert far.data.rows[np.int64(77_777)] == far.data.rows[77_777] == local.data.rows[77_777]
     for number in (-1, ROWS):
         with pytest.raises(IndexError):
             far.data.rows[np.array([number])]
