@@ -64,11 +64,11 @@ class Decoder:
     def _framed(self, page: bytearray, parts: Sequence[Lines]) -> pa.Array | None:
         """The content column of records with the frame of those before, or of their first; None if one does not fit."""
         edges = _edges(parts)
-        contents = self._frame and self._frame.contents(page, *edges)
+        contents = None if self._frame is None else self._frame.contents(page, *edges)
         if contents is None:
             start, stop = int(edges[0][0]), int(edges[1][0])
             frame = frame_of(bytes(page[start:stop]).rstrip(b"\r\n"), self._content)
-            contents = frame and frame.contents(page, *edges)
+            contents = None if frame is None or frame == self._frame else frame.contents(page, *edges)
             if contents is None:
                 return None
             self._frame = frame
