@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -136,9 +136,13 @@ class FramedFile:
             )
         for batch, missing in self._batches(self._parts(wanted)):
             packed = self._fetched(missing)
-            for part, held in batch:
-                found = self._unpacked(part.piece, packed[part.piece]) if held is None else held
-                _fill(target[part.target], found, part)
+            for ranges, run in groupby(batch, _ranges_of):
+                if ranges is not None:
+                    _read_copies(target, ranges, [(part, held) for part, held in run if isinstance(held, Copy)])
+                    continue
+                for part, held in run:
+                    found = held if isinstance(held, np.ndarray) else self._unpacked(part.piece, packed[part.piece])
+                    _fill(target[part.target], found, part)
 
     def close(self) -> None:
         """Release the file, and what is kept of it in memory. It may be called twice."""
@@ -225,12 +229,20 @@ def _copied(volume: Volume, data: Bytes) -> Copy:
     return Copy(volume.ranges, volume.append(data.data))
 
 
-def _fill(target: Bytes, held: Bytes | Copy, part: _Part) -> None:
+def _ranges_of(pair: tuple[_Part, Bytes | Copy | None]) -> RangedFile | None:
+    """The file of a copy; None for what is in memory, or not decompressed yet."""
+    return pair[1].ranges if isinstance(pair[1], Copy) else None
+
+
+def _read_copies(target: Bytes, ranges: RangedFile, copies: Sequence[tuple[_Part, Copy]]) -> None:
+    """Read parts that follow each other from the copies in one file at once: a call costs as much as ten records."""
+    starts = np.concatenate([part.starts + copy.offset for part, copy in copies])
+    stops = np.concatenate([part.stops + copy.offset for part, copy in copies])
+    ranges.read_into(target[copies[0][0].target.start : copies[-1][0].target.stop], back_to_back(starts, stops))
+
+
+def _fill(target: Bytes, held: Bytes, part: _Part) -> None:
     """Put ranges of a piece into the target, back to back."""
-    if isinstance(held, Copy):
-        starts, stops = part.starts + held.offset, part.stops + held.offset
-        held.ranges.read_into(target, back_to_back(starts, stops))
-        return
     source, room, place = held.data, target.data, 0
     for start, stop in zip(part.starts.tolist(), part.stops.tolist(), strict=True):
         following = place + stop - start
