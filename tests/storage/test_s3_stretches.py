@@ -263,6 +263,26 @@ def test_stretches_come_in_requests_of_their_own(spool, objects, proxy):
     assert len(proxy.requests) == 3  # two stretches, and a block behind them
 
 
+def test_the_first_large_records_do_not_wait_for_their_stripes(spool, objects, proxy, monkeypatch):
+    """The server answers requests for stripes when the record is there."""
+    data, url = DATA * 10, f"{new_root()}/a.bin"
+    objects.put(url, data)
+    monkeypatch.setenv("MIXTERA_S3_REQUEST_BYTES", "500000")
+    storage, is_there = S3Storage(), threading.Event()
+    access = storage.pinned(storage.stat(url)).stretched(np.array([0]), np.array([len(data)])).random_access(url)
+    have = Ring.have if storage.profile().is_shared is False else Directory.have
+
+    def waiting(keeper, stripe, read):
+        assert is_there.wait(60)
+        have(keeper, stripe, read)
+
+    monkeypatch.setattr(Ring, "have", waiting)
+    monkeypatch.setattr(Directory, "have", waiting)
+    assert access.gather(np.array([10]), np.array([70_000])).to_pylist() == [data[10:70_000]]
+    is_there.set()
+    assert access.gather(np.array([10]), np.array([len(data)])).to_pylist() == [data[10:]]
+
+
 def test_a_changed_object_is_refused(spool, objects, s3):
     url = f"{new_root()}/a.bin"
     objects.put(url, DATA)

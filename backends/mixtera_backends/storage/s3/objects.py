@@ -88,8 +88,10 @@ class S3Object:
         inside, outside = np.flatnonzero(pieces.in_stripe), np.flatnonzero(~pieces.in_stripe)
         if len(inside):
             stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
-            for stripe in coming:
-                stripe.result()
+            size = int((mine.stops - mine.starts).sum())
+            if size < BLOCK_BYTES * len(mine.cell) or not clients.stripes.may_hurry(size):
+                for stripe in coming:
+                    stripe.result()
             left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
             outside = np.union1d(outside, inside[left])
         if len(outside):

@@ -24,6 +24,8 @@ from mixtera_backends.storage.s3.blocks import Object
 if TYPE_CHECKING:
     from mixtera_backends.storage.s3.clients import Buffer
 
+HURRY_BYTES: Final = 4 << 20
+"""Bytes of large records with which a process does not wait for their stripes: so the first batch comes soon."""
 REMEMBERED: Final = 8
 """Stripes that were asked for are remembered until so many times what can be kept has come after them."""
 
@@ -76,12 +78,18 @@ class Stripes:
         self._asked: dict[Stripe, Future[None]] = {}
         self._seen: OrderedDict[Stripe, None] = OrderedDict()
         self._seen_bytes = 0
+        self._hurry_bytes = HURRY_BYTES
         self._lock = threading.RLock()  # a future that is done calls back at once
 
     @property
     def is_shared(self) -> bool:
         """Whether other processes have what this one has fetched."""
         return self._keeper.is_shared
+
+    def may_hurry(self, size: int) -> bool:
+        """Whether so many bytes may be read without their stripes, if these are not here; asked once for each read."""
+        self._hurry_bytes -= size
+        return self._hurry_bytes >= 0
 
     def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Buffer]) -> list[Future[None]]:
         """Begin to fetch those stripes that are not here and were not here before.
