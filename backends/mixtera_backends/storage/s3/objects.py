@@ -101,6 +101,7 @@ class S3Object:
         """Read pieces that lie in no stripe that is kept."""
         wanted = back_to_back(pieces.starts, pieces.stops)
         data = np.empty(wanted.size, np.uint8)
+        self._is_large = _are_large(pieces.starts, pieces.stops)
         self._read_into(clients, data, wanted)
         lengths = pieces.stops - pieces.starts
         for place, begin, length in zip(places.tolist(), wanted.places.tolist(), lengths.tolist(), strict=True):
@@ -146,8 +147,7 @@ class S3Object:
             rest = pieces.of(np.flatnonzero(~pieces.in_stripe))
             starts, stops = rest.starts, rest.stops
         sought = self._sought(clients, starts, stops)
-        least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
-        self._is_large = least < int((stops - starts).sum()) < most
+        self._is_large = _are_large(starts, stops)
         if not self._is_large:
             clients.blocks.expect(sought)
             return
@@ -228,6 +228,12 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {stop} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
+
+
+def _are_large(starts: Positions, stops: Positions) -> bool:
+    """Whether ranges are large records, on average; see `LARGE_BLOCKS`."""
+    least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
+    return least < int((stops - starts).sum()) < most
 
 
 def _are_very_large(starts: Positions, stops: Positions) -> bool:

@@ -3,7 +3,7 @@
 The order permutes the samples of a window of segments, so a reader comes back to each of its segments until it has had
 all of it. Where the plan says so (`Stretching`), a segment is not read record by record: it is cut into stripes, each
 of which is one request, and a stripe lies on local disk until the reader has been through. What was given up before
-all of it was read is read record by record from then on, so no byte is fetched three times.
+all of it was read is read record by record for a while.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 HURRY_BYTES: Final = 4 << 20
 """Bytes of large records with which a process does not wait for their stripes: so the first batch comes soon."""
-REMEMBERED: Final = 8
-"""Stripes that were asked for are remembered until so many times what can be kept has come after them."""
+REMEMBERED: Final = 2
+"""Stripes that were asked for are remembered until so many times what can be kept has come after them: then it is
+another epoch, and they are wanted whole again."""
 
 
 class Stripe(NamedTuple):
