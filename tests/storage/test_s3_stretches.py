@@ -301,6 +301,7 @@ def test_the_first_large_records_do_not_wait_for_their_stripes(spool, objects, p
 
     monkeypatch.setattr(Ring, "have", waiting)
     monkeypatch.setattr(Directory, "have", waiting)
+    access.expect(np.array([10]), np.array([70_000]))
     assert access.gather(np.array([10]), np.array([70_000])).to_pylist() == [data[10:70_000]]
     is_there.set()
     assert access.gather(np.array([10]), np.array([len(data)])).to_pylist() == [data[10:]]

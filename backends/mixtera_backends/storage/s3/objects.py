@@ -62,7 +62,7 @@ class S3Object:
         self._whole: set[tuple[int, int]] = set()
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
-        self._is_large = False
+        self._is_large = self._is_hurried = False
         self._is_read = False
         self._expected: dict[tuple[int, int], Future[Buffer]] = {}
 
@@ -89,7 +89,7 @@ class S3Object:
         if len(inside):
             stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
             size = int((mine.stops - mine.starts).sum())
-            if size < BLOCK_BYTES * len(mine.cell) or not clients.stripes.may_hurry(size):
+            if not (self._is_hurried and clients.stripes.may_hurry(size)):
                 for stripe in coming:
                     stripe.result()
             left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
@@ -138,6 +138,7 @@ class S3Object:
         self._check(int(stops.max()))
         if clients.stripes is not None and clients.stripes.is_shared and _are_very_large(starts, stops):
             self._whole.update(zip(starts.tolist(), stops.tolist(), strict=True))
+        self._is_hurried = _are_large(starts, stops)
         cells = self._cells_for(clients, starts, stops)
         if cells is not None and clients.stripes is not None:
             pieces = cells.cut(*_filled(starts, stops))
