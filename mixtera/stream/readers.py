@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -119,14 +120,20 @@ class Readers:
             info.url, self._options
         ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
-        if self._stretches is not None and isinstance(storage, Stretching):
-            storage = storage.stretched(*self._stretches.of(file, storage.profile()))
+        if self._stretches is not None and _can_stretch(type(storage)):
+            storage = cast(Stretching, storage).stretched(*self._stretches.of(file, storage.profile()))
         plugin, frames = format_named(source.format), frames_of(self._data, file)
         check_beside(storage_of(info.url, self._options), plugin, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]
         if len(frames) and isinstance(plugin, Framed):
             return plugin.framed_reader(storage, info, content, self._cache_bytes, frames)
         return plugin.reader(storage, info, content, self._cache_bytes)
+
+
+@cache
+def _can_stretch(kind: type) -> bool:
+    """Whether a class of storages is `Stretching`: asked of each file, it would take as long as to open one."""
+    return issubclass(kind, Stretching)
 
 
 def frames_of(data: PlanData, file: int) -> npt.NDArray[np.int64]:

@@ -123,12 +123,35 @@ def test_stripes_are_fetched_once_while_there_is_room():
     assert len(fetched) == len(set(fetched)) == 10
 
 
+def test_threads_that_write_at_the_same_time_overwrite_nothing_that_is_kept():
+    """Stripes of many sizes, from several threads, in a ring that they go round many times."""
+    ring, random = Ring(60_000), np.random.default_rng(3)
+    with ThreadPoolExecutor(4) as threads:
+        stripes = Stripes(ring, threads.submit)
+        for start in random.integers(0, 90_000, 300).tolist():
+            cells = Cells(np.array([start]), np.array([start + 1 + start % 9_999]), len(DATA), 4_000)
+            read(stripes, Fetched(), cells, [start], [start + 1 + start % 9_999])
+
+
 def test_what_was_given_up_is_not_read_whole_again():
     stripes, fetched = Stripes(Ring(30_000), at_once), Fetched()
     read(stripes, fetched, CELLS, [0], [50_000])
     assert read(stripes, fetched, CELLS, [5], [6]) == 1
     assert read(stripes, fetched, CELLS, [45_000], [45_100]) == 0
     assert len(fetched) == 5
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_next_epoch_reads_stripes_whole_again(tmp_path, shared):
+    capacity = 20_000
+    keeper = Directory(str(tmp_path), capacity) if shared else Ring(capacity)
+    stripes, fetched = Stripes(keeper, at_once), Fetched()
+    for _ in range(2):
+        for start in range(0, 100_000, 10_000):
+            assert read(stripes, fetched, CELLS, [start], [start + 9_000]) == 0
+            if shared:
+                keeper.make_room()
+    assert len(fetched) > 12
 
 
 def test_a_stripe_that_failed_is_asked_for_again():
@@ -261,6 +284,27 @@ def test_stretches_come_in_requests_of_their_own(spool, objects, proxy):
     for _ in range(2):
         assert access.gather(STARTS, STOPS).to_pylist() == WANTED
     assert len(proxy.requests) == 3  # two stretches, and a block behind them
+
+
+def test_the_first_large_records_do_not_wait_for_their_stripes(spool, objects, proxy, monkeypatch):
+    """The server answers requests for stripes when the record is there."""
+    data, url = DATA * 10, f"{new_root()}/a.bin"
+    objects.put(url, data)
+    monkeypatch.setenv("MIXTERA_S3_REQUEST_BYTES", "500000")
+    storage, is_there = S3Storage(), threading.Event()
+    access = storage.pinned(storage.stat(url)).stretched(np.array([0]), np.array([len(data)])).random_access(url)
+    have = Ring.have if storage.profile().is_shared is False else Directory.have
+
+    def waiting(keeper, stripe, read):
+        assert is_there.wait(60)
+        have(keeper, stripe, read)
+
+    monkeypatch.setattr(Ring, "have", waiting)
+    monkeypatch.setattr(Directory, "have", waiting)
+    access.expect(np.array([10]), np.array([70_000]))
+    assert access.gather(np.array([10]), np.array([70_000])).to_pylist() == [data[10:70_000]]
+    is_there.set()
+    assert access.gather(np.array([10]), np.array([len(data)])).to_pylist() == [data[10:]]
 
 
 def test_a_changed_object_is_refused(spool, objects, s3):

@@ -88,7 +88,7 @@ def test_explain_says_before_what_the_stream_asks_for(shared, plan, readers, mon
     requests = said.requests / said.delivered_bytes
     assert requests == pytest.approx(found.requests / found.delivered_bytes, rel=0.1)
     if readers == 1 or shared:
-        assert found.amplification <= 1.05
+        assert found.amplification <= 1.1
 
 
 def test_explain_says_what_sharing_would_spare(plan, monkeypatch, tmp_path):

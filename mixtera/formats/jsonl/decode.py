@@ -67,8 +67,7 @@ class Decoder:
         contents = None if self._frame is None else self._frame.contents(page, *edges)
         if contents is None:
             start, stop = int(edges[0][0]), int(edges[1][0])
-            frame: Frame | None = frame_of(bytes(page[start:stop]).rstrip(b"
-"), self._content)
+            frame: Frame | None = frame_of(bytes(page[start:stop]).rstrip(b"\r\n"), self._content)
             contents = None if frame is None or frame == self._frame else frame.contents(page, *edges)
             if contents is None:
                 return None

@@ -35,6 +35,8 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _PRECONDITION_FAILED = 412
 _LOOK_SECONDS = 1.0
+FLIGHT_BYTES = 16 << 20
+"""Bytes of stripes in flight: twice as many are no faster, and take 40 MB more."""
 
 
 class Refused(Exception):  # noqa: N818 - never leaves this package
@@ -112,7 +114,7 @@ class Clients:
         return lambda stripe: one((stripe.start, stripe.stop))
 
     def _submit(self, call: Callable[[], None]) -> Future[None]:
-        return self._threads.submit(call)
+        return self._stripe_threads.submit(call)
 
     def _one(self, address: Address, etag: str, indexed: bool, fast: bool) -> Callable[[tuple[int, int]], Buffer]:
         """What reads one range."""
@@ -139,6 +141,12 @@ class Clients:
             return data
 
         return one
+
+    @cached_property
+    def _stripe_threads(self) -> ThreadPoolExecutor:
+        """Few, since each holds a stripe in memory; and others than those for what somebody waits for."""
+        count = max(1, min(self.settings.concurrency, FLIGHT_BYTES // self.settings.request_bytes))
+        return ThreadPoolExecutor(count, thread_name_prefix="mixtera-s3-stripes")
 
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:

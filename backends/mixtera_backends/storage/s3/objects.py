@@ -62,7 +62,7 @@ class S3Object:
         self._whole: set[tuple[int, int]] = set()
         self._size, self._etag, self._indexed, self._fast = size, etag, indexed, fast
         self._closed = False
-        self._is_large = False
+        self._is_large = self._is_hurried = False
         self._is_read = False
         self._expected: dict[tuple[int, int], Future[Buffer]] = {}
 
@@ -88,8 +88,10 @@ class S3Object:
         inside, outside = np.flatnonzero(pieces.in_stripe), np.flatnonzero(~pieces.in_stripe)
         if len(inside):
             stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
-            for stripe in coming:
-                stripe.result()
+            size = int((mine.stops - mine.starts).sum())
+            if not (self._is_hurried and clients.stripes.may_hurry(size)):
+                for stripe in coming:
+                    stripe.result()
             left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
             outside = np.union1d(outside, inside[left])
         if len(outside):
@@ -99,6 +101,7 @@ class S3Object:
         """Read pieces that lie in no stripe that is kept."""
         wanted = back_to_back(pieces.starts, pieces.stops)
         data = np.empty(wanted.size, np.uint8)
+        self._is_large = _are_large(pieces.starts, pieces.stops)
         self._read_into(clients, data, wanted)
         lengths = pieces.stops - pieces.starts
         for place, begin, length in zip(places.tolist(), wanted.places.tolist(), lengths.tolist(), strict=True):
@@ -135,6 +138,7 @@ class S3Object:
         self._check(int(stops.max()))
         if clients.stripes is not None and clients.stripes.is_shared and _are_very_large(starts, stops):
             self._whole.update(zip(starts.tolist(), stops.tolist(), strict=True))
+        self._is_hurried = _are_large(starts, stops)
         cells = self._cells_for(clients, starts, stops)
         if cells is not None and clients.stripes is not None:
             pieces = cells.cut(*_filled(starts, stops))
@@ -144,8 +148,7 @@ class S3Object:
             rest = pieces.of(np.flatnonzero(~pieces.in_stripe))
             starts, stops = rest.starts, rest.stops
         sought = self._sought(clients, starts, stops)
-        least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
-        self._is_large = least < int((stops - starts).sum()) < most
+        self._is_large = _are_large(starts, stops)
         if not self._is_large:
             clients.blocks.expect(sought)
             return
@@ -226,6 +229,12 @@ class S3Object:
                 f"{self._address.url} changed since it was indexed: byte {stop} is asked for and it has "
                 f"{self._size}; run `mixtera index` and compile again"
             )
+
+
+def _are_large(starts: Positions, stops: Positions) -> bool:
+    """Whether ranges are large records, on average; see `LARGE_BLOCKS`."""
+    least, most = (blocks * BLOCK_BYTES * len(starts) for blocks in LARGE_BLOCKS)
+    return least < int((stops - starts).sum()) < most
 
 
 def _are_very_large(starts: Positions, stops: Positions) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,7 +22,7 @@ class Ring:
 
     def __init__(self, capacity_bytes: int) -> None:
         self.capacity_bytes, self.is_shared = capacity_bytes, False
-        self._kept: OrderedDict[Stripe, int] = OrderedDict()
+        self._kept: dict[Stripe, int] = {}
         self._writing: dict[Stripe, int] = {}
         self._at = 0
         self._file: BinaryIO | None = None
@@ -49,13 +48,15 @@ class Ring:
                 if place is None:
                     return
                 self._writing[stripe] = place
+            is_written = False
             try:
                 write(file, data, place)
+                is_written = True
             finally:
                 with self._lock:
                     del self._writing[stripe]
-            with self._lock:
-                self._kept[stripe] = place
+                    if is_written:
+                        self._kept[stripe] = place
         except OSError as error:
             self._forget()
             raise cannot_be_kept(spool_directory(), error) from error
@@ -75,12 +76,9 @@ class Ring:
             first < stop and place < first + _bytes(stripe) for stripe, first in self._writing.items()
         ):
             return None
-        wrapped = place < self._at
-        for stripe, first in list(self._kept.items()):  # the oldest stand first
+        for stripe, first in list(self._kept.items()):  # all: several threads write, so they stand in no order
             if first < stop and place < first + _bytes(stripe):
                 del self._kept[stripe]
-            elif not wrapped:
-                break
         self._at = stop
         return place
 

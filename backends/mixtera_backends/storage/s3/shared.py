@@ -147,6 +147,7 @@ class Directory:
             try:
                 file = self._path(stripe).open("rb", buffering=0)
             except FileNotFoundError:
+                self._known.discard(stripe)
                 return None
             if os.fstat(file.fileno()).st_size != stripe.stop - stripe.start:
                 file.close()

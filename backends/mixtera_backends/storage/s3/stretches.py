@@ -3,7 +3,7 @@
 The order permutes the samples of a window of segments, so a reader comes back to each of its segments until it has had
 all of it. Where the plan says so (`Stretching`), a segment is not read record by record: it is cut into stripes, each
 of which is one request, and a stripe lies on local disk until the reader has been through. What was given up before
-all of it was read is read record by record from then on, so no byte is fetched three times.
+all of it was read is read record by record for a while.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ from mixtera_backends.storage.s3.blocks import Object
 if TYPE_CHECKING:
     from mixtera_backends.storage.s3.clients import Buffer
 
-REMEMBERED: Final = 8
-"""Stripes that were asked for are remembered until so many times what can be kept has come after them."""
+HURRY_BYTES: Final = 4 << 20
+"""Bytes of large records with which a process does not wait for their stripes: so the first batch comes soon."""
+REMEMBERED: Final = 2
+"""Stripes that were asked for are remembered until so many times what can be kept has come after them: then it is
+another epoch, and they are wanted whole again."""
 
 
 class Stripe(NamedTuple):
@@ -76,12 +79,18 @@ class Stripes:
         self._asked: dict[Stripe, Future[None]] = {}
         self._seen: OrderedDict[Stripe, None] = OrderedDict()
         self._seen_bytes = 0
+        self._hurry_bytes = HURRY_BYTES
         self._lock = threading.RLock()  # a future that is done calls back at once
 
     @property
     def is_shared(self) -> bool:
         """Whether other processes have what this one has fetched."""
         return self._keeper.is_shared
+
+    def may_hurry(self, size: int) -> bool:
+        """Whether so many bytes may be read without their stripes, if these are not here; asked once for each read."""
+        self._hurry_bytes -= size
+        return self._hurry_bytes >= 0
 
     def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Buffer]) -> list[Future[None]]:
         """Begin to fetch those stripes that are not here and were not here before.
