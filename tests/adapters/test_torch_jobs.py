@@ -17,6 +17,7 @@ from mixtera.errors import PlanError, StateError
 from mixtera.jobs import Job
 from mixtera.plan import Plan
 from tests.jobs.following import ROUND, decided, following_plan, push, steering
+from tests.jobs.skipping import break_lines, jsonl_plan
 
 STEPS, BATCH = 160, 4
 STEP_OF_WEIGHTS = {10: {"c0": 1.0}, 40: {"c1": 1.0, "c2": 1.0}, 60: {"c2": 1.0}}
@@ -176,3 +177,13 @@ def test_a_dataset_is_small_when_pickled_and_opens_the_job_again(job: Job) -> No
     assert len(written) < 1000
     here = samples(islice(iter(MixteraDataset(job, 8)), 5))
     assert samples(islice(iter(pickle.loads(written)), 5)) == here
+
+
+def test_workers_skip_what_cannot_be_read_and_note_it(tmp_path: Path) -> None:
+    plan = jsonl_plan(tmp_path)
+    break_lines(plan, [3, 40, 200])
+    with Job.local(plan, tmp_path / "job", on_unreadable="skip") as job:
+        found = samples(loader(job, BATCH, num_workers=2))
+        assert job.status()["skipped"] > 0
+        assert found == job.decided().samples(0, len(found))["sample"].to_pylist()
+        assert len(found) == len(plan) // BATCH * BATCH

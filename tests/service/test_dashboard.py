@@ -174,7 +174,16 @@ def reader(rank: int, share: float, limit: str, gone: bool = False) -> SeenReade
 def job(components: int = 3, name: str = "run", **other: object) -> Watched:
     names = [f"c{number}" for number in range(components)]
     status = {"components": names, "name": "plan", "plan": "sha256:0", "algorithm": "ado", "promised": 1_280}
-    status |= {"end": 9_000, "checkpoint": None, "fit": 7, "waiting": 2, "changes": 20, "records": 3, "step": 99}
+    status |= {
+        "end": 9_000,
+        "checkpoint": None,
+        "fit": 7,
+        "waiting": 2,
+        "changes": 20,
+        "records": 3,
+        "skipped": 4,
+        "step": 99,
+    }
     share = tuple(1 / components for _ in names)
     phases = tuple(
         Phase(at * 64, tuple(1.0 + (at + number) % 5 for number in range(components)), (0,) * components)

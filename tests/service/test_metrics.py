@@ -156,7 +156,7 @@ def test_losses_of_a_plan_that_does_not_follow_are_seen_too(service: Service, st
 
 def of(components: int, **other: object) -> Watched:
     names = [f"c{number}" for number in range(components)]
-    status = {"components": names, "promised": 0, "end": None, "checkpoint": None, "fit": 3, "waiting": 2}
+    status = {"components": names, "promised": 0, "end": None, "checkpoint": None, "fit": 3, "waiting": 2, "skipped": 0}
     status |= {"changes": 0, "records": 1, "step": -1}
     share = tuple((number + 1) / sum(range(components + 1)) for number in range(components))
     fields = {"asked": share, "realised": share, "furthest": 9, "slowest": 4, "readers": (), "reports": ()}

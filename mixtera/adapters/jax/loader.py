@@ -7,21 +7,24 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import jax
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from mixtera.adapters.columns import HostColumns, host_columns
 from mixtera.adapters.handle import Handle, Readable, handle_of
 from mixtera.adapters.jax.ranks import Coordinate, coordinate_of
+from mixtera.adapters.jax.sharing import Group
 from mixtera.errors import PlanError, SampleError
 from mixtera.stream import Stream
 
 HOST_COLUMNS: Final = frozenset({"component", "sample"})
 """Columns that stay on the host, beside those without numbers: sample ids need 64 bits, which JAX does not keep."""
 
+Read: TypeAlias = Literal["every", "first"]
 Batch: TypeAlias = dict[str, jax.Array | npt.NDArray[np.generic]]
 
 
@@ -39,6 +42,7 @@ class MixteraLoader:
         prefetch: int = 2,
         columns: Sequence[str] | None = None,
         topology: Coordinate | None = None,
+        read: Read = "every",
     ) -> None:
         """Prepare a loader; nothing is read yet.
 
@@ -54,6 +58,8 @@ class MixteraLoader:
             prefetch: Batches that are made ahead; fewer where the weights follow the training and rounds are short.
             columns: Content columns to read; all by default.
             topology: What `mixtera.adapters.jax.topology` makes of a mesh, in place of `rank` and `world_size`.
+            read: `every`: each process reads its batches itself; `first`: of those that work on the same samples one
+                reads, and sends them to the others. All processes then take their batches at the same step.
 
         Raises:
             PlanError: An argument is out of its range, or the plan cannot be opened.
@@ -63,13 +69,21 @@ class MixteraLoader:
         self._handle = handle_of(plan)
         self._place = coordinate_of(rank, world_size, topology, sharding)
         self._batch_size, self._start, self._columns = batch_size, start, columns
+        self._group = _group_of(read, self._place)
         most = self._handle.steps_ahead(batch_size * self._place.world_size)
         self._sharding, self._prefetch = sharding, prefetch if most is None else min(prefetch, most)
         self._check(self._stream().position)
 
     def __iter__(self) -> BatchIterator:
         return BatchIterator(
-            self._stream(), self._handle, self._place, self._batch_size, self._sharding, self._prefetch, self._check
+            self._stream(),
+            self._handle,
+            self._place,
+            self._batch_size,
+            self._sharding,
+            self._prefetch,
+            self._check,
+            self._group,
         )
 
     def __len__(self) -> int:
@@ -105,11 +119,13 @@ class BatchIterator:
         sharding: jax.sharding.Sharding | None,
         prefetch: int,
         check: Callable[[int], None],
+        group: Group | None = None,
     ) -> None:
         self._stream, self._handle, self._sharding, self._prefetch = stream, handle, sharding, prefetch
-        self._place, self._batch_size, self._check = place, batch_size, check
+        self._place, self._batch_size, self._check, self._group = place, batch_size, check, group
         self._reached = Reached(stream.position)
         self._ahead: deque[Future[tuple[Batch, int] | None]] = deque()
+        self._read: deque[Future[pa.RecordBatch | None]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
         self._finalizer = weakref.finalize(self, _end, self._thread, stream)
         self._begin()
@@ -118,6 +134,8 @@ class BatchIterator:
         return self
 
     def __next__(self) -> Batch:
+        if self._group is not None:
+            return self._shared(self._group)
         while len(self._ahead) <= self._prefetch:
             self._ahead.append(self._thread.submit(_made, self._stream, self._sharding))
         made = self._ahead.popleft().result()
@@ -125,6 +143,25 @@ class BatchIterator:
             raise StopIteration
         batch, self._reached.position = made
         return batch
+
+    def _shared(self, group: Group) -> Batch:
+        """The next batch, which one process of the group has read."""
+        samples = self._sent(group) if group.reads else group.receive()
+        if samples is None:
+            raise StopIteration
+        self._reached.position += self._batch_size * self._place.world_size
+        return jax_batch(host_columns(samples), self._sharding)
+
+    def _sent(self, group: Group) -> pa.RecordBatch | None:
+        while len(self._read) <= self._prefetch:
+            self._read.append(self._thread.submit(next, self._stream, None))
+        try:
+            samples = self._read.popleft().result()
+        except BaseException as error:  # the others must not wait for what does not come
+            group.fail(error)
+            raise
+        group.share(samples)
+        return samples
 
     def get_state(self) -> dict[str, object]:
         """The state after the last batch that was taken: JSON values, the same on every process at the same step."""
@@ -136,8 +173,10 @@ class BatchIterator:
         Raises:
             StateError: It is not a state, or one of another plan; the message names what differs.
         """
-        while self._ahead:
-            waiting = self._ahead.pop()
+        waits: list[Future[Any]] = [*self._ahead, *self._read]
+        self._ahead.clear()
+        self._read.clear()
+        for waiting in reversed(waits):
             if not waiting.cancel():
                 waiting.exception()
         self._stream.load_state_dict(state)
@@ -148,6 +187,7 @@ class BatchIterator:
     def close(self) -> None:
         """End the threads and close all files."""
         self._ahead.clear()
+        self._read.clear()
         self._finalizer()
 
     def _begin(self) -> None:
@@ -202,6 +242,24 @@ def _placed(
     if sharding is None:
         return jax.device_put(converted)
     return jax.make_array_from_process_local_data(sharding, converted)
+
+
+def _group_of(read: str, place: Coordinate) -> Group | None:
+    """With whom this process shares what one of them reads; None where it reads itself.
+
+    Raises:
+        PlanError: `read` is something else, or it is not known who works on the same samples.
+    """
+    if read not in ("every", "first"):
+        raise PlanError(f"read is {read!r}; it must be 'every' or 'first'")
+    if read == "every":
+        return None
+    if not place.groups:
+        raise PlanError(
+            "read='first' needs to know which processes work on the same samples: give a sharding over a mesh, or "
+            "`topology`"
+        )
+    return Group(place.groups) if len(place.groups[place.rank]) > 1 else None
 
 
 def _end(thread: ThreadPoolExecutor, stream: Stream) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import jax
 import numpy as np
@@ -19,10 +19,13 @@ class Coordinate:
     Attributes:
         rank: Which part of the global batch its devices hold.
         world_size: Into how many parts the processes divide the batch.
+        groups: For each part the processes that hold it; where only one reads, the first of them does. Empty: each
+            process is alone.
     """
 
     rank: int
     world_size: int
+    groups: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
 
 
 def topology(mesh: jax.sharding.Mesh, data: Sequence[str] | None = None) -> Coordinate:
@@ -57,7 +60,8 @@ def topology(mesh: jax.sharding.Mesh, data: Sequence[str] | None = None) -> Coor
             f"the processes hold parts {', '.join(map(str, different))} of {size} of the batch: they must be the same "
             "or have nothing in common, and be of one size; order the mesh's devices by process along the data axes"
         )
-    return Coordinate(different.index(tuple(sorted(parts[me]))), len(different))
+    groups = tuple(tuple(sorted(one for one in parts if tuple(sorted(parts[one])) == part)) for part in different)
+    return Coordinate(different.index(tuple(sorted(parts[me]))), len(different), groups)
 
 
 def coordinate_of(

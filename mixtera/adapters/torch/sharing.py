@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +9,8 @@ import numpy as np
 import torch
 import torch.distributed
 
-import mixtera.errors
+from mixtera.adapters.failures import told, understood
 from mixtera.adapters.torch.messages import Failure, Message
-from mixtera.errors import MixteraError
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 _END: Final = 0
 _MESSAGE: Final = 1
 _FAILURE: Final = 2
-_REFUSALS: Final = ("SampleError", "StorageError", "PlanError", "StateError", "JobError", "ServiceError")
-"""Errors that the others raise as they are; anything else becomes a MixteraError."""
 
 
 def shared(messages: Iterator[Message | Failure], group: ProcessGroup) -> Iterator[Message | Failure]:
@@ -30,14 +26,14 @@ def shared(messages: Iterator[Message | Failure], group: ProcessGroup) -> Iterat
         try:
             message = next(messages, None)
         except BaseException as error:  # the others must not wait for what does not come
-            _send(group, _FAILURE, _told(error))
+            _send(group, _FAILURE, told(error))
             raise
         match message:
             case None:
                 _send(group, _END)
                 return
             case Failure():
-                _send(group, _FAILURE, _told(message.error))
+                _send(group, _FAILURE, told(message.error))
             case Message():
                 _send(group, _MESSAGE, message.samples, message.step, message.turn)
         yield message
@@ -54,7 +50,7 @@ def received(group: ProcessGroup) -> Iterator[Message | Failure]:
         content = torch.empty(size, dtype=torch.uint8)
         _broadcast(content, group)
         payload = content.numpy().tobytes()
-        yield Message(step, payload, turn) if kind == _MESSAGE else Failure(_understood(payload))
+        yield Message(step, payload, turn) if kind == _MESSAGE else Failure(understood(payload))
 
 
 def _send(group: ProcessGroup, kind: int, payload: bytes = b"", step: int = 0, turn: int = 1) -> None:
@@ -65,13 +61,3 @@ def _send(group: ProcessGroup, kind: int, payload: bytes = b"", step: int = 0, t
 
 def _broadcast(numbers: torch.Tensor, group: ProcessGroup) -> None:
     torch.distributed.broadcast(numbers, group=group, group_src=0)
-
-
-def _told(error: BaseException) -> bytes:
-    return json.dumps([type(error).__name__, str(error) or type(error).__name__]).encode()
-
-
-def _understood(payload: bytes) -> MixteraError:
-    name, text = json.loads(payload)
-    kind: type[MixteraError] = getattr(mixtera.errors, name) if name in _REFUSALS else MixteraError
-    return kind(f"the rank that reads for this one failed: {text}")
