@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mixtera
 from mixtera.contracts.format import ContentColumn, PropertyColumn
 from mixtera.contracts.storage import FileInfo, Storage
-from mixtera.errors import MixteraError
+from mixtera.errors import MixteraError, StorageError
 from mixtera.registry import format_named, storage_of, storage_of_file
 from mixtera.testing.format import request, scan_file
 from tests.formats.token_files import as_documents, write_megatron
@@ -88,3 +89,38 @@ def test_an_object_that_was_replaced_is_refused(
     objects.put(url, bytes(file.size))
     with pytest.raises(MixteraError, match=r"a\.(bin|ds)"):
         format_named(name).reader(storage, file, CONTENT, 0).read(request(table, [399], 0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_lies_beside_is_replaced_alone(
+    name: str,
+    s3: Weed,
+    objects: Objects,
+    documents: list[list[int]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The index finds it by its etag, and a plan of the old one refuses the object, which has not changed."""
+    url = put(objects, tmp_path, name, documents[:20])
+    monkeypatch.chdir(tmp_path)
+    root, file = url.rsplit("/", 1)
+    source = f'{{path: "{root}/*.{file[2:]}", format: {name}, content: {{tokens: tokens}}}}'
+    Path("spec.yaml").write_text(
+        f"version: 1\nsources: {{books: {source}}}\nmixture: {{by: dataset, weights: natural}}\n"
+    )
+    spec, catalog = mixtera.load("spec.yaml"), mixtera.Catalog.open("catalog")
+    catalog.index(spec, workers=1)
+    plan = mixtera.compile(spec, catalog)
+    assert sorted(row["tokens"] for batch in plan.stream(batch_size=1) for row in batch.to_pylist()) == sorted(
+        documents[:20]
+    )
+    assert [one.changed for one in catalog.index(spec, workers=1).sources] == [0]
+    moved = [documents[0] + documents[1][:1], documents[1][1:], *documents[2:20]]
+    put(objects, tmp_path, name, moved)
+    beside = "a.ds.index" if name == "tokens" else "a.idx"
+    objects.put(f"{root}/{beside}", (tmp_path / beside).read_bytes())
+    with pytest.raises(StorageError, match=r"which says where the samples of .* are, changed .*etag"):
+        list(plan.stream(batch_size=1))
+    assert [one.changed for one in catalog.index(spec, workers=1).sources] == [1]
+    plan = mixtera.compile(spec, catalog)
+    assert sorted(row["tokens"] for batch in plan.stream(batch_size=1) for row in batch.to_pylist()) == sorted(moved)
