@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from itertools import islice
@@ -19,6 +18,7 @@ from mixtera.errors import PlanError
 from mixtera.jobs import Job
 from mixtera.plan import Plan
 from tests.jobs.following import ROUND, decided, following_plan, push
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,7 @@ jax.distributed.shutdown()
 
 
 def test_processes_that_hold_the_same_rows_read_the_same_samples(following: Plan, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_ports(1)[0])
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     ranks = [
         subprocess.Popen(
@@ -119,7 +117,7 @@ def test_processes_that_hold_the_same_rows_read_the_same_samples(following: Plan
         )
         for rank in range(2)
     ]
-    said = [rank.communicate(timeout=120) for rank in ranks]
+    said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     with Job.local(None, str(tmp_path / "job-0")) as job:
         order = [sample for _, sample in decided(job, 32, 40)]
