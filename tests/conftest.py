@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# A machine that does other work at the same time makes single examples slow: no deadlines.
-settings.register_profile("tests", deadline=None)
-settings.register_profile("soak", deadline=None, max_examples=2000)
+# A machine that does other work at the same time makes single examples slow: no deadlines, and no check of the clock.
+# The tests try the same examples each time, so that none refuses a change that has nothing to do with it; `make soak`
+# looks for others, thousands of them.
+PATIENT = (HealthCheck.too_slow,)
+settings.register_profile("tests", deadline=None, suppress_health_check=PATIENT, derandomize=True, database=None)
+settings.register_profile("soak", deadline=None, suppress_health_check=PATIENT, max_examples=2000)
 settings.load_profile("tests")
 
 

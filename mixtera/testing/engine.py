@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 import ibis
@@ -47,13 +47,17 @@ from mixtera.testing.catalog import MadeCatalog, MadeFile, MadeSource
 from mixtera.testing.reference import holds, leaf_of, leaf_paths, passes
 from mixtera.testing.strategies import asked, made_sources, specs
 
-_LAW = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+_SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 
 
 class EngineLaws(ABC):
-    """What every engine must do."""
+    """What every engine must do.
+
+    Attributes:
+        examples: Random mixtures that are tried; fewer for an engine whose queries take seconds.
+    """
+
+    examples: ClassVar[int] = 50
 
     @abstractmethod
     def engine(self) -> Engine:
@@ -64,7 +68,7 @@ class EngineLaws(ABC):
         and as whole columns in pyarrow.
         """
 
-        @_LAW
+        @settings(max_examples=self.examples, deadline=None, suppress_health_check=_SLOW)
         @given(data=st.data())
         def law(data: st.DataObject) -> None:
             made = data.draw(made_sources())

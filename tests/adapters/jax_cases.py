@@ -112,7 +112,7 @@ def test_a_sharding_over_several_devices_makes_global_arrays(plan_path: Path) ->
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import os
-import socket
 import subprocess
 import sys
 from itertools import islice
@@ -22,6 +21,7 @@ from mixtera.jobs import Job
 from mixtera.plan import Plan
 from tests.jobs.following import ROUND, decided, following_plan, push
 from tests.jobs.skipping import jsonl_plan
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module")
@@ -164,9 +164,7 @@ jax.distributed.shutdown()
 
 def started(program: str, processes: int, devices: int, *words: str) -> list[tuple[str, str]]:
     """What processes say that hold some devices each; all of them end well."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_ports(1)[0])
     flags = f"--xla_force_host_platform_device_count={devices}"
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     ranks = [
@@ -179,7 +177,7 @@ def started(program: str, processes: int, devices: int, *words: str) -> list[tup
         )
         for rank in range(processes)
     ]
-    said = [rank.communicate(timeout=240) for rank in ranks]
+    said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0] * processes, said
     return said
 

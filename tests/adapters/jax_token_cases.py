@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ from mixtera.adapters.jax.losses import component_sums, loss_by_component, loss_
 from mixtera.adapters.jax.masks import document_mask, segment_ids
 from mixtera.adapters.losses import LossReport
 from mixtera.errors import PlanError
+from tests.ports import free_ports
 
 NAMES = ["web", "code", "books"]
 IDS = np.array([[0, 0, 0, 1, 1, 2], [0, 0, 1, 1, -1, -1]], np.int32)
@@ -160,17 +160,15 @@ def started(program: str, *arguments: str, **environment: str) -> subprocess.Pop
 
 def test_devices_add_up_under_jit_and_under_shard_map() -> None:
     run = started(DEVICES, XLA_FLAGS="--xla_force_host_platform_device_count=4")
-    out, err = run.communicate(timeout=120)
+    out, err = run.communicate(timeout=600)
     assert run.returncode == 0, err
     assert out == "4 devices {'web': 12, 'code': 20, 'books': 0}\n"
 
 
 def test_processes_add_up_with_arrays_of_their_own_and_with_global_ones() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_ports(1)[0])
     ranks = [started(PROCESSES, str(rank), port) for rank in range(2)]
-    said = [rank.communicate(timeout=120) for rank in ranks]
+    said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     together = LossReport({"web": 6.0, "code": 850.0, "books": 0.0}, {"web": 4, "code": 12, "books": 0})
     for out, _ in said:

@@ -20,5 +20,5 @@ def test_the_blocks_of_a_page_run(page: str, plan_path: Path, tmp_path: Path) ->
     assert "mixtera.adapters" in text
     script.write_text(f"plan = {str(plan_path)!r}\n{text}", encoding="utf-8")
     command = [sys.executable, "-W", "error", str(script)]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert run.returncode == 0, run.stderr

@@ -142,7 +142,7 @@ def test_two_ranks_add_up_and_fail_together(tmp_path: Path) -> None:
         )
         for rank in range(2)
     ]
-    said = [rank.communicate(timeout=120) for rank in ranks]
+    said = [rank.communicate(timeout=600) for rank in ranks]
     assert [rank.returncode for rank in ranks] == [0, 0], said
     lines = [out.splitlines() for out, _ in said]
     together = LossReport({"web": 6.0, "code": 850.0, "books": 0.0}, {"web": 4, "code": 12, "books": 0})

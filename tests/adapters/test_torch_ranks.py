@@ -40,7 +40,7 @@ def run(*arguments: str, world: int = WORLD) -> list[dict[str, Any]]:
         for rank in range(world)
     ]
     try:
-        said = [rank.communicate(timeout=120) for rank in ranks]
+        said = [rank.communicate(timeout=600) for rank in ranks]
     finally:
         for rank in ranks:
             rank.kill()

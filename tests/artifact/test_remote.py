@@ -87,7 +87,7 @@ def test_processes_that_open_it_at_once_make_one_copy(plan, tmp_path):
     programs = [
         subprocess.Popen([sys.executable, "-c", SERVED, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
-    found = {program.communicate(timeout=120)[0].strip() for program in programs}
+    found = {program.communicate(timeout=600)[0].strip() for program in programs}
     assert [program.returncode for program in programs] == [0, 0, 0]
     (copy,) = found
     assert [path.name for path in Path(copy).parent.iterdir() if path.is_dir()] == [Path(copy).name]

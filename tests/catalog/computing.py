@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tests.waiting import until
+
 
 def length(batch: pa.RecordBatch, **options: object) -> pa.Array:
     """Characters of the first column, times a factor; says in a log what it was called with."""
@@ -63,7 +65,8 @@ def a_list(batch: pa.RecordBatch) -> list[int]:
     return [0] * batch.num_rows
 
 
-def pids(batch: pa.RecordBatch) -> pa.Array:
-    """The process that computes it."""
-    time.sleep(0.25)
+def pids(batch: pa.RecordBatch, *, place: str) -> pa.Array:
+    """The process that computes it, once another one has come to compute something, too."""
+    (Path(place) / f"{os.getpid()}.pid").touch()
+    until(lambda: len(list(Path(place).glob("*.pid"))) > 1, "a second process")
     return pa.array(np.full(batch.num_rows, os.getpid(), np.int64))

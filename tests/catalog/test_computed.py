@@ -131,7 +131,7 @@ def test_a_null_list_is_an_empty_one_and_options_are_json_values(catalog: Catalo
 def test_several_processes_compute_and_agree(catalog: Catalog, tmp_path: Path) -> None:
     for number in range(8):
         write_lines(tmp_path / "data" / f"part-{number}.jsonl", range(100 * number, 100 * number + 30))
-    web = with_computed(tmp_path / "data", computed(), computed("process", "pids"))
+    web = with_computed(tmp_path / "data", computed(), computed("process", "pids", place=str(tmp_path)))
     catalog.index(spec(web), workers=3)
     found = rows(catalog, web)
     assert sizes(found)

@@ -4,12 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 import zstandard
@@ -24,6 +22,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.errors import SampleError, StorageError
 from mixtera.registry import storage_of
 from tests.catalog.corpus import append, write_lines
+from tests.waiting import gone, until
 
 PROPERTIES = (PropertyColumn("year", "meta.year", "int64"), PropertyColumn("tags", "tags", "list<string>"))
 COLUMNS = numbered(sample_columns({column.name: column.type for column in PROPERTIES}))
@@ -144,10 +143,7 @@ def test_a_worker_that_is_killed_is_an_error_that_says_so(tmp_path: Path, files:
 @pytest.mark.parametrize("kind", ["Forked", "Interpreter"])
 def test_a_worker_ends_when_its_parent_is_killed(kind: str) -> None:
     pid = int(subprocess.run([sys.executable, "-c", DYING_PARENT, kind], stdout=subprocess.PIPE).stdout)
-    deadline = time.monotonic() + 20
-    while psutil.pid_exists(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(pid)
+    until(lambda: gone(pid), "the end of the worker")
 
 
 def test_all_bundles_are_scanned_each_once(tmp_path: Path, files: list[Path]) -> None:
@@ -168,12 +164,12 @@ def test_all_bundles_are_scanned_each_once(tmp_path: Path, files: list[Path]) ->
 def test_the_first_error_stops_everybody(tmp_path: Path, files: list[Path]) -> None:
     bundles = [bundle(tmp_path / "out", str(number), [file]) for number, file in enumerate(files * 4)]
     files[1].unlink()
-    started = time.monotonic()
+    finished: list[str] = []
     with Workers(2) as workers:
         workers.start(len(bundles), 0)
         with pytest.raises(StorageError, match=r"1\.jsonl"):
-            workers.scan(bundles, ignore, lambda work, scanned: True, lambda: None)
-    assert time.monotonic() - started < 20
+            workers.scan(bundles, ignore, lambda work, scanned: not finished.append(work.name), lambda: None)
+    assert not {"0", "3", "6", "9"} & set(finished), "the smallest come last, behind four that fail"
 
 
 def test_a_file_that_changed_after_it_was_listed_is_refused(tmp_path: Path, files: list[Path]) -> None:

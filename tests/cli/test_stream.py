@@ -86,7 +86,7 @@ def test_arrow_does_not_go_to_a_terminal(here: Path) -> None:
             stdout=other_end,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=600,
             check=False,
         )
     finally:
@@ -146,5 +146,5 @@ def test_a_reader_that_goes_away_is_no_error(form: str, here: Path) -> None:
         assert process.stderr is not None
         assert process.stdout.read(100)
         process.stdout.close()
-        assert process.wait(60) == 0
+        assert process.wait(600) == 0
         assert process.stderr.read() == b""

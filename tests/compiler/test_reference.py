@@ -24,7 +24,8 @@ from mixtera.testing.strategies import TYPES, made_sources, specs
 from mixtera_backends.engines.duckdb import DuckDBEngine
 from tests.compiler.made import content
 
-SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+EXAMPLES = 25 if settings().max_examples <= 100 else settings().max_examples  # more with `make soak`
+SLOW = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 REFUSED = re.compile("matches no sample|nothing can be grouped|different values are written alike")
 

@@ -9,10 +9,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.storage.weed import free_ports
+from tests.ports import free_ports
 
 USER, PASSWORD = "mixer", "secret-that-no-message-holds"
-START_SECONDS = 60
+START_SECONDS = 300
 START_ATTEMPTS = 5
 NOBODY = "nobody"
 """Who runs the server where the tests are run by root, which PostgreSQL refuses."""
@@ -100,7 +100,7 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._process is not None and self._process.poll() is None:
             try:
-                psycopg.connect(self.url, connect_timeout=5).close()
+                psycopg.connect(self.url, connect_timeout=60).close()
             except psycopg.OperationalError:
                 time.sleep(0.05)
             else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -14,8 +13,9 @@ from pathlib import Path
 
 from mixtera.adapters.losses import LossReport
 from tests.examples.conftest import EXAMPLES
+from tests.ports import free_ports
 
-SECONDS = 240  # of a machine that does other work at the same time
+SECONDS = 900  # of a machine that does other work at the same time
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,7 @@ def jax_run(ranks: int, *arguments: str) -> None:
     if ranks == 1:
         finished([[*script, *arguments]])
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = ["--coordinator", f"127.0.0.1:{free.getsockname()[1]}", "--processes", str(ranks)]
+    meeting = ["--coordinator", f"127.0.0.1:{free_ports(1)[0]}", "--processes", str(ranks)]
     losses = arguments.index("--losses")
     silent = [*arguments[:losses], *arguments[losses + 2 :]]
     every = [list(arguments), *[silent] * (ranks - 1)]

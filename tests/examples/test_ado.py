@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from mixtera.jobs import Job
 from tests.examples.ado import BATCH, environment, lines, rows, torchrun
 from tests.examples.conftest import EXAMPLES
 from tests.examples.running import finished
+from tests.ports import free_ports
 
 FITTED, STOP, LAST = 120, 160, 176
 
@@ -54,9 +54,7 @@ def test_the_mixture_follows_and_other_ranks_read_the_same_samples(ado_plan: str
 
 
 def test_jax_does_the_same(ado_plan: str, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        meeting = ["--coordinator", f"127.0.0.1:{free.getsockname()[1]}", "--processes", "2"]
+    meeting = ["--coordinator", f"127.0.0.1:{free_ports(1)[0]}", "--processes", "2"]
     script = [sys.executable, str(EXAMPLES / "jax_ado.py"), ado_plan, "--settle"]
     files = ["--job", str(tmp_path / "job"), "--checkpoint", str(tmp_path), "--losses", str(tmp_path / "losses.jsonl")]
     together = [*script, "--steps", str(STOP), *files, *meeting]

@@ -109,10 +109,10 @@ def test_what_is_in_use_is_never_given_up(tmp_path, directory, monkeypatch):
 
 
 def _open_in_child(path: Path, barrier) -> tuple[int, int]:
-    barrier.wait(30)
+    barrier.wait(600)
     reader = opened(path)
     inode = os.fstat(reader._records.access._descriptor).st_ino
-    barrier.wait(30)
+    barrier.wait(600)
     reader.close()
     return inode, os.getpid()
 
@@ -128,9 +128,9 @@ def test_processes_that_open_a_file_together_share_one_copy(tmp_path, directory)
     children = [context.Process(target=_child, args=(path, barrier, results)) for _ in range(3)]
     for child in children:
         child.start()
-    found = [results.get(timeout=60) for _ in children]
+    found = [results.get(timeout=600) for _ in children]
     for child in children:
-        child.join(30)
+        child.join(600)
         assert child.exitcode == 0
     (copy,) = copies(directory)
     assert {inode for inode, _ in found} == {copy.stat().st_ino}
@@ -145,7 +145,7 @@ write = spool._write
 def slowly(*arguments):
     write(*arguments)
     print("written", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 spool._write = slowly
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
@@ -191,8 +191,8 @@ def test_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, directory):
     process.kill()
     process.wait()
     process.stdout.close()
-    results.get(timeout=60)
-    waiting.join(30)
+    results.get(timeout=600)
+    waiting.join(600)
     assert [copy.stat().st_size for copy in copies(directory)] == [10_000_000]
 
 

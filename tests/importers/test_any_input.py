@@ -91,7 +91,7 @@ def test_a_broken_input_gives_a_spec_or_an_error(case: Case, tmp_path: Path) -> 
     assert 0 < made < len(broken)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(st.one_of(TEXTS, st.sampled_from(["1", "0.5", "a", "b/c", "s3://x/y", "--data-path", "\\"])), max_size=6)
 )

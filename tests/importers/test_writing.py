@@ -167,7 +167,7 @@ def test_any_json_reads_as_the_standard_library_reads_it(value: object, indent: 
     assert issues.found == ()
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.text(st.sampled_from('{}[]",:\\u0 1e-.tfn\n'), max_size=30))
 def test_json_is_refused_where_the_standard_library_refuses_it(text: str) -> None:
     issues = Issues()

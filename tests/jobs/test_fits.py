@@ -6,12 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from mixtera.algorithms.steering import fitted
@@ -22,6 +19,7 @@ from mixtera.jobs.model import Report
 from mixtera.jobs.progress import Rules
 from mixtera.jobs.records import Fitted, Reported, line, record
 from tests.jobs.following import following_plan
+from tests.waiting import gone, until
 
 DUE, LAG = 120, 7
 ADO = Steering("ado", {"start": DUE, "interval": DUE, "ignore": 20, "starts": 1}, 0.01, None, 1, LAG, None)
@@ -32,13 +30,6 @@ def curve(step: int) -> Report:
     fall = np.array([0.9, 0.5, 0.1])
     losses = 1 + 2 * (step + 1.0) ** -fall
     return Report(step, tuple((losses * 8).tolist()), (8.0, 8.0, 8.0), (3.0, 3.0, 2.0), {}, (step + 1) * 8, 8)
-
-
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def result_of(job: LocalJob) -> int:
@@ -121,9 +112,9 @@ from mixtera.jobs.fits import Fits
 from mixtera.contracts.algorithm import FitTask
 fits = Fits(lambda task, result: None)
 fits.start(FitTask("ado", 1, {"samples": [[1.0]], "losses": [[1.0]], "weight": 1, "starts": 1}))
-while not fits._pool._processes:
-    time.sleep(0.01)
-print(*fits._pool._processes, flush=True)
+pool = fits._pool
+pool.submit(int).result()  # it watches the parent before it does anything
+print(*pool._processes, flush=True)
 time.sleep(600)
 """
 
@@ -131,10 +122,12 @@ time.sleep(600)
 def test_a_fit_ends_with_the_process_that_it_is_for() -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        fitting = int(process.stdout.readline())
-        time.sleep(3)  # until it has begun to watch
-        process.kill()
-    until(lambda: not psutil.pid_exists(fitting))
+        try:
+            fitting = int(process.stdout.readline())
+            assert not gone(fitting)
+        finally:
+            process.kill()
+    until(lambda: gone(fitting))
 
 
 def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:

@@ -200,10 +200,10 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(plan: Plan, tmp_path
     answers: multiprocessing.Queue = multiprocessing.get_context("fork").Queue()
     process = multiprocessing.get_context("fork").Process(target=child, args=(answers,))
     process.start()
-    message, rounds = answers.get(timeout=60)
+    message, rounds = answers.get(timeout=600)
     assert "journal.jsonl cannot be written: File too large" in message
     assert rounds == 3
-    assert answers.get(timeout=60) == 3 * 64
+    assert answers.get(timeout=600) == 3 * 64
     process.join()
     again = LocalJob(str(tmp_path))
     assert (again.state.step, again.state.promised) == (0, 3)
@@ -225,7 +225,7 @@ def test_a_forked_child_opens_its_own(plan: Plan, tmp_path: Path) -> None:
 
         process = context.Process(target=child)
         process.start()
-        assert answers.get(timeout=60) == mine
+        assert answers.get(timeout=600) == mine
         process.join()
         assert process.exitcode == 0
         assert job.status()["step"] == 1

@@ -63,7 +63,9 @@ def test_law_2_each_sample_as_often_as_planned(plan: mixtera.Plan) -> None:
 
 
 @given(st.data())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_law_2_stop_anywhere_and_go_on_with_any_topology(weighted: mixtera.Plan, data: st.DataObject) -> None:
     topology = st.tuples(st.integers(1, 4), st.integers(1, 40))
     before, after = data.draw(topology), data.draw(topology)

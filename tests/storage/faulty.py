@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, {"content-type": "application/xml"}, body)
 
     def _pass_on(self, body: bytes, fault: Fault | None) -> None:
-        upstream = HTTPConnection("127.0.0.1", self.server.upstream, timeout=60)
+        upstream = HTTPConnection("127.0.0.1", self.server.upstream, timeout=600)
         try:
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():

@@ -12,7 +12,7 @@ import s3fs
 from tests.storage.weed import BUCKET, KEY, SECRET, Weed
 
 _PUT_MANY = """
-import asyncio, sys, obstore
+import asyncio, os, sys, obstore
 from obstore.store import S3Store
 url, key, secret, bucket, data = sys.argv[1:]
 store = S3Store(bucket, endpoint=url, region="us-east-1", access_key_id=key, secret_access_key=secret,
@@ -24,6 +24,7 @@ async def main():
             await obstore.put_async(store, name, data.encode(), use_multipart=False)
     await asyncio.gather(*(put(name) for name in sys.stdin.read().split()))
 asyncio.run(main())
+os._exit(0)  # obstore's threads may abort a Python that takes itself down
 """
 
 

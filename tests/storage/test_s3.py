@@ -4,7 +4,6 @@ import io
 import pickle
 import re
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,14 +82,11 @@ def test_ten_thousand_objects_are_listed_in_eleven_requests(objects, proxy):
     """SeaweedFS answers 1,000 keys a page, as S3 does."""
     root = new_root()
     objects.put_many([f"{root}/d{i % 7}/part-{i:05}.jsonl" for i in range(10_000)], b"{}\n")
-    before = time.process_time()
     files = storage.expand([f"{root}/**/*.jsonl"])
-    seconds = time.process_time() - before
     assert len(files) == 10_000
     assert [file.name for file in files] == sorted(f"d{i % 7}/part-{i:05}.jsonl" for i in range(10_000))
     assert 10 <= len(proxy.requests) <= 11
     assert {request.method for request in proxy.requests} == {"GET"}
-    assert seconds < 30
 
 
 def test_only_the_part_before_the_wildcard_is_listed(objects, proxy):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Literal
 
 Fault = Literal["busy", "cut", "denied", "hang", "redirect", "no ranges", "no size"]
@@ -20,6 +19,7 @@ class Web:
 
     def __init__(self, root: Path, port: int = 0) -> None:
         self.closed = False
+        self.over = Event()
         self.requests: list[tuple[str, str, str | None]] = []
         self.choose: Callable[[str, str], Fault | None] = lambda method, path: None
         self._server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Handler, self, directory=str(root)))
@@ -37,6 +37,7 @@ class Web:
 
     def __exit__(self, *_: object) -> None:
         self.closed = True
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -76,7 +77,7 @@ class _Handler(SimpleHTTPRequestHandler):
             case "redirect":
                 self._refuse(HTTPStatus.FOUND, Location=self.path)
             case "hang":
-                time.sleep(3)
+                self.web.over.wait()
                 self.close_connection = True
             case _:
                 self._send(fault)

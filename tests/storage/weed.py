@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,8 +14,10 @@ from typing import Any
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.ports import free_ports
+
 KEY, SECRET, BUCKET = "mixkey", "mixsecret-that-no-message-holds", "mix"
-START_SECONDS = 60
+START_SECONDS = 300
 START_ATTEMPTS = 5
 HTTP_PORTS = (
     "master.port",
@@ -130,7 +130,7 @@ class Weed:
             if self._process is not None and self._process.poll() is not None:
                 return False
             try:
-                connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
+                connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
                 connection.request("GET", "/")
                 connection.getresponse().read()
             except OSError:
@@ -146,26 +146,3 @@ def _client(url: str) -> Any:
     session = botocore.session.get_session()
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
     return session.create_client("s3", endpoint_url=url, region_name="us-east-1", **keys)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, below those that the system gives to clients.
-
-    All are held at the same time, so they are different.
-    """
-    sockets: list[socket.socket] = []
-    try:
-        for port in range(random.randrange(20_000, 31_000), 32_000):
-            taken = socket.socket()
-            try:
-                taken.bind(("127.0.0.1", port))
-            except OSError:
-                taken.close()
-                continue
-            sockets.append(taken)
-            if len(sockets) == count:
-                break
-        return [taken.getsockname()[1] for taken in sockets]
-    finally:
-        for taken in sockets:
-            taken.close()

@@ -250,7 +250,7 @@ def ask(value: str, cache: Path, **environment: str) -> str:
         env=os.environ | settings,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
@@ -281,7 +281,7 @@ def test_a_name_that_is_nowhere_is_an_error_at_once(offline: str, tmp_path: Path
 def test_a_package_that_is_missing_is_named(value: str, package: str, extra: str, directory: Path) -> None:
     program = f"import sys\nsys.modules[{package!r}] = None\n{ASK}"
     done = subprocess.run(
-        [sys.executable, "-c", program, value], cwd=directory, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program, value], cwd=directory, capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout.strip() == f"tokenizer {value!r} needs the package {package}: pip install 'mixtera[{extra}]'"
 

@@ -187,7 +187,7 @@ def test_forked_workers_neither_warn_nor_hang(name: str, directory: Path, parall
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "same\n", "")
 

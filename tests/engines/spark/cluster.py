@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ import psutil
 import pyspark
 import pytest
 
-_STARTED_SECONDS = 300.0
+_STARTED_SECONDS = 900.0
 _HOME = Path(pyspark.__file__).parent
 _EXECUTOR = "CoarseGrainedExecutorBackend"
 
@@ -29,17 +28,19 @@ class Cluster:
     def __init__(self, directory: Path, workers: int) -> None:
         self._directory = directory
         self._processes: list[subprocess.Popen[bytes]] = []
-        port, web = free_ports(2)
-        self.master = f"spark://127.0.0.1:{port}"
-        self._web = web
+        self._begun = 0.0
         self._count = workers
+        self.master = ""
+        self._web = ""
 
     def __enter__(self) -> Cluster:
         if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
             pytest.skip("no Java is installed here: neither `java` on PATH nor JAVA_HOME")
-        port = self.master.rpartition(":")[2]
+        self._begun = time.monotonic()
         at = ("--host", "127.0.0.1")
-        self._start("master", "master.Master", *at, "--port", port, "--webui-port", str(self._web))
+        self._start("master", "master.Master", *at, "--port", "0", "--webui-port", "0")
+        self._web = self._said_by_master(r"Successfully started service 'MasterUI' on port (\d+)")
+        self.master = self._said_by_master(r"Starting Spark master at (spark://\S+)")
         for number in range(self._count):
             given = ("--port", "0", "--webui-port", "0", "--cores", "1", "--memory", "1g")
             work = ("--work-dir", str(self._directory / "work"))
@@ -57,6 +58,7 @@ class Cluster:
             **os.environ,
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_MASTER_OPTS": "-Dspark.master.rest.enabled=false",  # it has a port of its own
             "SPARK_HOME": str(_HOME),
             "PYSPARK_PYTHON": sys.executable,
         }
@@ -66,12 +68,19 @@ class Cluster:
 
     def _wait(self) -> None:
         """Wait until all workers have told the master of themselves."""
-        begin = time.monotonic()
         while self.alive() < self._count:
-            gone = [process.returncode for process in self._processes if process.poll() is not None]
-            assert not gone, self._said()
-            assert time.monotonic() - begin < _STARTED_SECONDS, self._said()
-            time.sleep(0.2)
+            self._go_on_waiting()
+
+    def _said_by_master(self, pattern: str) -> str:
+        """Wait until the master says something: which ports it took is only known then, and so nobody else has them."""
+        while not (found := re.search(pattern, (self._directory / "master.log").read_text())):
+            self._go_on_waiting()
+        return found[1]
+
+    def _go_on_waiting(self) -> None:
+        assert all(process.poll() is None for process in self._processes), self._said()
+        assert time.monotonic() - self._begun < _STARTED_SECONDS, self._said()
+        time.sleep(0.1)
 
     def _said(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self._directory.glob("*.log")))
@@ -133,17 +142,6 @@ def wait_for(condition: Callable[[], bool]) -> None:
         if time.monotonic() - begin > _STARTED_SECONDS:
             raise TimeoutError
         time.sleep(0.02)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _command(process: psutil.Process) -> str:

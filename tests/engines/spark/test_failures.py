@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import mixtera
 from mixtera.catalog import Catalog
-from tests.engines.spark.cluster import Cluster, free_ports, wait_for
+from tests.engines.spark.cluster import Cluster, wait_for
 from tests.engines.spark.test_index import COMPUTED, folder, spec_in
 
 __all__ = ["folder"]
@@ -27,10 +28,11 @@ class Without:
 sys.meta_path.insert(0, Without())
 """
 TWICE = """\
-import sys
+import os
 from mixtera.cli.main import main
 
 print(main(["index", "spec.yaml", "--catalog", "spark", "--executor", "spark"]), flush=True)
+os.environ["MIXTERA_SPARK_PATIENCE"] = "3"
 print(main(["compile", "plain.yaml", "--catalog", "local", "--engine", "spark", "-o", "plan"]), flush=True)
 """
 
@@ -43,7 +45,7 @@ def run(folder: Path, *words: str, before: str = "", **variables: str) -> subpro
     """A command of Mixtera's in a process of its own."""
     command = [sys.executable, "-c", MAIN.format(before=before), *words]
     return subprocess.run(
-        command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=600
     )
 
 
@@ -68,9 +70,11 @@ def test_the_hint_where_it_is_not_installed_names_the_extra(folder: Path, words:
 @pytest.mark.parametrize("words", [INDEX, COMPILE])
 def test_no_master_answers(folder: Path, words: tuple[str, ...]) -> None:
     index(folder)
-    (port,) = free_ports(1)
-    master = f"spark://127.0.0.1:{port}"
-    done = run(folder, *words, MIXTERA_SPARK_MASTER=master)
+    with socket.socket() as taken:  # and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        master = f"spark://127.0.0.1:{port}"
+        done = run(folder, *words, MIXTERA_SPARK_MASTER=master)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr == (
         f"spark: no master answers at {master} (127.0.0.1:{port}: Connection refused); start it, or correct "
@@ -101,7 +105,8 @@ def test_a_cluster_that_dies_is_an_error_and_nothing_is_half_written(folder: Pat
     shutil.copyfile(folder / "spec.yaml", folder / "plain.yaml")
     spec = spec_in(folder, computed=COMPUTED.replace('size"', 'waits"'))
     with Cluster(tmp_path_factory.mktemp("dying"), workers=1) as cluster:
-        variables = environment(MIXTERA_SPARK_MASTER=cluster.master, MIXTERA_SPARK_PATIENCE="3")
+        # The first patience is for an executor to start in, too, which takes seconds where nothing else is done.
+        variables = environment(MIXTERA_SPARK_MASTER=cluster.master, MIXTERA_SPARK_PATIENCE="30")
         process = subprocess.Popen(
             [sys.executable, "-c", TWICE],
             cwd=folder,
@@ -113,9 +118,9 @@ def test_a_cluster_that_dies_is_an_error_and_nothing_is_half_written(folder: Pat
         marker = folder / "marker"
         wait_for(marker.exists)
         cluster.end()
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
     assert out.split() == ["3", "3"], err
-    assert f"spark: {cluster.master} has given no executor for 3 s; nothing was changed" in err
+    assert f"spark: {cluster.master} has given no executor for 30 s; nothing was changed" in err
     assert "Traceback" not in err
     assert not (folder / "plan").exists()
     _, catalog = Catalog.open(str(folder / "local")), Catalog.open(str(folder / "spark"))

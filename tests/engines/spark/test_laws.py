@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 import mixtera
@@ -27,6 +28,8 @@ ROWS = 3_000_000
 
 
 class TestSpark(EngineLaws):
+    examples = 10 if settings().max_examples <= 100 else 50  # a query takes a second; more with `make soak`
+
     @pytest.fixture(autouse=True)
     def _cluster(self, spark: SparkSession) -> None:
         self._spark = spark
