@@ -31,10 +31,10 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
         yield fresh
         if durable:
             for name in [*fresh.iterdir(), fresh]:
-                _sync(name)
+                sync(name)
         _publish(fresh, path)
         if durable:
-            _sync(path.parent)
+            sync(path.parent)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)  # after an exchange this is the old one
 
@@ -57,7 +57,12 @@ def _exchange(one: Path, other: Path) -> bool:
     return swap is not None and swap(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Return when a file, or the names in a directory, are on the disk.
+
+    Raises:
+        OSError: They cannot be written.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

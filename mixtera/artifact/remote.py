@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final, TypeAlias
@@ -197,8 +197,11 @@ def _copy(url: str, document: bytes, target: Path, download: Download, holes: Ma
                 hole.truncate(size)
         if holes:
             (fresh / ORIGIN).write_text(url)
-        with suppress(FileExistsError):  # where locks do nothing, another process may have been as fast
+        try:
             fresh.rename(target)
+        except OSError:
+            if not (target / layout.DOCUMENT).exists():
+                raise  # where locks do nothing, another process may have been as fast
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from mixtera.artifact.atomic import sync
 from mixtera.artifact.skips import Skip
 from mixtera.contracts.algorithm import FitResult, FitTask
 from mixtera.errors import JobError, StateError, StorageError
@@ -266,6 +267,9 @@ class LocalJob:
             if plan is None:
                 raise JobError(f"{self._directory / NAME} is empty; start the job with its plan")
             self._journal.append([Began(VERSION, plan.digest, self._kept(plan), plan.name)])
+            for named in (self._directory, self._directory.parent):
+                with suppress(OSError):  # file systems that cannot flush a directory need not
+                    sync(named)
             return plan
         if not isinstance(began, Began):
             raise JobError(f"{self._directory / NAME}:1: a journal begins otherwise; start a job in another directory")
