@@ -9,6 +9,7 @@ import pytest
 from mixtera.artifact.model import OrderParameters, PlanData
 from mixtera.explanation.advice import RULES, advice
 from mixtera.explanation.build import report
+from mixtera.explanation.forecast import Cost
 from mixtera.explanation.model import Advice, Overlap, Report
 from tests.explanation.plans import in_row_groups, labels, named, repeating, with_facts
 from tests.synthetic import plan_data
@@ -107,6 +108,26 @@ def test_readers_that_share_lanes() -> None:
     assert "lanes" not in warnings(data, readers=2)
 
 
+@pytest.mark.parametrize(
+    ("files", "shared", "warned"),
+    [
+        (9, (100, 10**9), True),
+        (9, (4000, 10**9), False),
+        (9, (4000, 10**8), True),
+        (0, (100, 10**9), False),
+        (9, None, False),
+    ],
+)
+def test_readers_that_could_share_what_they_fetch(files: int, shared: tuple[int, int] | None, warned: bool) -> None:
+    requests, read = shared or (None, None)
+    cost = Cost("far", files, 2, 1 << 22, 1 << 17, 4000, 10**9, 10**9, 1.0, requests, read)
+    found = {one.code: one for one in advice(replace(report(natural(), DIGEST), cost=(cost,)))}
+    assert warned == ("not-shared" in found)
+    if warned:
+        assert found["not-shared"].message.startswith("on far, 2 readers make 4,000 requests for ")
+        assert "MIXTERA_SPOOL" in found["not-shared"].fix
+
+
 @pytest.mark.parametrize(("count", "size", "warned"), [(5000, 1000, True), (5000, 2_000_000, False), (10, 1000, False)])
 def test_many_small_files(count: int, size: int, warned: bool) -> None:
     assert warned == ("small-files" in {warning.code for warning in advice(many_files(natural(), count, size))})
@@ -124,5 +145,6 @@ def test_every_rule_is_a_test_here() -> None:
         "large_groups",
         "read_often",
         "lanes",
+        "not_shared",
         "small_files",
     ]
