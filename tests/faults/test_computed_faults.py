@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import random
-import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.catalog.corpus import touch_later, write_lines
-from tests.faults.test_index_faults import contents, delays, finish, notes, parquet_files, start
+from tests.faults.test_index_faults import contents, finish, killed, moments, notes, parquet_files, start
+from tests.waiting import until
 
 FILES, ROWS = 8, 400
 PLAIN = """\
@@ -30,13 +29,16 @@ COMPUTED = """\
 """
 MIXTURE = "mixture: {by: [year], weights: natural}\n"
 MODULE = """\
-import os, time
+import time
+from pathlib import Path
 import pyarrow.compute as pc
 
 def size(batch, log):
     with open(log, "a") as file:
         file.write(f"{batch.num_rows}\\n")
     time.sleep(0.02)
+    while Path(log).read_text().count("\\n") > 5 and Path(log).with_name("hold").exists():
+        time.sleep(0.02)
     return pc.utf8_length(batch.column("text")).cast("int64")
 
 def twice(batch):
@@ -63,31 +65,25 @@ def computed(spec: Path) -> int:
 
 
 def test_a_run_that_is_killed_at_any_moment_loses_and_repeats_nothing(spec: Path, tmp_path: Path) -> None:
-    assert finish(start(spec, tmp_path / "clean"))[0] == 0
+    begun = time.monotonic()
+    assert finish(start(spec, tmp_path / "clean", "--workers", "2"))[0] == 0
+    whole_seconds = time.monotonic() - begun
     clean = contents(spec, tmp_path / "clean")
     assert all(row["twice"] == 2 * int(str(row["size"])) for row in clean)
     catalog = tmp_path / "catalog"
     assert finish(start(spec.parent / "plain.yaml", catalog))[0] == 0
     plain = contents(spec.parent / "plain.yaml", catalog)
     computed(spec)
-    generator = random.Random(11)
-    killed = whole = 0
-    for _ in range(12):
-        process = start(spec, catalog, "--workers", "2")
-        stop_at = time.monotonic() + generator.uniform(0.2, 1.0)
-        for _ in delays(process, catalog):
-            if time.monotonic() > stop_at:
-                process.send_signal(signal.SIGKILL)
-                killed += 1
-                break
-        finish(process)
-        if process.returncode == 0:
+    deaths = whole = 0
+    for number, moment in enumerate(moments(11, 12, whole_seconds)):
+        if not killed(start(spec, catalog, "--workers", "2"), moment):
             whole += 1
             assert contents(spec, catalog) == clean
-            touch_later(spec.parent / "data" / f"{generator.randrange(FILES)}.jsonl")
-        elif not whole:
-            assert contents(spec.parent / "plain.yaml", catalog) == plain
-    assert killed > 0
+            touch_later(spec.parent / "data" / f"{number % FILES}.jsonl")
+        else:
+            deaths += 1
+            assert whole or contents(spec.parent / "plain.yaml", catalog) == plain
+    assert deaths > 0
     code, _, err = finish(start(spec, catalog))
     assert code == 0, err
     assert contents(spec, catalog) == clean
@@ -97,12 +93,12 @@ def test_a_run_that_is_killed_at_any_moment_loses_and_repeats_nothing(spec: Path
 def test_what_a_killed_run_has_computed_is_not_computed_again(spec: Path, tmp_path: Path) -> None:
     catalog = tmp_path / "catalog"
     assert finish(start(spec.parent / "plain.yaml", catalog))[0] == 0
+    (tmp_path / "hold").write_text("")
     process = start(spec, catalog, "--workers", "1")
-    while not any(note.name != "run.json" for note in notes(catalog)):
-        assert process.poll() is None, finish(process)
-        time.sleep(0.001)
+    until(lambda: any(note.name != "run.json" for note in notes(catalog)), "a finished bundle")
     process.kill()
     finish(process)
+    (tmp_path / "hold").unlink()
     done = {
         file["info"]["name"]
         for note in notes(catalog)

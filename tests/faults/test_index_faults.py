@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ from mixtera.catalog import Catalog
 from mixtera.spec import load
 from tests.catalog.contents import rows
 from tests.catalog.corpus import spoil, touch_later, write_lines
+from tests.commands import Command
 
 FILES, ROWS = 8, 1500
 SPEC = """\
@@ -40,21 +38,13 @@ def spec(tmp_path: Path) -> Path:
     return tmp_path / "spec.yaml"
 
 
-def start(spec: Path, catalog: Path, *options: str, limit_bytes: int | None = None) -> subprocess.Popen[str]:
-    def limit() -> None:
-        if limit_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-
-    words = [sys.executable, "-m", "mixtera.cli.main", "index", str(spec), "--catalog", str(catalog), *options]
-    code = f"import sys; from mixtera.cli.main import main; sys.exit(main({words[3:]!r}))"
-    return subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit
-    )
+def start(spec: Path, catalog: Path, *options: str, limit_bytes: int | None = None) -> Command:
+    return Command(["index", str(spec), "--catalog", str(catalog), *options], file_bytes=limit_bytes)
 
 
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
-    return process.returncode, out, err
+def finish(process: Command) -> tuple[int, str, str]:
+    out, err = process.communicate()
+    return process.wait(), out, err
 
 
 def contents(spec: Path, catalog: Path) -> list[dict[str, object]]:
@@ -80,33 +70,34 @@ def clean(spec: Path, tmp_path: Path) -> list[dict[str, object]]:
     return contents(spec, tmp_path / "clean")
 
 
-def delays(process: subprocess.Popen[str], catalog: Path) -> Iterator[None]:
-    """Yields while the process runs, often, from the moment it writes into the catalog."""
-    while process.poll() is None:
-        if (catalog / "lock").exists():
-            yield
-        time.sleep(0.001)
+def killed(process: Command, seconds: float) -> bool:
+    """Kill a run so long after its start, and wait for its end; whether it had not ended by itself."""
+    time.sleep(seconds)  # a random moment: nothing has to have happened by then
+    process.kill()
+    finish(process)
+    return process.returncode == -signal.SIGKILL
+
+
+def moments(seed: int, count: int, whole_seconds: float) -> Iterator[float]:
+    """Random moments of a run that takes so long here; the last is so early that it must be killed."""
+    generator = random.Random(seed)
+    yield from (generator.uniform(0.0, whole_seconds) for _ in range(count - 1))
+    yield 0.0
 
 
 def test_a_run_that_is_killed_at_any_moment_loses_and_repeats_nothing(
     spec: Path, tmp_path: Path, clean: list[dict[str, object]]
 ) -> None:
     catalog = tmp_path / "catalog"
-    generator = random.Random(7)
-    killed = 0
-    for _ in range(10):
-        process = start(spec, catalog, "--workers", "2")
-        stop_at = time.monotonic() + generator.uniform(0.0, 1.0)
-        for _ in delays(process, catalog):
-            if time.monotonic() > stop_at:
-                process.send_signal(signal.SIGKILL)
-                killed += 1
-                break
-        finish(process)
+    begun = time.monotonic()
+    assert finish(start(spec, tmp_path / "measured", "--workers", "2"))[0] == 0
+    deaths = 0
+    for number, moment in enumerate(moments(7, 10, time.monotonic() - begun)):
+        deaths += killed(start(spec, catalog, "--workers", "2"), moment)
         if (catalog / "warehouse" / "web" / "files").exists() and not notes(catalog):
             assert contents(spec, catalog) == clean
-            touch_later(spec.parent / "data" / f"{generator.randrange(FILES)}.jsonl")
-    assert killed > 0
+            touch_later(spec.parent / "data" / f"{number % FILES}.jsonl")
+    assert deaths > 0
     code, _, err = finish(start(spec, catalog))
     assert code == 0, err
     assert contents(spec, catalog) == clean
@@ -120,8 +111,8 @@ def test_after_a_kill_the_catalog_reads_as_before_and_finished_work_is_used(
     for number in range(FILES, 2 * FILES):
         write_lines(tmp_path / "data" / f"{number}.jsonl", range(number * ROWS, (number + 1) * ROWS))
     process = start(spec, catalog, "--workers", "1")
-    while not any(note.name != "run.json" for note in notes(catalog)):
-        assert process.poll() is None, finish(process)
+    while process.poll() is None and not any(note.name != "run.json" for note in notes(catalog)):
+        time.sleep(0.001)
     process.kill()
     finish(process)
     finished = {
@@ -197,8 +188,8 @@ def test_an_interrupt_ends_all_processes_and_commits_nothing(spec: Path, tmp_pat
         write_lines(tmp_path / "data" / f"big-{number}.jsonl", range(60_000))
     catalog = tmp_path / "catalog"
     process = start(spec, catalog, "--workers", "2")
-    while not notes(catalog):
-        assert process.poll() is None, finish(process)
+    while process.poll() is None and not notes(catalog):
+        time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process)
     assert code in (0, 130)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +23,7 @@ from mixtera.errors import StorageError
 from mixtera.spec import load
 from tests.catalog.contents import rows
 from tests.catalog.corpus import touch_later
+from tests.faults.test_index_faults import finish, killed, moments, start
 
 KINDS = ("jsonl", "csv", "text", "parquet", "arrow")
 FILES = 10
@@ -58,12 +56,6 @@ def place(tmp_path: Path, kind: str, count: int = ROWS) -> Path:
     return tmp_path / "spec.yaml"
 
 
-def start(spec: Path, catalog: Path) -> subprocess.Popen[str]:
-    words = ["index", str(spec), "--catalog", str(catalog), "--workers", "2"]
-    code = f"import sys; from mixtera.cli.main import main; sys.exit(main({words!r}))"
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
 def contents(spec: Path, catalog: Path) -> list[dict[str, object]]:
     opened = Catalog.open(str(catalog), create=False)
     return rows(opened, load(str(spec)).sources[0])
@@ -73,24 +65,19 @@ def contents(spec: Path, catalog: Path) -> list[dict[str, object]]:
 def test_a_run_that_is_killed_at_any_moment_goes_on(kind: str, tmp_path: Path) -> None:
     spec = place(tmp_path, kind)
     loaded = load(str(spec))
-    Catalog.open(str(tmp_path / "clean")).index(loaded)
+    begun = time.monotonic()
+    assert finish(start(spec, tmp_path / "clean", "--workers", "2"))[0] == 0
+    whole_seconds = time.monotonic() - begun
     clean = contents(spec, tmp_path / "clean")
     assert len(clean) == (FILES if kind == "text" else FILES * ROWS)
-    catalog, generator, killed = tmp_path / "catalog", random.Random(3), 0
-    for _ in range(3):
-        process = start(spec, catalog)
-        while process.poll() is None and not (catalog / "lock").exists():
-            time.sleep(0.001)
-        time.sleep(generator.uniform(0.0, 0.3))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
+    catalog, deaths = tmp_path / "catalog", 0
+    for number, moment in enumerate(moments(3, 4, whole_seconds)):
+        deaths += killed(start(spec, catalog, "--workers", "2"), moment)
         opened = Catalog.open(str(catalog))
         if opened.sources():
             assert contents(spec, catalog) == clean
-            touch_later(tmp_path / "data" / f"{generator.randrange(FILES)}.x")
-    assert killed
+            touch_later(tmp_path / "data" / f"{number}.x")
+    assert deaths
     Catalog.open(str(catalog)).index(loaded)
     assert contents(spec, catalog) == clean
     assert list((catalog / "warehouse" / "web" / "data").rglob("*.json")) == []
@@ -139,9 +126,9 @@ def test_a_listing_that_changes_while_a_run_goes_on(tmp_path: Path) -> None:
     for number in range(FILES):
         touch_later(tmp_path / "data" / f"{number}.x")
     write(tmp_path / "data" / "z.x", "jsonl")
-    process = start(spec, catalog)
-    while not list((catalog / "warehouse" / "web" / "data").rglob("run.json")):
-        assert process.poll() is None, process.communicate()
+    process = start(spec, catalog, "--workers", "2")
+    while process.poll() is None and not list((catalog / "warehouse" / "web" / "data").rglob("run.json")):
+        time.sleep(0.001)
     process.send_signal(signal.SIGSTOP)
     listed = sorted(path.name for path in (tmp_path / "data").iterdir())
     (tmp_path / "data" / listed[-1]).unlink()

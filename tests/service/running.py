@@ -6,9 +6,7 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,14 @@ from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
 from mixtera.stream import Stream
+from tests.commands import Command
 from tests.stream.written import rows_of, written_plan
 
 ORDER = OrderParameters(seed=3, shuffle="global", chunk_size=32, lanes=2, granule=4)
 ROUND = 64
 TOKENS = {"read": "mixtera_of-a-reader", "train": "mixtera_of-a-trainer", "admin": "mixtera_of-an-admin"}
+PATIENCE_SECONDS = 300.0
+"""How long clients ask again, and tests wait, where the service is to answer: a machine may do other work."""
 Rows = list[tuple[str, str, int]]
 
 
@@ -42,29 +43,23 @@ def saved_plan(directory: Path, follows: bool = True, epochs: tuple[float | None
 class Service:
     """`mixtera serve` of a directory: started, killed, started again at the same address."""
 
-    def __init__(self, root: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
-        self.root, self.options = root, list(options)
+    def __init__(
+        self, root: Path, *options: str, environment: Mapping[str, str] | None = None, file_bytes: int | None = None
+    ) -> None:
+        self.root, self.options, self.file_bytes = root, list(options), file_bytes
         self.jobs = root / "jobs"
         self.jobs.mkdir(parents=True, exist_ok=True)
         self.audit = root / "audit.jsonl"
         self.environment = dict(environment or {})
         self.port = 0
         self.url = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Command | None = None
 
-    def start(self, before: Callable[[], None] | None = None) -> Service:
+    def start(self) -> Service:
         words = ["serve", "--jobs", str(self.jobs), "--port", str(self.port), "--audit", str(self.audit)]
-        program = "import sys; from mixtera.cli.main import main; sys.exit(main())"
+        environment = {**os.environ, **self.environment}
         with (self.root / "stderr.txt").open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", program, *words, *self.options],
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                env={**os.environ, **self.environment},
-                preexec_fn=before,
-            )
-        assert self.process.stdout is not None
+            self.process = Command([*words, *self.options], None, environment, stderr, self.file_bytes)
         line = self.process.stdout.readline()
         assert line, self.stderr()
         self.url = line.split()[0]
@@ -76,17 +71,14 @@ class Service:
 
     def kill(self) -> None:
         assert self.process is not None
-        assert self.process.stdout is not None
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
 
     def end(self) -> int:
         assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        assert self.process.stdout is not None
-        code = self.process.wait(20)
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait()
         self.process.stdout.close()
         return code
 
@@ -99,7 +91,7 @@ class Service:
         return f"{self.url}/jobs/{name}"
 
     def attach(self, name: str, token: str | None = None, **options: Any) -> Job:
-        return Job.attach(self.at(name), token, **{"patience": 30.0, **options})
+        return Job.attach(self.at(name), token, **{"patience": PATIENCE_SECONDS, **options})
 
     def entries(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.audit.read_text().splitlines()]
@@ -118,7 +110,7 @@ class Service:
             sent["Authorization"] = f"Bearer {token}"
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         response = urllib3.request(
-            method, self.url + path, body=content, headers={**sent, **(headers or {})}, retries=False, timeout=20
+            method, self.url + path, body=content, headers={**sent, **(headers or {})}, retries=False, timeout=600
         )
         kind = response.headers.get("content-type", "")
         return response.status, json.loads(response.data) if kind == "application/json" else response.data

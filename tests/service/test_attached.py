@@ -42,7 +42,7 @@ def test_the_job_goes_on_where_a_checkpoint_was_taken(service: Service, plan: Pl
     assert len(msgspec.json.encode(state)) < 500
     service.end()
     service.start()
-    with Job.resume(state, patience=10.0) as job, job.stream(8) as stream:
+    with Job.resume(state, patience=60.0) as job, job.stream(8) as stream:
         assert [rows_of(next(stream)) for _ in range(10)] == expected
         assert job.status()["checkpoint"] == 160
 

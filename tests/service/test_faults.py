@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import random
 import re
-import resource
 import signal
 import socket
 import threading
@@ -22,7 +21,7 @@ import pytest
 from mixtera.errors import JobError, ServiceError
 from mixtera.jobs import Job
 from mixtera.plan import Plan
-from tests.service.running import Rows, Service, push, rows_of, trained, uninterrupted, weights_at
+from tests.service.running import PATIENCE_SECONDS, Rows, Service, push, rows_of, trained, uninterrupted, weights_at
 
 SOURCES = Path(__file__).parents[2] / "mixtera"
 
@@ -82,7 +81,7 @@ def test_a_service_that_is_killed_at_any_moment(
         assert training.is_alive(), failures
         service.start()
     done.set()
-    training.join(120)
+    training.join(600)
     assert not failures
     print(f"{kills} kills, {steps[0]} steps")  # for whoever looks: pytest -rP
     status = jobs[0].status()
@@ -237,10 +236,7 @@ def test_a_network_that_is_cut(reading: str, service: Service, plan: Plan, tmp_p
 
 
 def test_a_disk_that_is_full(plan: Plan, tmp_path: Path) -> None:
-    def small_disk() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-
-    with Service(tmp_path / "service").start(small_disk) as service:
+    with Service(tmp_path / "service", file_bytes=20_000).start() as service:
         service.create("run", plan)
         service.create("other", plan)
         acknowledged = -1
@@ -258,6 +254,7 @@ def test_a_disk_that_is_full(plan: Plan, tmp_path: Path) -> None:
         with service.attach("other") as job:
             assert job.status()["step"] == -1
         service.end()
+        service.file_bytes = None
         service.start()
         with service.attach("run") as job:
             assert job.status()["step"] == acknowledged
@@ -269,12 +266,12 @@ def test_a_disk_that_is_full(plan: Plan, tmp_path: Path) -> None:
 
 def test_a_static_plan_needs_no_service_once_it_is_attached(service: Service, static_plan: Plan) -> None:
     service.create("run", static_plan)
-    job = service.attach("run", patience=30.0)
+    job = service.attach("run", patience=2 * PATIENCE_SECONDS)
     service.kill()
     begun = time.monotonic()
     with job.stream(8) as stream, static_plan.stream(8) as here:
         assert [rows_of(batch) for batch in stream] == [rows_of(batch) for batch in here]
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < PATIENCE_SECONDS, "nobody has waited for the service"
     service.start()
     job.close()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
-import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from mixtera.plan import Plan
 from mixtera.service.rates import Rates
 from mixtera.service.server import Settings, serve
 from mixtera.service.tokens import VARIABLE, Tokens, entry, load
+from tests.commands import run
 from tests.service.running import TOKENS, Service, tokens_file
 
 RUN = "/v1/jobs/run-1"
@@ -47,10 +48,10 @@ def test_another_scheme_than_bearer_is_no_token(guarded: Service) -> None:
 
 
 def test_a_wrong_token_is_not_tried_again(guarded: Service) -> None:
-    begun = time.monotonic()
+    before = len(guarded.entries())
     with pytest.raises(Exception, match=r"token is not known here; give `token=`, a token file, or \$MIXTERA_TOK"):
         guarded.attach("run-1", "mixtera_wrong")
-    assert time.monotonic() - begun < 5
+    assert [entry["outcome"] for entry in guarded.entries()[before:]] == ["WrongToken"]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +161,10 @@ def test_another_method_or_path_is_refused(guarded: Service) -> None:
     assert refused(guarded.ask("GET", f"{RUN}/plan/99", None, TOKENS["read"])) == (404, "NoFile")
 
 
-def raw(service: Service, content: bytes, *more: bytes) -> bytes:
+def raw(service: Service, content: bytes, more: Iterable[bytes] = ()) -> bytes:
     """What comes back to bytes as they are, until the other side is done."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
-        connection.settimeout(20)
+    with socket.create_connection(("127.0.0.1", service.port), timeout=600) as connection:
+        connection.settimeout(600)
         received = b""
         try:
             connection.sendall(content)
@@ -194,9 +195,9 @@ def test_a_message_of_a_gigabyte_is_refused_by_what_it_says_of_itself(guarded: S
 
 def test_a_message_of_a_gigabyte_is_refused_while_it_comes(guarded: Service) -> None:
     chunk = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
-    begun = time.monotonic()
-    raw(guarded, head("Transfer-Encoding: chunked"), *([chunk] * 1_000))
-    assert time.monotonic() - begun < 20
+    taken = iter(range(1_000))
+    raw(guarded, head("Transfer-Encoding: chunked"), (chunk for _ in taken))
+    assert next(taken) < 100, "only what lay in buffers was taken"
     assert guarded.entries()[-1]["outcome"] == "TooLarge"
     assert guarded.ask("GET", "/v1/health")[0] == 200
 
@@ -215,7 +216,7 @@ def test_a_message_of_a_gigabyte_is_refused_while_it_comes(guarded: Service) -> 
     ],
 )
 def test_what_is_no_request_ends_its_connection_and_nothing_else(content: bytes, guarded: Service) -> None:
-    answer = raw(guarded, content, b"zzz\r\n\r\n")
+    answer = raw(guarded, content, [b"zzz\r\n\r\n"])
     assert b"HTTP/1.1 2" not in answer
     assert guarded.ask("GET", "/v1/health")[0] == 200
 
@@ -225,36 +226,53 @@ def test_headers_of_many_bytes_are_refused(guarded: Service) -> None:
     assert refused(answer) == (431, "TooLarge")
 
 
+def until_refused(service: Service, token: str, times: int = 1) -> list[int]:
+    """The answers to requests one after the other until so many were too many; a busy machine sends them slowly."""
+    answers: list[int] = []
+    while answers.count(429) < times:
+        assert len(answers) < 10_000
+        answers.append(service.ask("GET", "/v1/jobs", None, token)[0])
+    return answers
+
+
 def test_too_many_wrong_tokens_of_an_address_are_refused_for_a_while(tmp_path: Path, plan: Plan) -> None:
     tokens = tokens_file(tmp_path / "tokens.toml")
     with Service(tmp_path / "service", "--tokens", tokens).start() as service:
-        answers = [service.ask("GET", "/v1/jobs", None, f"mixtera_guess-{number}")[0] for number in range(25)]
+        begun = time.monotonic()
+        answers = until_refused(service, "mixtera_guess", 5)
+        seconds = time.monotonic() - begun
         assert answers[:20] == [401] * 20
-        assert 429 in answers
-        assert sum(entry["outcome"] == "TooOften" for entry in service.entries()) == 1, "the log is not flooded"
+        assert set(answers) == {401, 429}
+        told = sum(entry["outcome"] == "TooOften" for entry in service.entries())
+        assert 1 <= told <= 1 + seconds, "the log is not flooded"
         assert service.ask("GET", "/v1/jobs", None, TOKENS["read"])[0] == 200, "who has a token comes in"
 
 
 def test_too_many_requests_of_a_token_are_refused_for_a_moment(tmp_path: Path, plan: Plan) -> None:
     tokens = tokens_file(tmp_path / "tokens.toml")
-    with Service(tmp_path / "service", "--tokens", tokens, "--rate", "5").start() as service:
-        answers = [service.ask("GET", "/v1/jobs", None, TOKENS["read"])[0] for _ in range(40)]
-        assert answers[:20] == [200] * 20
-        assert 429 in answers
+    with Service(tmp_path / "service", "--tokens", tokens, "--rate", "1").start() as service:
+        answers = until_refused(service, TOKENS["read"])
+        assert answers[:4] == [200] * 4
+        assert answers[-1] == 429
         assert service.ask("GET", "/v1/jobs", None, TOKENS["admin"])[0] == 200
         url = service.create("run", plan)
-        with Job.attach(url, TOKENS["read"], patience=20.0) as job:  # a client waits, and comes in
+        with Job.attach(url, TOKENS["read"], patience=300.0) as job:  # a client waits, and comes in
             assert job.status()["step"] == -1
 
 
-def test_rates_fill_again() -> None:
+def test_rates_fill_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mixtera.service.rates.time", SimpleNamespace(monotonic=lambda: now))
     rates = Rates(100.0, 2.0)
     assert [rates.take("a"), rates.take("a")] == [0.0, 0.0]
-    wait = rates.take("a")
-    assert 0 < wait <= 0.01
+    assert rates.take("a") == pytest.approx(0.01)
     assert rates.take("b") == 0.0
-    time.sleep(wait)
+    now += 0.004
+    assert rates.take("a") == pytest.approx(0.006)
+    now += 0.0061
     assert rates.take("a") == 0.0
+    now += 1000
+    assert [rates.take("a") == 0.0 for _ in range(3)] == [True, True, False]
 
 
 def test_a_service_without_tokens_answers_to_its_own_name_only(service: Service) -> None:
@@ -276,19 +294,14 @@ def test_a_service_without_tokens_answers_to_its_own_name_only(service: Service)
 def test_a_service_that_would_let_strangers_in_does_not_start(options: list[str], message: str, tmp_path: Path) -> None:
     tokens = tokens_file(tmp_path / "tokens.toml")
     words = [tokens if word == "TOKENS" else word for word in options]
-    done = command("serve", "--jobs", str(tmp_path / "jobs"), *words)
+    done = run(["serve", "--jobs", str(tmp_path / "jobs"), *words])
     assert done.returncode in (1, 3)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    program = "import sys; from mixtera.cli.main import main; sys.exit(main())"
-    return subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=60)
-
-
 def test_a_directory_has_one_service(service: Service) -> None:
-    done = command("serve", "--jobs", str(service.jobs))
+    done = run(["serve", "--jobs", str(service.jobs)])
     assert done.returncode == 1
     assert f"in use by the service {service.url} (process {service.process.pid} on " in done.stderr
     assert "end that first, or serve another directory" in done.stderr
@@ -342,7 +355,7 @@ def test_tokens_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_token_is_made_and_let_in(tmp_path: Path, plan: Plan) -> None:
     file = tmp_path / "tokens.toml"
-    made = command("jobs", "token", "web trainer", "--role", "train", "--job", "run-*", "-o", str(file))
+    made = run(["jobs", "token", "web trainer", "--role", "train", "--job", "run-*", "-o", str(file)])
     token = made.stdout.strip()
     assert token.startswith("mixtera_")
     assert token not in file.read_text()

@@ -24,7 +24,7 @@ except ValueError:
 
 
 def test_every_message_is_a_line() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, timeout=600)
     first, second = (json.loads(line) for line in done.stderr.splitlines())
     assert (first["level"], first["logger"]) == ("info", "mixtera.jobs.fits")
     assert first["message"] == "line\nbreak and ? é"

@@ -113,16 +113,13 @@ def test_bytes_of_samples_read_through_the_service(service: Service, static_plan
 
 def test_requests_that_are_too_many_are_counted(tmp_path: Path) -> None:
     with Service(tmp_path / "service", "--rate", "1").start() as service:
-        answers = [service.ask("GET", "/v1/jobs")[0] for _ in range(8)]
-        refused = answers.count(429)
-        assert refused >= 3
-        for _ in range(100):
-            status, body = service.ask("GET", "/metrics")
-            if status == 200:
-                break
+        refused = 0
+        while refused < 3:  # as fast as this machine asks
+            refused += service.ask("GET", "/v1/jobs")[0] == 429
+        while (answer := service.ask("GET", "/metrics"))[0] == 429:
             refused += 1
             time.sleep(0.1)
-        assert parsed(body)["mixtera_rate_limited_total",] == refused
+        assert parsed(answer[1])["mixtera_rate_limited_total",] == refused
 
 
 def test_metrics_need_a_token_where_there_are_tokens(guarded: Service) -> None:
@@ -273,14 +270,14 @@ def test_a_job_whose_disk_hangs_is_still_told_of(plan: Plan, tmp_path: Path) -> 
     def hang() -> None:
         with port._lock.changing():  # as a write does that waits for the disk
             entered.set()
-            leave.wait(60)
+            leave.wait(600)
 
     with ThreadPoolExecutor(2) as threads:
         held = HeldJob("run", port, threads)
         threads.submit(hang)
-        assert entered.wait(60)
+        assert entered.wait(600)
         try:
-            assert threads.submit(watched, held).result(30).status["records"] == 1
+            assert threads.submit(watched, held).result(600).status["records"] == 1
         finally:
             leave.set()
     port.close()

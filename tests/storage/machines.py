@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import mixtera
 from tests.catalog.contents import rows
+from tests.commands import Command
 from tests.storage.objects import new_root
 
-PROGRAM = str(Path(sys.executable).with_name("mixtera"))
 SPEC = """\
 version: 1
 name: shared
@@ -67,14 +65,8 @@ class Shared:
                 opened.index(loaded)
             return rows(opened, loaded.sources[0])
 
-    def start(self, name: str, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [PROGRAM, *words, "--catalog", self.url],
-            env={**os.environ, "MIXTERA_CACHE": str(self.on(name))},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, name: str, *words: str) -> Command:
+        return Command([*words, "--catalog", self.url], environment={**os.environ, "MIXTERA_CACHE": str(self.on(name))})
 
     def run(self, name: str, *words: str, code: int = 0) -> str:
         """Standard output of a command that ends well, else standard error."""
@@ -82,8 +74,8 @@ class Shared:
         return out if code == 0 else err
 
     @staticmethod
-    def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
-        out, err = process.communicate(timeout=120)
+    def finish(process: Command, code: int = 0) -> tuple[str, str]:
+        out, err = process.communicate()
         assert process.returncode == code, out + err
         assert "Traceback" not in err
         return out, err

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +14,7 @@ import pytest
 import mixtera
 from mixtera.errors import CatalogError, MixteraError, StorageError
 from tests.catalog.corpus import touch_later, write_lines
+from tests.faults.test_index_faults import killed, moments
 from tests.storage.faulty import Fault, FaultyProxy, Request
 from tests.storage.machines import SPEC, Shared
 from tests.storage.objects import Objects
@@ -185,27 +184,23 @@ def test_two_machines_that_index_at_once_all_the_time(shared: Shared) -> None:
 def test_an_indexer_that_is_killed_at_any_moment(shared: Shared) -> None:
     """What others see is the state before or the one after, whole; the next run goes on."""
     spec = shared.spec("web")
-    shared.run("one", "index", str(spec), "--quiet")
+    begun = time.monotonic()
+    shared.run("one", "index", str(spec), "--workers", "2")
+    whole_seconds = time.monotonic() - begun
     seen = shared.rows("reader 0", spec)
-    generator = random.Random(11)
-    killed = 0
-    for turn in range(8):
+    deaths = 0
+    for turn, moment in enumerate(moments(11, 6, whole_seconds)):
         touch_later(shared.directory / "web" / f"{turn % 4}.jsonl")
         write_lines(shared.directory / "web" / f"turn-{turn}.jsonl", range(20))
-        process = shared.start("one", "index", str(spec), "--workers", "2")
-        time.sleep(generator.uniform(0.8, 2.4))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
+        deaths += killed(shared.start("one", "index", str(spec), "--workers", "2"), moment)
         now = shared.rows(f"reader {turn + 1}", spec)
         files = {row["file"] for row in now} - {row["file"] for row in seen}
         assert [row for row in now if row["file"] not in files] == seen
         assert len(now) == len(seen) + 20 * len(files)
         seen = now
-    assert killed > 0
+    assert deaths > 0
     shared.run("one", "index", str(spec), "--quiet")
-    assert len(shared.rows("reader", spec)) == 1200 + 20 * 8
+    assert len(shared.rows("reader", spec)) == 1200 + 20 * 6
     copies = shared.open("one").path
     assert list(copies.rglob("run.json")) == []
 

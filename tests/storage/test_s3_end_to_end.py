@@ -14,13 +14,12 @@ import mixtera
 from mixtera.artifact.paging import ORIGIN
 from mixtera.errors import PlanError, StorageError
 from mixtera.stream import Stream
+from tests import commands
 from tests.paged import far
 from tests.storage.corpus import write_both
 from tests.storage.faulty import FaultyProxy
 from tests.storage.objects import new_root
 from tests.storage.weed import BUCKET, SECRET, Weed
-
-PROGRAM = str(Path(sys.executable).with_name("mixtera"))
 
 TRAINING = """
 import sys, warnings
@@ -59,14 +58,11 @@ class Place:
         self.path, self.server, self.root = path, server, root
 
     def run(self, *words: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*words] if words[0] == sys.executable else [PROGRAM, *words],
-            cwd=self.path,
-            env={**os.environ, **self.server.environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        environment = {**os.environ, **self.server.environment, **variables}
+        if words[0] == sys.executable:
+            done = subprocess.run([*words], cwd=self.path, env=environment, capture_output=True, text=True, timeout=600)
+        else:
+            done = commands.run(words, self.path, environment)
         assert done.returncode == code, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert SECRET not in done.stdout + done.stderr
