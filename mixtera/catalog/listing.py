@@ -121,7 +121,7 @@ def _fingerprints(state: State) -> list[dict[str, Any]]:
 
 def same_fingerprint(row: Mapping[str, Any], file: FileInfo) -> bool:
     """Whether a file is the one that a row of the files table describes."""
-    known = row["size"], row["modified_ns"], row["etag"], row["beside"] or ""
+    known = row["size"], row["modified_ns"], row["etag"], row.get("beside") or ""
     return known == (file.size, file.modified_ns, file.etag, file.beside)
 
 

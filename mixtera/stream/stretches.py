@@ -62,9 +62,10 @@ class Stretches:
             return none, none
         whole = np.flatnonzero(self._wanted(first, last) * own >= WHOLE_SHARE * rows)
         starts = offset[whole]
-        stops = starts + self._data.starts[start[whole] + rows[whole]].astype(np.int64)
-        following = np.append(offset[1:], stops.max(initial=0))[whole]
-        stops = np.where(following > starts, np.minimum(stops, following), stops)
+        stops = np.append(offset[1:], -1)[whole]  # where the next one begins
+        open_ = np.flatnonzero(stops <= starts)
+        ends = start[whole[open_]] + rows[whole[open_]]
+        stops[open_] = starts[open_] + self._data.starts[ends].astype(np.int64)
         window = order.window_segments * int((stops - starts).max(initial=0))
         if min(SPREAD * window * len(consumer.lanes(order)), self._bytes) > profile.kept_bytes:
             return none, none

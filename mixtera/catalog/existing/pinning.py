@@ -214,6 +214,7 @@ def _files(found: _Found, ids: Sequence[int]) -> pa.Table:
             "content_bytes": facts.content_bytes,
             "data_file": "",
             "frames": list(facts.frames),
+            "beside": info.beside,
         }
         for info, facts, samples, file_id in zip(found.infos, found.facts, found.samples, ids, strict=True)
     ]
