@@ -24,7 +24,7 @@ from mixtera.artifact.sequences import SequenceMap
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Units
 from mixtera.order.seats import Int64s
-from mixtera.stream.batches import FETCH_BYTES, mean_position_bytes
+from mixtera.stream.batches import fetch_bytes, mean_position_bytes
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import POINTER_FIELDS, joined_pointers
 from mixtera.stream.pieces import Piece, cutting, fetches, pieces
@@ -111,7 +111,7 @@ def _different(positions: npt.NDArray[np.int64]) -> int:
 def _fetches(data: PlanData, consumer: Consumer) -> Iterator[tuple[Piece, ...]]:
     """What a reader reads in one go, as the stream does it."""
     position_bytes = mean_position_bytes(data)
-    cut = cutting(consumer, data.order, BUDGET_BYTES / position_bytes, FETCH_BYTES / position_bytes)
+    cut = cutting(consumer, data.order, BUDGET_BYTES / position_bytes, fetch_bytes(data) / position_bytes)
     return fetches(pieces(consumer, data.order, cut), cut)
 
 

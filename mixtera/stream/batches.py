@@ -36,7 +36,10 @@ Fetched: TypeAlias = Sequence[pa.RecordBatch | tuple[pa.RecordBatch, ...]]
 
 WAITING_FETCHES: Final = 4
 """Fetches that are asked for and not yet taken: bounds what an abandoned reader still does."""
-FETCH_BYTES: Final = 4 << 20
+FETCH_BYTES: Final = 5 << 19
+LARGE_FETCH_BYTES: Final = 4 << 20
+"""Of small records that lie at places of their own: what a fetch costs before its first record weighs there."""
+SMALL_RECORD_BYTES: Final = 8 << 10
 ROUNDS_AHEAD: Final = 1
 """Rounds after the one that is delivered that a guided reader reads: what it reads, the weights cannot change."""
 
@@ -64,7 +67,7 @@ class Batches:
         self._batch_size = consumer.batch_size
         sample_bytes = mean_position_bytes(data)
         first = FIRST_SAMPLES if data.tokens is None else FIRST_ROWS
-        cut = cutting(consumer, data.order, budget_bytes / sample_bytes, FETCH_BYTES / sample_bytes, first)
+        cut = cutting(consumer, data.order, budget_bytes / sample_bytes, fetch_bytes(data) / sample_bytes, first)
         self._granule_bytes = cut.samples_per_granule * sample_bytes
         self._budget_bytes = budget_bytes
         self._held_bytes = 0
@@ -245,6 +248,14 @@ def fetcher_of(
     from mixtera.stream.sequences import SequenceFetcher  # what samples have no use for
 
     return SequenceFetcher(data, data.tokens, consumer, cache_bytes)
+
+
+def fetch_bytes(data: PlanData) -> int:
+    """Bytes of a fetch, about: row groups, images, and texts that are encoded gain nothing by larger ones."""
+    if data.tokens is not None:
+        return FETCH_BYTES if _mean_text_bytes(data) else LARGE_FETCH_BYTES
+    lie_alone = int(to_numpy(data.segments.column("start")).min(initial=0)) >= 0
+    return LARGE_FETCH_BYTES if lie_alone and mean_sample_bytes(data) <= SMALL_RECORD_BYTES else FETCH_BYTES
 
 
 def mean_position_bytes(data: PlanData) -> float:
