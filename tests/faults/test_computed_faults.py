@@ -82,7 +82,8 @@ def test_a_run_that_is_killed_at_any_moment_loses_and_repeats_nothing(spec: Path
             touch_later(spec.parent / "data" / f"{number % FILES}.jsonl")
         else:
             deaths += 1
-            assert whole or contents(spec.parent / "plain.yaml", catalog) == plain
+            # One that died behind its commit has done all of it.
+            assert whole or contents(spec.parent / "plain.yaml", catalog) == plain or contents(spec, catalog) == clean
     assert deaths > 0
     code, _, err = finish(start(spec, catalog))
     assert code == 0, err
