@@ -146,7 +146,7 @@ def test_a_plan_that_is_gone_is_told(plan: Plan, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
     with Service(tmp_path / "service").start() as service:
         hidden = tmp_path / "hidden"
-        plan.save(str(hidden))
+        Plan.open(str(plan.path)).save(str(hidden))  # `plan` itself is of all tests, and lies where it was saved last
         service.create("run", Plan.open(str(hidden)))
         with service.attach("run"):  # the server has it open by now
             pass
