@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -15,15 +14,13 @@ from mixtera.catalog.pruning import Pruned, prune
 from mixtera.errors import StorageError
 from tests.catalog.corpus import spoil, write_lines
 from tests.storage.faulty import FaultyProxy, Request
-from tests.storage.machines import SPEC, Shared, machine
+from tests.storage.machines import OTHER, SPEC, Shared, index, is_commit, machine
 from tests.storage.objects import Objects
 from tests.storage.weed import Weed
 
-OTHER = SPEC.replace("  web:\n", "  more:\n").replace("/web/", "/more/")
 TYPED = re.sub("properties: .*", "properties: {{language: {{path: meta.language, type: string}}}}", SPEC)
 SECOND = 1_000_000_000
 """The clock of the storage counts whole seconds: what was written in this one may be after it."""
-_COMMIT = re.compile(r"/commits/\d{10}\.json$")
 
 
 @pytest.fixture
@@ -32,11 +29,6 @@ def shared(tmp_path: Path, s3: Weed) -> Shared:
         write_lines(tmp_path / "web" / f"{number}.jsonl", range(1000 * number, 1000 * number + 100))
     write_lines(tmp_path / "more" / "0.jsonl", range(50))
     return Shared(tmp_path)
-
-
-def index(catalog: mixtera.Catalog, spec: Path) -> mixtera.catalog.SourceReport:
-    (report,) = catalog.index(mixtera.load(str(spec)), workers=1).sources
-    return report
 
 
 def pruned(catalog: mixtera.Catalog, keep: int, grace_ns: int = 0) -> Pruned:
@@ -48,10 +40,6 @@ def pruned(catalog: mixtera.Catalog, keep: int, grace_ns: int = 0) -> Pruned:
 def names(shared: Shared, objects: Objects) -> set[str]:
     found = objects.files.find(shared.url)
     return {name.removeprefix(f"{shared.url.removeprefix('s3://')}/") for name in found}
-
-
-def is_commit(request: Request) -> bool:
-    return request.method == "PUT" and _COMMIT.search(unquote(request.path)) is not None
 
 
 def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> None:
