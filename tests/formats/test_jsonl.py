@@ -21,6 +21,7 @@ from mixtera.formats.jsonl import Jsonl, scan
 from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import format_of, storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
+from tests.opened import opened_below
 
 jsonl = Jsonl()
 YEAR = PropertyColumn("year", "meta.year", "int64")
@@ -35,10 +36,6 @@ def written(directory: Path, data: bytes | str, name: str = "a.jsonl") -> Path:
 def reader(path: Path, content=CONTENT):
     storage = storage_of(str(path))
     return jsonl.reader(storage, storage.stat(str(path)), content, 1 << 20)
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def infer(path: Path, **paths: str):
@@ -256,8 +253,8 @@ def test_the_decompressed_copy_is_counted_and_freed(tmp_path, monkeypatch):
     lines = b'{"text": "a"}\n' * 1000
     path = written(tmp_path, gzip.compress(lines), "a.jsonl.gz")
     table = scan_file(jsonl, path, ())[0]
-    descriptors = open_descriptors()
     first, second = reader(path), reader(path)
+    assert len(opened_below(spool)) == 1
     assert first.spooled_bytes == len(lines)
     assert first.held_bytes == 0
     assert list(spool.iterdir()) == []
@@ -265,7 +262,7 @@ def test_the_decompressed_copy_is_counted_and_freed(tmp_path, monkeypatch):
     assert second.read(request(table, [999]))["text"].to_pylist() == ["a"]
     second.close()
     del first, second
-    assert open_descriptors() == descriptors
+    assert opened_below(tmp_path) == []
 
 
 def test_a_spool_that_cannot_be_written_is_named(tmp_path, monkeypatch):

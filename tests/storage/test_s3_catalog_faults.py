@@ -214,6 +214,7 @@ def test_a_server_that_is_killed_and_restarted(tmp_path: Path, s3: Weed, monkeyp
             try:
                 index(catalog, spec)
             except MixteraError:  # it was away for longer than the client asks again
+                again[0].join()
                 assert index(catalog, spec).new == 1
             again[0].join()
             assert len(shared.rows("reader", spec)) == 300

@@ -31,10 +31,10 @@ def shared(tmp_path: Path, s3: Weed) -> Shared:
     return Shared(tmp_path)
 
 
-def pruned(catalog: mixtera.Catalog, keep: int, grace_ns: int = 0) -> Pruned:
-    """Prune without a period of grace."""
+def pruned(catalog: mixtera.Catalog, keep: int) -> Pruned:
+    """Prune without a period of grace: what was written in this second, too."""
     tables = catalog._tables
-    return tables.as_newest(partial(prune, tables, keep, grace_ns))
+    return tables.as_newest(partial(prune, tables, keep, -SECOND))
 
 
 def names(shared: Shared, objects: Objects) -> set[str]:
@@ -59,7 +59,7 @@ def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> 
     assert "deleted: 0 old states, 0 files (0.0 MB), 0 commits, 0 labels" in shared.run("b", "catalog", "prune")
     assert names(shared, objects) >= there | {orphan}
 
-    found = pruned(shared.open("b"), 2, -SECOND)
+    found = pruned(shared.open("b"), 2)
     assert (found.states, found.commits) == (3, 4)  # of five, and the commit that forgets the states
     assert orphan not in names(shared, objects)
     assert sorted(name for name in names(shared, objects) if name.startswith("commits/")) == [
@@ -72,7 +72,7 @@ def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> 
         assert early.source(source).rows == 204  # what the last two commits need is there, and this is one of them
     assert len(shared.open("c").history("web")) == 2
     copies = len(list(shared.on("a").rglob("*.parquet")))
-    assert pruned(shared.open("a"), 1, -SECOND).states == 1
+    assert pruned(shared.open("a"), 1).states == 1
     assert len(list(shared.on("a").rglob("*.parquet"))) < copies
     assert shared.rows("x", spec) == after
     assert index(shared.open("a"), spec).unchanged == 2
