@@ -18,6 +18,7 @@ from mixtera.spec.model import ExistingTable, Source, Tokens
 from mixtera.spec.paths import problem_of, resolve
 
 _MAGIC: Final = re.compile(r"[*?\[]")
+_ADDRESS: Final = re.compile(r"://|\bpassword\s*=", re.IGNORECASE)
 _ALONE: Final = {
     "sidecars": "a table has all properties of its samples: join the other one to it, as a view or a new table",
     "on_bad_sample": "no record is read, so none is found to be bad: leave its row out of the table",
@@ -87,7 +88,7 @@ def _held(inner: Fields, issues: Issues) -> tuple[str, str, str] | None:
         if inner.is_absent(key):
             issues.add(inner.place, f"a table in a database needs the key {key!r}")
     engine, name = inner.text("engine"), inner.text("name")
-    if name is not None and "://" in name:
+    if name is not None and _ADDRESS.search(name):
         message = "name: expected SCHEMA.TABLE, found an address: where a server is, and who may use it, no spec says"
         issues.add(inner.value_place("name"), message)
         return None

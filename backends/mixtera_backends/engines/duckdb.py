@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from mixtera.contracts.holding import HeldColumn, HeldTable, Place
+from mixtera.formats.values import ARROW_TYPES
 from mixtera_backends.engines.heldduckdb import attached, columns_of, pin, view_of
 from mixtera_backends.engines.holding import check_pin, quoted
 from mixtera_backends.engines.limits import Limited
-from mixtera_backends.engines.session import engine_errors, package
+from mixtera_backends.engines.session import conformed, engine_errors, package
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +102,10 @@ class DuckDBEngine(Limited):
             self._check(table)
             named = ", ".join(map(quoted, columns))
             answer = self._run(f"SELECT {named} FROM ({view_of(table, attached(table, self._connection))})")
-            yield from answer.to_arrow_reader(_BATCH_ROWS)
+            types = dict(table.columns)
+            schema = pa.schema([(name, ARROW_TYPES[types[name]]) for name in columns])
+            for batch in answer.to_arrow_reader(_BATCH_ROWS):
+                yield conformed(batch, schema)
 
     def hold(self, name: str, table: HeldTable) -> None:
         """Make a table of a database file known; while the session lasts, nobody else can write to the file."""

@@ -122,6 +122,5 @@ def check_pin(table: HeldTable, found: str) -> None:
 def moved(table: HeldTable, what: str) -> CatalogError:
     """The error of a table that is not what was pinned."""
     return CatalogError(
-        f"{table.shown}: the rows that `mixtera index` pinned ({table.pin}) are not those that are there: {what}: run "
-        "`mixtera index` again"
+        f"{table.shown} is not what `mixtera index` pinned ({table.pin}): {what}: run `mixtera index` again"
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixtera.catalog.existing.columns import check_key_type, property_of
-from mixtera.catalog.existing.opening import Opened
+from mixtera.catalog.existing.opening import Opened, local_path
 from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.holding import HeldColumn, HeldTable, Holding
 from mixtera.contracts.properties import PropertyType
@@ -61,7 +61,7 @@ def open_held(source: Source, table: ExistingTable) -> tuple[Opened, tuple[Prope
 
 
 def _asked(table: ExistingTable | TableDefinition) -> HeldTable:
-    return HeldTable(table.engine, table.name, table.at)
+    return HeldTable(table.engine, table.name, table.at and local_path(table.at, table.shown))
 
 
 def _column(name: str, have: dict[str, HeldColumn], table: ExistingTable) -> HeldColumn:
@@ -106,7 +106,7 @@ def key_files(table: TableDefinition, properties: Sequence[PropertyColumn]) -> I
         path = Path(folder) / "keys.parquet"
         with _holder(held.engine) as engine, pq.ParquetWriter(path, schema) as file:
             for batch in engine.held_rows(held, names):
-                file.write_batch(batch.cast(schema))
+                file.write_batch(batch)
         yield (FileInfo(str(path), path.name, path.stat().st_size, path.stat().st_mtime_ns),)
 
 

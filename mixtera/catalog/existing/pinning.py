@@ -197,12 +197,14 @@ def _commit(
     pinned = [{name: getattr(file, name) for name in ("url", "etag", "size", "modified_ns")} for file in opened.files]
     numbers = [ids[file.name] for file in found.infos]
     paths = [{"path": path, "file_id": numbers[file]} for path, file in found.paths]
-    write_table(run / PINNED, PINNED_COLUMNS, table_of(pinned, PINNED_COLUMNS))
+    if pinned:  # an engine's table has no files
+        write_table(run / PINNED, PINNED_COLUMNS, table_of(pinned, PINNED_COLUMNS))
     write_table(run / PATHS, PATH_COLUMNS, table_of(paths, PATH_COLUMNS))
     _write_ranks(run / RANKS, found.offsets, numbers)
     nothing = Changes((), (), (), (), moved=False)
     outcome = Outcome(source.name, definition, columns, None, nothing, (), run)
-    written = [run / PINNED, run / PATHS, *([run / RANKS] if found.offsets else []), run / FILES_NAME]
+    made = {PINNED: bool(pinned), PATHS: True, RANKS: bool(found.offsets), FILES_NAME: True}
+    written = [run / name for name, is_there in made.items() if is_there]
     with tables.together() as state, durable(run.parent.parent, {run}, state):
         snapshot_id = commit_samples(tables, outcome, [])
         summary = summary_of(definition, run, snapshot_id, None) | {SAMPLES: str(sum(found.samples))}
@@ -283,10 +285,7 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
     ]
     samples = pc.sum(state.files["samples"]).as_py() or 0
     if not wrong:
-        tables.have([state.run / PINNED])
-        rows = read_parquet(state.run / PINNED, PINNED_COLUMNS).to_pylist()
-        pinned = tuple(FileInfo(row["url"], "", row["size"], row["modified_ns"]) for row in rows)
-        with _key_files(state.definition, pinned) as files:
+        with _key_files(state.definition, () if table.engine else _pinned_files(tables, state)) as files:
             found = _found(source, table, files, state.definition.content)
         counts = {info.name: count for info, count in zip(found.infos, found.samples, strict=True)}
         wrong += [
@@ -295,6 +294,13 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
             if counts[name] != row["samples"]
         ]
     return SourceVerification(source.name, len(now), samples, tuple(sorted(wrong, key=lambda one: one.file)))
+
+
+def _pinned_files(tables: Tables, state: State) -> tuple[FileInfo, ...]:
+    """The Parquet files of a table that were pinned."""
+    tables.have([state.run / PINNED])
+    rows = read_parquet(state.run / PINNED, PINNED_COLUMNS).to_pylist()
+    return tuple(FileInfo(row["url"], "", row["size"], row["modified_ns"]) for row in rows)
 
 
 def pinned_paths(run: Path) -> tuple[Path, Path, Path]:
