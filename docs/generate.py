@@ -17,8 +17,8 @@ from mixtera.cli.main import COMMANDS, Command
 from mixtera.contracts.algorithm import Algorithm, Option
 from mixtera.contracts.engine import CAPABILITIES, Engine, gaps_of
 from mixtera.contracts.engine import Configurable as ConfigurableEngine
-from mixtera.contracts.holding import held_in
 from mixtera.contracts.format import Format
+from mixtera.contracts.holding import held_in
 from mixtera.contracts.storage import Configurable, Storage
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -402,7 +402,8 @@ def _engine_section(engine: type[Engine]) -> str:
     lines = [f"\n## {engine.name}\n", str(inspect.getdoc(sys.modules[engine.__module__]))]
     if (place := held_in(engine)) is not None:
         at = ", at: FILE" if place == "file" else ""
-        lines += ["", f"Sources can name tables of it: `table: {{engine: {engine.name}{at}, name: SCHEMA.TABLE}}` {HELD}"]
+        named = f"`table: {{engine: {engine.name}{at}, name: SCHEMA.TABLE}}`"
+        lines += ["", f"Sources can name tables of it: {named} {HELD}"]
     return "\n".join([*lines, *(["", *gaps] if gaps else []), *table])
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import jsonschema
 import pytest
+import yaml
 
 from mixtera.catalog import Catalog
 from mixtera.cli.main import main
 from mixtera.compiler import compile
 from mixtera.errors import CatalogError
+from mixtera.registry import engine_named
 from mixtera.spec import load
 from mixtera.spec.model import Spec
+from mixtera.spec.schema import json_schema
 from tests.existing.databases import in_duckdb, named
 from tests.existing.made import ROWS, Corpus
 
@@ -207,7 +212,7 @@ def test_texts_are_compared_by_their_bytes(corpus: Corpus, file: Path, catalog: 
     assert samples == {"lower": expected.count("de"), "upper": expected.count("fr")}
 
 
-HOLDING = """
+WRITING = """
 import duckdb, sys
 connection = duckdb.connect(sys.argv[1])
 connection.execute("INSERT INTO lake.samples SELECT * FROM lake.samples LIMIT 0")
@@ -216,18 +221,22 @@ sys.stdin.read()
 """
 
 
-def test_a_file_that_another_process_writes_to(corpus: Corpus, file: Path, catalog: Catalog, tmp_path: Path) -> None:
-    spec = spec_of(corpus, file, tmp_path)
+def test_nobody_reads_while_another_writes_nor_writes_while_one_reads(
+    corpus: Corpus, file: Path, catalog: Catalog, tmp_path: Path
+) -> None:
+    spec, writer = spec_of(corpus, file, tmp_path), [sys.executable, "-c", WRITING, str(file)]
     catalog.index(spec)
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "open\n"
+    with subprocess.Popen(writer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "open\n"
         with pytest.raises(CatalogError, match=r"the file cannot be opened: .*lock"):
             compile(spec, catalog)
-        writer.communicate("")
-    assert compile(spec, catalog).digest == corpus.digest
+        running.communicate("")
+    with closing(engine_named("duckdb")) as engine:
+        assert compile(spec, catalog, engine=engine).digest == corpus.digest
+        refused = subprocess.run(writer, input="", capture_output=True, text=True, check=False)
+        assert "lock" in refused.stderr
+    subprocess.run(writer, input="", capture_output=True, text=True, check=True)
 
 
 def test_another_engine_says_which_one_it_is(corpus: Corpus, file: Path, catalog: Catalog, tmp_path: Path) -> None:
@@ -238,3 +247,20 @@ def test_another_engine_says_which_one_it_is(corpus: Corpus, file: Path, catalog
     ):
         compile(spec, catalog, engine="polars")
     assert compile(spec, catalog, engine="duckdb(threads=1)").digest == corpus.digest
+
+
+def test_the_schema_for_editors_knows_databases(corpus: Corpus, file: Path, tmp_path: Path) -> None:
+    spec_of(corpus, file, tmp_path)
+    written = yaml.safe_load((tmp_path / "table.yaml").read_text())
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert not list(validator.iter_errors(written))
+    source = written["sources"]["web"]
+    server = {**source, "table": {"engine": "postgres", "name": "lake.samples"}}
+    assert not list(validator.iter_errors({**written, "sources": {"web": server}}))
+    for table in (
+        {"engine": "postgres"},
+        {"name": "lake.samples"},
+        {"at": str(file), "name": "lake.samples"},
+        {"engine": "duckdb", "format": "parquet", "at": str(file), "name": "lake.samples"},
+    ):
+        assert list(validator.iter_errors({**written, "sources": {"web": {**source, "table": table}}}))

@@ -64,7 +64,7 @@ def from_copy(text: bytes, schema: pa.Schema) -> list[pa.RecordBatch]:
 
 
 def _lists(column: pa.ChunkedArray, type_: pa.ListType) -> pa.Array:
-    """Lists out of their JSON: only `mixtera catalog query` asks for them, for a few rows, and `mixtera catalog stats`."""
+    """Lists out of their JSON: only `mixtera catalog query` asks for them, for a few rows, and `… stats`."""
     made = float if pa.types.is_floating(type_.value_type) else lambda value: value
     return pa.array([None if text is None else [made(v) for v in _parsed(text)] for text in column.to_pylist()], type_)
 
