@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mixtera.catalog.derived import ComputedColumn, SidecarTable, is_kept, origins, wanted_origins
 from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.holding import HeldTable, shown_table
 from mixtera.contracts.properties import PropertyType
 from mixtera.spec.captures import capture_of
 
@@ -23,21 +24,25 @@ class TableDefinition:
     """A table of others that has the properties of a source, as it was pinned.
 
     Attributes:
-        format: What it is kept as.
-        at: Where it lies.
+        format: What it is kept as; empty where an engine has it.
+        at: Where it lies; empty where a server has it.
         keys: Pairs of a key (`file`, `row`, `offset`, `length`) and its column.
-        version: What of it was pinned: a snapshot, a version, or the fingerprint of its files.
+        version: What of it was pinned: a snapshot, a version, the fingerprint of its files or that of its rows.
+        engine: The engine whose database has it; empty where it is files.
+        name: Its name there.
     """
 
     format: str
     at: str
     keys: tuple[tuple[str, str], ...]
     version: str
+    engine: str = ""
+    name: str = ""
 
     @property
     def shown(self) -> str:
         """What messages call it."""
-        return f"{self.format} table {self.at}"
+        return shown_table(self.engine or self.format, self.at, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,7 @@ class Keyed:
         columns: Property → column.
         paths: A Parquet file of what the column `file` says (`path`), and the ids of the files that are meant.
         ranks: A Parquet file of `file_id`, `row` and `offset` of every record, where no column is the key `row`.
+        held: The table, where the database of an engine has it, and no Parquet file.
     """
 
     schema: pa.Schema
@@ -226,6 +232,7 @@ class Keyed:
     columns: dict[str, str]
     paths: str
     ranks: str = ""
+    held: HeldTable | None = None
 
 
 @dataclass(frozen=True)
@@ -253,3 +260,8 @@ class IndexedSource:
     files: pa.Table
     rows: int
     keyed: Keyed | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask an engine about."""
+        return not self.data_files and (self.keyed is None or self.keyed.held is None)
