@@ -18,7 +18,7 @@ from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import Changes
 from mixtera.catalog.model import Definition, Unmatched
 from mixtera.catalog.progress import shown
-from mixtera.catalog.scanning import Findings, noting
+from mixtera.catalog.scanning import Findings, Noting
 from mixtera.catalog.staging import RunFacts, Staged, Staging, delete_unfinished
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo
@@ -139,8 +139,9 @@ def _run(
     workers.start(len(pieces), sum(weights))
     clean = False
     try:
-        with shown(title, sum(piece.bytes for piece in pieces), progress) as advance:
-            workers.scan(pieces, advance, noting(source, run, findings), lambda: None)
+        total = sum(piece.bytes for piece in pieces)
+        with shown(title, total, progress) as advance, Noting(source, run, findings) as noting:
+            workers.scan(pieces, advance, noting.finished, lambda: None)
         clean = True
     finally:
         if not clean:

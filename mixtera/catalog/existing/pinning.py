@@ -180,10 +180,11 @@ def _commit(
     nothing = Changes((), (), (), (), moved=False)
     outcome = Outcome(source.name, definition, columns, None, nothing, (), run)
     written = [run / PINNED, run / PATHS, *([run / RANKS] if found.offsets else []), run / FILES_NAME]
-    with tables.together() as state, durable(run.parent.parent, {run}, state):
+    with tables.together() as state, durable(run.parent.parent, {run}, state) as unflushed:
         snapshot_id = commit_samples(tables, outcome, [])
         summary = summary_of(definition, run, snapshot_id, None) | {SAMPLES: str(sum(found.samples))}
         replace_files(tables, source.name, run / FILES_NAME, _files(found, numbers), summary)
+        unflushed.append(run / FILES_NAME)
         state += written
     staging.clean(written)
 
