@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,15 +54,26 @@ class Outcome:
     derived: Sequence[Staged] = ()
 
 
-def commit(tables: Tables, outcome: Outcome) -> list[Path]:
+@dataclass(frozen=True)
+class Committed:
+    """What was committed.
+
+    Attributes:
+        state: The new state.
+        paths: Files of this run, and of dead ones, that belong to it.
+    """
+
+    state: State
+    paths: list[Path]
+
+
+def commit(tables: Tables, outcome: Outcome, settled: Callable[[], None] | None = None) -> Committed:
     """Commit a new state.
 
     Args:
         tables: The catalog's tables.
         outcome: What to commit.
-
-    Returns:
-        Files of this run, and of dead ones, that belong to the state.
+        settled: Returns when what the run has written is on the disk; None: it is.
 
     Raises:
         StorageError: Something could not be written; the old state stays.
@@ -78,7 +89,10 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
         replace_files(tables, outcome.source, path, files, summary)
         written += [*bad, path]
         state += [*data, *bad, path]
-    return [*data, *bad, path]
+        if settled is not None:
+            settled()
+    now = State(outcome.source, outcome.definition, snapshot_id, bad_snapshot_id, files.combine_chunks(), outcome.run)
+    return Committed(now, [*data, *bad, path])
 
 
 def _files(tables: Tables, outcome: Outcome) -> pa.Table:

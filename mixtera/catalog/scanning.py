@@ -58,36 +58,33 @@ def scan_files(
     definition: Definition,
     columns: tuple[Column, ...],
     files: Sequence[NumberedFile],
-    run: Path,
-    leftovers: Sequence[Staged],
+    noting: Noting,
     workers: Executor,
     progress: bool,
     meanwhile: Callable[[], None],
-) -> Findings:
-    """Scan files into the directory of a run; what leftovers of dead runs hold is not scanned again.
+) -> None:
+    """Scan files into the directory of a run; those that its findings have already are not scanned again.
 
-    `meanwhile` is called in this process when the others have been started.
+    `meanwhile` is called in this process when the others have been started. What was written last may not be on the
+    disk yet at the end; `noting.settle` waits for it.
 
     Raises:
         SampleError: A file as a whole is not of its format.
         StorageError: A file cannot be read or changed meanwhile; the catalog cannot be written.
     """
-    findings = Findings()
-    for staged in leftovers:
-        findings.add(staged)
-    have = {file.info.name for staged in leftovers for file in staged.scanned.files}
+    have = {file.info.name for staged in noting.findings.staged for file in staged.scanned.files}
     missing = [file for file in files if file.info.name not in have]
-    bundles = _bundles(source, definition, columns, missing, run, workers)
+    bundles = _bundles(source, definition, columns, missing, noting.run, workers)
     clean = False
     try:
         total = sum(bundle.bytes for bundle in bundles)
-        with shown(source.name, total, progress) as advance, Noting(source, run, findings) as noting:
+        with shown(source.name, total, progress) as advance:
             workers.scan(bundles, advance, noting.finished, meanwhile)
         clean = True
     finally:
         if not clean:
-            delete_unfinished(run)
-    return findings
+            noting.close()
+            delete_unfinished(noting.run)
 
 
 class Noting:
@@ -98,7 +95,7 @@ class Noting:
     """
 
     def __init__(self, source: Source, run: Path, findings: Findings) -> None:
-        self._source, self._run, self._findings = source, run, findings
+        self._source, self.run, self.findings = source, run, findings
         self._threads = ThreadPoolExecutor(_FLUSHED_AT_A_TIME)
         self._notes: list[Future[None]] = []
 
@@ -108,10 +105,22 @@ class Noting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._threads.shutdown()
         if kind is None:
-            for note in self._notes:
-                note.result()
+            self.settle()
+        self.close()
+
+    def settle(self) -> None:
+        """Return when all that was finished is noted down.
+
+        Raises:
+            StorageError: What a piece has written does not get to the disk.
+        """
+        for note in self._notes:
+            note.result()
+
+    def close(self) -> None:
+        """Wait for what is being noted down, whatever comes of it; nothing else is."""
+        self._threads.shutdown()
 
     def finished(self, piece: Work, scanned: Scanned) -> bool:
         """Take in a finished piece of work; whether to go on with others.
@@ -123,15 +132,15 @@ class Noting:
         for note in ready:
             note.result()
         self._notes = [note for note in self._notes if note not in ready]
-        self._findings.add(Staged(self._run, scanned))
-        if too_many_so_far(self._source.on_bad_sample, self._findings.bad):
+        self.findings.add(Staged(self.run, scanned))
+        if too_many_so_far(self._source.on_bad_sample, self.findings.bad):
             return False
         self._notes.append(self._threads.submit(self._note, piece.name, scanned))
         return True
 
     def _note(self, name: str, scanned: Scanned) -> None:
-        flush_written(self._run, scanned)
-        note_finished(self._run, name, scanned)
+        flush_written(self.run, scanned)
+        note_finished(self.run, name, scanned)
 
 
 def _bundles(

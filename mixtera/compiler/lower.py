@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.model import Keyed
+from mixtera.catalog.indexed import Keyed
 from mixtera.compiler.keyed import BYTES as BYTES
 from mixtera.compiler.keyed import IBIS_TYPES, NAMES, RANKS, keyed_table, names_table, ranks_table
 from mixtera.compiler.keyed import POSITION as POSITION

@@ -21,8 +21,9 @@ from mixtera.catalog.existing.payload import facts_of, files_of, located, still_
 from mixtera.catalog.existing.places import Int64s, Places
 from mixtera.catalog.existing.records import check_files, records_of
 from mixtera.catalog.listing import Changes, same_fingerprint
-from mixtera.catalog.model import Definition, SourceReport, TableDefinition
+from mixtera.catalog.model import Definition, TableDefinition
 from mixtera.catalog.names import assign_file_ids
+from mixtera.catalog.report import SourceReport
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import (
     FILES_NAME,
