@@ -13,7 +13,7 @@ import numpy as np
 from mixtera.arrow import strings, take
 from mixtera.jobs import Job
 from mixtera.plan import Plan
-from mixtera.registry import format_named
+from mixtera.registry import format_named, storage_of
 from mixtera.stream import Stream
 from mixtera.stream.guide import Guide
 from mixtera.stream.skips import Skips
@@ -100,10 +100,17 @@ class Handle(ABC):
         return None
 
     def load_readers(self) -> None:
-        """Import what reading needs, before workers are forked that then share its memory: 20 MB for each."""
+        """Import what reading needs, before workers are forked that then share its memory: 25 MB for each.
+
+        Only storages of this machine: others may have threads, which a fork would not have.
+        """
         for source in self.plan.data.sources:
             format_named(source.format)
         take(strings([""]), np.zeros(1, np.int64))
+        np.unique(np.zeros(1, np.int64))  # imports numpy.ma
+        urls = self.plan.data.files.column("url")
+        if len(urls) and "://" not in (first := urls[0].as_py()):
+            storage_of(first)
 
     def stream(
         self,

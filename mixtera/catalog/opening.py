@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from mixtera.artifact.remote import is_remote
+from mixtera.artifact.urls import is_remote
 from mixtera.catalog.lock import not_writable, writing
 from mixtera.catalog.progress import say
 from mixtera.errors import CatalogError

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mixtera.catalog import Catalog
-    from mixtera.catalog.model import Keyed
+    from mixtera.catalog.indexed import Keyed
     from mixtera.catalog.state import State
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from mixtera.catalog.model import Keyed
+from mixtera.catalog.indexed import Keyed
 from mixtera.compiler.keyed import NAMES, RANKS, names_table, ranks_table
 from mixtera.compiler.lower import arrow_schema
 from mixtera.contracts.engine import Engine

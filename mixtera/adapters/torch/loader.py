@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.context import BaseContext
@@ -173,7 +175,8 @@ class PlanLoader(DataLoader[Batch]):
 
     def _of_workers(self) -> Iterator[Message | Failure]:
         self._messages.handle.quiet()
-        return cast("Iterator[Message | Failure]", super().__iter__())
+        with _left_alone():
+            return cast("Iterator[Message | Failure]", super().__iter__())
 
     def _ordered(self, messages: Iterator[Message | Failure]) -> Iterator[Batch]:
         """The batches of all workers, by step."""
@@ -188,6 +191,19 @@ class PlanLoader(DataLoader[Batch]):
                 batches = torch_batches(unpacked(message.samples, self._names), self._messages.batch_size)
                 waiting.update(zip(count(message.step, message.turn), batches, strict=False))
             yield waiting.pop(step)
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Have workers that are forked meanwhile leave alone what there is: their collector would copy all its pages."""
+    if gc.get_freeze_count():  # somebody has seen to it, and may want it to stay so
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _unchanged(message: object) -> object:

@@ -23,8 +23,9 @@ from mixtera.catalog.existing.payload import facts_of, files_of, located, still_
 from mixtera.catalog.existing.places import Int64s, Places
 from mixtera.catalog.existing.records import check_files, records_of
 from mixtera.catalog.listing import Changes, same_fingerprint
-from mixtera.catalog.model import Definition, SourceReport, TableDefinition
+from mixtera.catalog.model import Definition, TableDefinition
 from mixtera.catalog.names import assign_file_ids
+from mixtera.catalog.report import SourceReport
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import (
     FILES_NAME,
@@ -205,10 +206,11 @@ def _commit(
     outcome = Outcome(source.name, definition, columns, None, nothing, (), run)
     made = {PINNED: bool(pinned), PATHS: True, RANKS: bool(found.offsets), FILES_NAME: True}
     written = [run / name for name, is_there in made.items() if is_there]
-    with tables.together() as state, durable(run.parent.parent, {run}, state):
+    with tables.together() as state, durable(run.parent.parent, {run}, state) as unflushed:
         snapshot_id = commit_samples(tables, outcome, [])
         summary = summary_of(definition, run, snapshot_id, None) | {SAMPLES: str(sum(found.samples))}
         replace_files(tables, source.name, run / FILES_NAME, _files(found, numbers), summary)
+        unflushed.append(run / FILES_NAME)
         state += written
     staging.clean(written)
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 from mixtera.catalog.existing.columns import property_type, schema_of
 from mixtera.catalog.existing.held import held_schema, held_table
 from mixtera.catalog.existing.pinning import PINNED_COLUMNS, pinned_paths
+from mixtera.catalog.indexed import Keyed
 from mixtera.catalog.listing import same_fingerprint
-from mixtera.catalog.model import Keyed, TableDefinition
+from mixtera.catalog.model import TableDefinition
 from mixtera.catalog.state import State, read_parquet
 from mixtera.errors import CatalogError, StorageError
 from mixtera.formats.values import ARROW_TYPES
