@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -26,11 +27,12 @@ OBJECT = "bucket", "key", "etag"
 
 
 class Fetched(list):
-    """Reads stripes of `DATA`, and remembers which."""
+    """Reads stripes of `DATA` in parts, and remembers which."""
 
     def __call__(self, stripe):
         self.append(stripe)
-        return DATA[stripe.start : stripe.stop]
+        edges = [*range(stripe.start, stripe.stop, 3_000), stripe.stop]
+        return iter([DATA[first:last] for first, last in pairwise(edges)])
 
 
 def at_once(call):
@@ -165,6 +167,40 @@ def test_a_stripe_that_failed_is_asked_for_again():
     assert read(stripes, Fetched(), CELLS, [5], [6]) == 0
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_stripe_that_breaks_off_is_not_kept(tmp_path, shared):
+    keeper = Directory(str(tmp_path), 1 << 20) if shared else Ring(1 << 20)
+    stripes = Stripes(keeper, at_once)
+
+    def breaking_off(stripe):
+        yield DATA[stripe.start : stripe.start + 4_000]
+        raise StorageError("cut off")
+
+    with pytest.raises(StorageError, match="cut off"):
+        read(stripes, breaking_off, CELLS, [5], [6])
+    assert not keeper.holds(Stripe(OBJECT, 0, 10_000))
+    assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.stripe"))
+    assert read(stripes, Fetched(), CELLS, [5], [9_000]) == 0
+
+
+def test_a_stripe_has_its_place_while_it_comes():
+    """Another one that would be written there meanwhile is not kept, and overwrites nothing."""
+    ring = Ring(15_000)
+    first, second = Stripe(OBJECT, 0, 10_000), Stripe(OBJECT, 10_000, 20_000)
+
+    def slowly():
+        yield DATA[:5_000]
+        ring.have(second, lambda: iter([DATA[10_000:20_000]]))
+        yield DATA[5_000:10_000]
+
+    ring.have(first, slowly)
+    assert ring.holds(first)
+    assert not ring.holds(second)
+    with ring.reading:
+        ((file, place),) = ring.places([first])
+        assert os.pread(file, 10_000, place) == DATA[:10_000]
+
+
 def test_processes_share_what_one_of_them_has_fetched(tmp_path):
     one, other = (Stripes(Directory(str(tmp_path), 1 << 20), at_once) for _ in range(2))
     fetched = Fetched()
@@ -202,7 +238,7 @@ def test_the_limit_holds_and_the_oldest_makes_room(tmp_path):
     for age, path in enumerate(files):  # all may have been written within one tick of the file system's clock
         os.utime(path, (1_000_000 - age, 1_000_000 - age))
     later = Directory(str(tmp_path), 30_000)
-    later.have(Stripe(OBJECT, 0, 7), lambda: DATA[:7])
+    later.have(Stripe(OBJECT, 0, 7), lambda: iter([DATA[:7]]))
     kept = set((tmp_path / f"mixtera-s3-{os.getuid()}").glob("*.stripe"))
     assert kept & set(files) == set(files[:2])
     assert [path.stat().st_size for path in kept - set(files)] == [7]
@@ -252,7 +288,7 @@ def test_a_full_disk_is_named_and_nothing_half_written_is_used(tmp_path, monkeyp
 def test_a_file_of_another_size_is_not_used(tmp_path):
     directory = Directory(str(tmp_path), 1 << 20)
     stripe = Stripe(OBJECT, 0, 10_000)
-    directory.have(stripe, lambda: DATA[:10_000])
+    directory.have(stripe, lambda: iter([DATA[:10_000]]))
     (found,) = (tmp_path / f"mixtera-s3-{os.getuid()}").glob("*.stripe")
     found.write_bytes(b"short")
     assert read(Stripes(Directory(str(tmp_path), 1 << 20), at_once), Fetched(), CELLS, [5], [20]) == 1
