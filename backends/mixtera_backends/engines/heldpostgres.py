@@ -50,8 +50,8 @@ _CASTS: Final[Mapping[PropertyType, str]] = {
 """With the collation of bytes, whatever that of a column is: some take different texts for equal."""
 
 _HASH: Final = "hashtextextended(encode(record_send({}), 'hex') COLLATE \"C\", 0)"
-"""Of all bytes of a row. `hash_record_extended` adds up the hashes of its values, so that a sum over rows would not know
-which values stand together, and it takes 1 and 2³² for the same.
+"""Of all bytes of a row. `hash_record_extended` adds up the hashes of its values, so that a sum over rows would not
+know which values stand together, and it takes 1 and 2³² for the same.
 """
 _COLUMNS: Final = """
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
