@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -37,13 +38,14 @@ def table_of(values: dict[str, list[Any]]) -> pa.Table:
     return pa.table({name: pa.array(column, ARROW_TYPES[VALUES[name][0]]) for name, column in values.items()})
 
 
-class HoldingLaws:
+class HoldingLaws(ABC):
     """Subclass it with an engine, and a way to keep a table in a database of it."""
 
+    @abstractmethod
     def engine(self) -> Engine:
         """A new session."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep(self, table: pa.Table, folder: Path) -> HeldTable:
         """Write a table into a database, in place of the one that is there; without its columns or pin.
 
@@ -51,7 +53,6 @@ class HoldingLaws:
             table: The table; its columns are of the types of properties.
             folder: A directory for a database that is a file.
         """
-        raise NotImplementedError
 
     def _kept(self, folder: Path, **changed: list[Any]) -> HeldTable:
         values = {name: column for name, (_, column) in VALUES.items()}
