@@ -219,7 +219,7 @@ ENGINES_FOOT = """
 
 The contract is `mixtera.contracts.engine.Engine`; `Configurable` takes options, `Declaring` has gaps, and
 `mixtera.contracts.holding.Holding` has tables that sources can name. A subclass of `EngineLaws` that makes a session
-tests it.
+tests it, and one of `mixtera.testing.holding.HoldingLaws` its tables.
 """
 HELD = "([how to](../how-to/existing-tables.md#a-table-in-a-database))."
 NOTES = {

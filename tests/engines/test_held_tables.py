@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +18,12 @@ import pytest
 from mixtera.catalog import Catalog
 from mixtera.cli.main import OUTSIDE_FAILED, main
 from mixtera.compiler import compile
+from mixtera.contracts.engine import Engine
 from mixtera.contracts.holding import HeldTable
 from mixtera.errors import CatalogError
 from mixtera.spec import load
 from mixtera.spec.model import Spec
+from mixtera.testing.holding import HoldingLaws
 from mixtera_backends.engines import heldpostgres
 from mixtera_backends.engines.postgres import URL, PostgresEngine
 from tests.engines.cutting import CuttingProxy
@@ -469,3 +472,14 @@ def test_a_session_goes_on_behind_an_error_and_an_answer_left_half_way(
         engine.hold("web", pinned)
         assert sum(batch.num_rows for batch in engine.batches(table)) == 2 * ROWS
         assert "Seq Scan on samples" in engine.analyze(table)
+
+
+@pytest.mark.usefixtures("team")
+class TestPostgres(HoldingLaws):
+    def engine(self) -> Engine:
+        return PostgresEngine()
+
+    def keep(self, table: pa.Table, folder: Path) -> HeldTable:
+        with psycopg.connect(os.environ[URL], autocommit=True) as connection:
+            in_postgres(table, "lake.laws", connection)
+        return HeldTable("postgres", "lake.laws", "")

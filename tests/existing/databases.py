@@ -18,9 +18,12 @@ _TYPES: Final = {
     pa.int32(): "integer",
     pa.int64(): "bigint",
     pa.float64(): "double precision",
+    pa.bool_(): "boolean",
     pa.list_(pa.string()): "text[]",
     pa.date32(): "date",
+    pa.list_(pa.int64()): "bigint[]",
     pa.timestamp("us"): "timestamp",
+    pa.timestamp("us", "UTC"): "timestamptz",
 }
 
 

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import duckdb
 import jsonschema
+import pyarrow as pa
 import pytest
 import yaml
 
 from mixtera.catalog import Catalog
 from mixtera.cli.main import main
 from mixtera.compiler import compile
+from mixtera.contracts.engine import Engine
+from mixtera.contracts.holding import HeldTable
 from mixtera.errors import CatalogError
 from mixtera.registry import engine_named
 from mixtera.spec import load
 from mixtera.spec.model import Spec
 from mixtera.spec.schema import json_schema
+from mixtera.testing.holding import HoldingLaws
 from tests.existing.databases import in_duckdb, named
 from tests.existing.made import ROWS, Corpus
 
@@ -264,3 +268,11 @@ def test_the_schema_for_editors_knows_databases(corpus: Corpus, file: Path, tmp_
         {"engine": "duckdb", "format": "parquet", "at": str(file), "name": "lake.samples"},
     ):
         assert list(validator.iter_errors({**written, "sources": {"web": {**source, "table": table}}}))
+
+
+class TestDuckDB(HoldingLaws):
+    def engine(self) -> Engine:
+        return engine_named("duckdb")
+
+    def keep(self, table: pa.Table, folder: Path) -> HeldTable:
+        return HeldTable("duckdb", "lake.samples", str(in_duckdb(table, folder / "team.duckdb")))

@@ -99,7 +99,7 @@ def pin(table: HeldTable, connection: DuckDBPyConnection) -> str:
     """
     import duckdb
 
-    row_hash = f"hash({', '.join(quoted(name) for name, _ in table.columns)})"
+    row_hash = f"hash(hash({', '.join(quoted(name) for name, _ in table.columns)}))"  # values are mixed by XOR alone
     source = f"({view_of(table, attached(table, connection))})"
     try:
         row = connection.execute(pin_statement(table, row_hash, "", source)).fetchone()

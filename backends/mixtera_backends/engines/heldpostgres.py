@@ -49,6 +49,10 @@ _CASTS: Final[Mapping[PropertyType, str]] = {
 }
 """With the collation of bytes, whatever that of a column is: some take different texts for equal."""
 
+_HASH: Final = "hashtextextended(encode(record_send({}), 'hex') COLLATE \"C\", 0)"
+"""Of all bytes of a row. `hash_record_extended` adds up the hashes of its values, so that a sum over rows would not
+know which values stand together, and it takes 1 and 2³² for the same.
+"""
 _COLUMNS: Final = """
 SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -96,8 +100,8 @@ def pin(table: HeldTable, cursor: Cursor) -> str:
     Raises:
         CatalogError: A value is none that a property can have.
     """
-    row_hash = f"hash_record_extended(ROW({', '.join(quoted(name) for name, _ in table.columns)}), 0)"
-    statement = pin_statement(table, row_hash, "array_ndims({}) > 1", "held")
+    row = f"ROW({', '.join(quoted(name) for name, _ in table.columns)})"
+    statement = pin_statement(table, _HASH.format(row), "array_ndims({}) > 1", "held")
     return pin_of(table, cursor.execute(named({"held": table}) + statement).fetchone() or ())
 
 
