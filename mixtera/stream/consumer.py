@@ -95,8 +95,8 @@ class Consumer:
         counts = np.minimum((first + self.batch_size - 1) // order.granule + 1 - granules, order.lanes)
         before = np.cumsum(counts) - counts
         runs = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(before, counts)
-        lanes, seen = np.unique((np.repeat(granules, counts) + runs) % order.lanes, return_index=True)
-        return lanes[np.argsort(seen)]
+        needed = (np.repeat(granules, counts) + runs) % order.lanes
+        return np.array(list(dict.fromkeys(needed.tolist())), np.int64)
 
 
 def _at_least(name: str, value: int, least: int) -> None:

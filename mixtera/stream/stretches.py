@@ -42,7 +42,8 @@ class Stretches:
         self._entry_segment = to_numpy(data.entries.column("segment"))
         self._entry_count = to_numpy(data.entries.column("count"))
         self._bytes = int(to_numpy(data.files.column("size")).sum())
-        self._framed = frozenset(np.unique(to_numpy(data.frames.column("file"))).tolist())
+        framed = to_numpy(data.frames.column("file")).astype(np.int64)
+        self._framed = frozenset(framed[np.diff(framed, prepend=-1) != 0].tolist())
         self._pace: Int64s | None = None
 
     def of(self, file: int, profile: AccessProfile) -> tuple[Int64s, Int64s]:

@@ -45,8 +45,9 @@ class Counter:
     """Counts from now on."""
 
     def __init__(self, data: PlanData) -> None:
-        firsts = np.unique(to_numpy(data.files.column("source")), return_index=True)[1]
-        urls = [data.files.column("url")[first].as_py() for first in firsts.tolist()]
+        sources = to_numpy(data.files.column("source"))
+        firsts = [0, *(np.flatnonzero(np.diff(sources)) + 1).tolist()] if len(sources) else []
+        urls = [data.files.column("url")[first].as_py() for first in firsts]
         storages = {id(storage): storage for storage in (storage_of(url, storage_options(data)) for url in urls)}
         self._counting: Sequence[Counting] = [one for one in storages.values() if isinstance(one, Counting)]
         self._before = self._now()
