@@ -13,14 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import to_numpy
+from mixtera.arrow import pooled, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.format import PlacingReader, ReadRequest, Staged, TokenReader
 from mixtera.errors import PlanError, SampleError
 from mixtera.formats.ranges import scatter
 from mixtera.registry import format_named
-from mixtera.stream.memory import kept_memory
 from mixtera.stream.readers import Readers
 from mixtera.stream.stretches import Stretches
 
@@ -147,7 +146,7 @@ class Contents:
         groups = _by_file(file)
         kinds = {self._stored(one)[1] for one, _ in groups}
         kind = (kinds.pop() if len(kinds) == 1 else None) or np.dtype(np.int32)
-        tokens = kept_memory(int(sizes.sum()))
+        tokens = pooled(4 * int(sizes.sum())).view(np.int32)
         target, places = tokens.view(np.uint8)[len(tokens) * (4 - kind.itemsize) :], before * kind.itemsize
         for one, part in groups:
             reader, (width, stored) = self._readers.get(one), self._stored(one)
