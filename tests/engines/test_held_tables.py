@@ -28,7 +28,7 @@ from mixtera_backends.engines import heldpostgres
 from mixtera_backends.engines.postgres import URL, PostgresEngine
 from tests.engines.cutting import CuttingProxy
 from tests.engines.server import PASSWORD, USER, Postgres
-from tests.existing.databases import in_duckdb, in_postgres, named
+from tests.existing.databases import check_plan, in_duckdb, in_postgres, named
 from tests.existing.made import ROWS, Corpus, keep, make
 
 TABLE = "{engine: postgres, name: lake.samples}"
@@ -74,12 +74,7 @@ def digest(spec: Spec, catalog: Catalog) -> str:
 def test_the_plan_is_that_of_the_indexed_files(spec: Spec, corpus: Corpus, catalog: Catalog) -> None:
     report = catalog.index(spec)
     assert (report.samples, report.sources[0].bytes) == (2 * ROWS, 0)
-    plan = compile(spec, catalog, engine="postgres")
-    assert plan.digest == corpus.digest
-    assert next(iter(plan.stream(batch_size=8))).num_rows == 8
-    again = catalog.index(spec).sources[0]
-    assert (again.new, again.changed, again.unchanged) == (0, 0, 2)
-    assert not catalog.verify(spec)[0].differences
+    check_plan(spec, catalog, corpus, "postgres")
 
 
 def test_it_is_the_whole_way_by_commands(

@@ -9,6 +9,8 @@ import duckdb
 import psycopg
 import pyarrow as pa
 
+from mixtera.catalog import Catalog
+from mixtera.compiler import compile
 from mixtera.spec.model import Spec
 from mixtera_backends.engines.copying import to_copy
 from tests.existing.made import Corpus, tabled
@@ -51,3 +53,13 @@ def in_duckdb(table: pa.Table, file: Path, *statements: str) -> Path:
 def named(corpus: Corpus, table: str, folder: Path, **more: str) -> Spec:
     """The spec of a table of the corpus that a database has."""
     return tabled(corpus, folder, folder, table=table, **more)
+
+
+def check_plan(spec: Spec, catalog: Catalog, corpus: Corpus, engine: str) -> None:
+    """The plan of an indexed table is that of the files, and a second index finds nothing to do."""
+    plan = compile(spec, catalog, engine=engine)
+    assert plan.digest == corpus.digest
+    assert next(iter(plan.stream(batch_size=8))).num_rows == 8
+    again = catalog.index(spec).sources[0]
+    assert (again.new, again.changed, again.unchanged) == (0, 0, 2)
+    assert not catalog.verify(spec)[0].differences

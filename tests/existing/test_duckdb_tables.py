@@ -25,7 +25,7 @@ from mixtera.spec import load
 from mixtera.spec.model import Spec
 from mixtera.spec.schema import json_schema
 from mixtera.testing.holding import HoldingLaws
-from tests.existing.databases import in_duckdb, named
+from tests.existing.databases import check_plan, in_duckdb, named
 from tests.existing.made import ROWS, Corpus
 
 
@@ -47,12 +47,7 @@ def changed(file: Path, *statements: str) -> None:
 def test_the_plan_is_that_of_the_indexed_files(corpus: Corpus, file: Path, catalog: Catalog, tmp_path: Path) -> None:
     spec = spec_of(corpus, file, tmp_path)
     assert catalog.index(spec).samples == 2 * ROWS
-    plan = compile(spec, catalog)
-    assert plan.digest == corpus.digest
-    assert next(iter(plan.stream(batch_size=8))).num_rows == 8
-    again = catalog.index(spec).sources[0]
-    assert (again.new, again.changed, again.unchanged) == (0, 0, 2)
-    assert not catalog.verify(spec)[0].differences
+    check_plan(spec, catalog, corpus, "duckdb")
 
 
 def test_it_is_the_whole_way_by_commands(
