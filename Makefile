@@ -49,7 +49,7 @@ golden: setup ## Write the golden files anew; look at the difference before you 
 	$(BIN)/python -m pytest tests/golden --write-golden
 
 soak: setup ## The property tests with thousands of examples each, and 200 kills of a service under load
-	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=soak
+	$(BIN)/python -m pytest -n $(WORKERS) --hypothesis-profile=soak --timeout=0 -o faulthandler_timeout=0
 
 docs: setup ## Write the generated pages of docs/reference, and run every example of README and docs
 	$(BIN)/python docs/generate.py
