@@ -161,7 +161,8 @@ def _index(tables: Tables, source: Source, files: Sequence[FileInfo], ids: dict[
         )
         staged.append(Staged(run, Scanned(name, "", scanned, (), 0)))
     if changes.new:
-        staging.clean(commit(tables, Outcome(source.name, definition, columns, before, changes, staged, run)))
+        outcome = Outcome(source.name, definition, columns, before, changes, staged, run)
+        staging.clean(commit(tables, outcome).paths)
     else:
         staging.clean(())
 

@@ -18,6 +18,7 @@ from mixtera.contracts.algorithm import Algorithm, Option
 from mixtera.contracts.engine import CAPABILITIES, Engine, gaps_of
 from mixtera.contracts.engine import Configurable as ConfigurableEngine
 from mixtera.contracts.format import Format
+from mixtera.contracts.holding import held_in
 from mixtera.contracts.storage import Configurable, Storage
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -216,9 +217,11 @@ Every engine comes through the entry point group `mixtera.engines`, as a plugin 
 ENGINES_FOOT = """
 ## Your own
 
-The contract is `mixtera.contracts.engine.Engine`; `Configurable` takes options, `Declaring` has gaps. A subclass of
-`EngineLaws` that makes a session tests it.
+The contract is `mixtera.contracts.engine.Engine`; `Configurable` takes options, `Declaring` has gaps, and
+`mixtera.contracts.holding.Holding` has tables that sources can name. A subclass of `EngineLaws` that makes a session
+tests it, and one of `mixtera.testing.holding.HoldingLaws` its tables.
 """
+HELD = "([how to](../how-to/existing-tables.md#a-table-in-a-database))."
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
@@ -397,6 +400,10 @@ def _engine_section(engine: type[Engine]) -> str:
     rows = [f"| `{o.name}` | {o.kind} | {o.meaning} | `{o.variable}` |" for o in options]
     table = ["", "| option | kind | meaning | variable |", "| --- | --- | --- | --- |", *rows] if rows else []
     lines = [f"\n## {engine.name}\n", str(inspect.getdoc(sys.modules[engine.__module__]))]
+    if (place := held_in(engine)) is not None:
+        at = ", at: FILE" if place == "file" else ""
+        named = f"`table: {{engine: {engine.name}{at}, name: SCHEMA.TABLE}}`"
+        lines += ["", f"Sources can name tables of it: {named} {HELD}"]
     return "\n".join([*lines, *(["", *gaps] if gaps else []), *table])
 
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before a group begins: see torch_pretraining.py
 from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
@@ -108,9 +110,8 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train."""
-    arguments = parsed()
+def train(arguments: argparse.Namespace) -> None:
+    """Train to the last step."""
     torch.set_num_threads(1)
     last = get_last_checkpoint(arguments.checkpoint) if arguments.resume else None
     if last is None:
@@ -152,6 +153,12 @@ def main() -> None:
     if settings.process_index == 0:
         print({name: round(weight, 3) for name, weight in job.weights.items()})
     job.close()
+
+
+def main() -> None:
+    """Train; of torchrun's ranks, if it has started this. How they end: see torch_pretraining.py."""
+    train(parsed())
+    gc.collect()  # a Trainer and its parts know each other
     if dist.is_initialized():
         dist.destroy_process_group()
 

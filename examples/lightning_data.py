@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning import LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 from torch.nn import functional
@@ -103,9 +105,8 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train."""
-    arguments = parsed()
+def train(arguments: argparse.Namespace) -> None:
+    """Train to the last step."""
     torch.set_num_threads(1)
     job = mixtera.Job.local(mixtera.Plan.open(arguments.plan), arguments.job)
     data = JobData(job, arguments.batch)
@@ -128,6 +129,14 @@ def main() -> None:
     if trainer.is_global_zero:
         print({name: round(weight, 3) for name, weight in job.weights.items()})
     job.close()
+
+
+def main() -> None:
+    """Train; of torchrun's ranks, if it has started this. How they end: see torch_pretraining.py."""
+    train(parsed())
+    gc.collect()  # a Trainer and its parts know each other
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":

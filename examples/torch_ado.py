@@ -72,11 +72,8 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train."""
-    arguments = parsed()
-    if "WORLD_SIZE" in os.environ:  # torchrun has started this
-        dist.init_process_group("gloo")
+def train(arguments: argparse.Namespace) -> None:
+    """Train to the last step."""
     first = not dist.is_initialized() or dist.get_rank() == 0
     if arguments.batch % ranks():
         sys.exit(f"--batch {arguments.batch} cannot be divided by {ranks()} ranks")
@@ -126,6 +123,14 @@ def main() -> None:
             states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             save(path, {"step": step, "data": job.checkpoint(), **states})
     job.close()
+
+
+def main() -> None:
+    """Train; of torchrun's ranks, if it has started this. How they end: see torch_pretraining.py."""
+    arguments = parsed()
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("gloo")
+    train(arguments)
     if dist.is_initialized():
         dist.destroy_process_group()
 

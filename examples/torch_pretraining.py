@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # before a group begins: whoever imports it later keeps the group for ever (see `main`)
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -133,11 +134,8 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train."""
-    arguments = parsed()
-    if "WORLD_SIZE" in os.environ:  # torchrun has started this
-        dist.init_process_group("gloo")
+def train(arguments: argparse.Namespace) -> None:
+    """Train to the last step."""
     if arguments.batch % ranks():
         sys.exit(f"--batch {arguments.batch} cannot be divided by {ranks()} ranks")
     first = not dist.is_initialized() or dist.get_rank() == 0
@@ -177,6 +175,18 @@ def main() -> None:
         if first and (step % arguments.save_every == 0 or step == arguments.steps):
             states = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
             save(path, {"step": step, "data": batches.state_dict(), **states})
+
+
+def main() -> None:
+    """Train; of torchrun's ranks, if it has started this.
+
+    A group ends when nobody has it any more, so the model, which has it too, goes first. Threads of Gloo that outlive
+    the interpreter abort the process at times (https://github.com/pytorch/pytorch/issues/190489).
+    """
+    arguments = parsed()
+    if "WORLD_SIZE" in os.environ:
+        dist.init_process_group("gloo")
+    train(arguments)
     if dist.is_initialized():
         dist.destroy_process_group()
 

@@ -82,10 +82,8 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def train(arguments: argparse.Namespace) -> None:
     """Train. The ranks of a tensor-parallel group all have the whole model here: what is shown is the data."""
-    arguments = parsed()
-    dist.init_process_group("gloo")
     shape = (dist.get_world_size() // arguments.tensor, arguments.tensor)
     mesh = init_device_mesh("cpu", shape, mesh_dim_names=("dp_shard", "tp"))
     torch.set_num_threads(1)
@@ -124,6 +122,13 @@ def main() -> None:
     path = arguments.checkpoint / f"step-{progress.step}"
     dcp.save({"model": model.state_dict(), **states}, checkpoint_id=str(path))
     job.close()
+
+
+def main() -> None:
+    """Train on torchrun's ranks. How they end: see torch_pretraining.py."""
+    arguments = parsed()
+    dist.init_process_group("gloo")
+    train(arguments)
     dist.destroy_process_group()
 
 

@@ -20,8 +20,8 @@ from mixtera.artifact import digest, layout, remote
 from mixtera.artifact.following import check_static
 from mixtera.artifact.model import ROW_BITS, PlanData, TokenParameters
 from mixtera.artifact.pointers import PointerMap
-from mixtera.artifact.remote import plain_path
 from mixtera.artifact.sequences import SequenceMap
+from mixtera.artifact.urls import is_remote, plain_path
 from mixtera.errors import PlanError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Plan:
             PlanError: It is not a plan, is damaged, or is of a newer version.
             StorageError: It cannot be read.
         """
-        if remote.is_remote(path):
+        if is_remote(path):
             opened, directory = remote.open(path, remap)
         else:
             directory = Path(plain_path(path))
@@ -76,7 +76,7 @@ class Plan:
             PlanError: Something else lies there.
             StorageError: It cannot be written.
         """
-        if remote.is_remote(path):
+        if is_remote(path):
             written = remote.write(path, self.data, self.digest)
             self.url = path
             return written

@@ -15,11 +15,16 @@ from mixtera.plan import Plan
 PAGE_BYTES = 64
 
 
+def another(plan: Plan) -> Plan:
+    """The same plan, to be saved: whoever saves one changes where it lies, for all who have it."""
+    return Plan(plan.data, plan.path, plan.digest)
+
+
 def far(plan: Plan, url: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Plan:
     """A plan saved to a URL and opened from there, in a cache that has nothing of it.
 
     Args:
-        plan: The plan.
+        plan: The plan; it stays where it lies, for the other tests that have it.
         url: Where to.
         monkeypatch: Sets the environment.
         cache: The cache.
@@ -28,7 +33,7 @@ def far(plan: Plan, url: str, monkeypatch: pytest.MonkeyPatch, cache: Path) -> P
     monkeypatch.setenv("MIXTERA_PAGED_BYTES", "0")
     with monkeypatch.context() as patch:
         patch.setattr(pages, "PAGE_BYTES", PAGE_BYTES)
-        plan.save(url)
+        another(plan).save(url)
     opened = Plan.open(url)
     assert isinstance(opened.data.rows, PagedArray)
     return opened

@@ -13,7 +13,7 @@ import numpy as np
 from mixtera.arrow import strings, take
 from mixtera.jobs import Job
 from mixtera.plan import Plan
-from mixtera.registry import format_named
+from mixtera.registry import format_named, storage_of
 from mixtera.stream import Stream
 from mixtera.stream.guide import Guide
 from mixtera.stream.skips import Skips
@@ -23,8 +23,10 @@ from mixtera.stream.stream import BUDGET_BYTES
 
 Readable: TypeAlias = Plan | Job | str | PathLike[str]
 """What adapters read: a plan, the directory of one, or a job."""
-WORKER_BUDGET_BYTES: Final = 3 << 20
+WORKER_BUDGET_BYTES: Final = 2 << 20
 """Bytes for each of several workers, at least: what they send ahead waits in the trainer's process."""
+FAR_BUDGET_BYTES: Final = 3 << 20
+"""The same where files are at URLs: what is asked for takes its time to come."""
 AHEAD_PART: Final = 4
 """Where weights follow the training, batches are made ahead for this part of a round at most, if any."""
 RANKS_APART: Final = 2
@@ -100,10 +102,16 @@ class Handle(ABC):
         return None
 
     def load_readers(self) -> None:
-        """Import what reading needs, before workers are forked that then share its memory: 20 MB for each."""
+        """Import what reading needs, before workers are forked that then share its memory: 25 MB for each.
+
+        Only storages of this machine: others may have threads, which a fork would not have.
+        """
         for source in self.plan.data.sources:
             format_named(source.format)
         take(strings([""]), np.zeros(1, np.int64))
+        np.unique(np.zeros(1, np.int64))  # imports numpy.ma
+        if self._first_path:
+            storage_of(self._first_path)
 
     def stream(
         self,
@@ -126,13 +134,24 @@ class Handle(ABC):
             worker=worker,
             workers=workers,
             columns=columns,
-            budget_bytes=BUDGET_BYTES if workers == 1 else max(WORKER_BUDGET_BYTES, BUDGET_BYTES // (4 * workers)),
+            budget_bytes=BUDGET_BYTES if workers == 1 else self._part_of_budget(workers),
             guide=self.guide(),
             source=self.source(),
             skips=self.skips(),
         )
         self.observe(rank, worker, stream)
         return stream
+
+    def _part_of_budget(self, workers: int) -> int:
+        least = WORKER_BUDGET_BYTES if self._first_path is not None else FAR_BUDGET_BYTES
+        return max(least, BUDGET_BYTES // (4 * workers))
+
+    @property
+    def _first_path(self) -> str | None:
+        """The first of the plan's files; None where they lie at URLs."""
+        urls = self.plan.data.files.column("url")
+        first = str(urls[0]) if len(urls) else ""
+        return None if "://" in first else first
 
 
 class PlanHandle(Handle):

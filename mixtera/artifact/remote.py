@@ -21,33 +21,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final, TypeAlias
-from urllib.parse import unquote
 
 from mixtera.artifact import layout
 from mixtera.artifact.layout import OpenedPlan
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.paging import ORIGIN, FarArray, at, is_missing, least_bytes, origin_of
+from mixtera.artifact.urls import CACHE_VARIABLE, cache_directory
 from mixtera.contracts.storage import Storage, Writing
 from mixtera.errors import PlanError, StorageError
 from mixtera.registry import storage_of
 
-CACHE_VARIABLE: Final = "MIXTERA_CACHE"
-"""Environment variable: the directory in which plans of other places are kept."""
 Download: TypeAlias = Callable[[str, Path], None]
 """Writes the file of a name to a path."""
 _PIECE_BYTES: Final = 8 << 20
 _TRANSFERS: Final = 4
 _NO_LOCKS: Final = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)
-
-
-def is_remote(path: str) -> bool:
-    """Whether a path is a URL of a storage."""
-    return "://" in path and not path.startswith("file://")
-
-
-def plain_path(path: str) -> str:
-    """The path of a `file://` URL; any other as it is."""
-    return unquote(path.removeprefix("file://").removeprefix("localhost")) if path.startswith("file://") else path
 
 
 def write(url: str, data: PlanData, digest: str) -> int:
@@ -221,14 +209,6 @@ def _download(storage: Storage, url: str, key: str, target: Path) -> None:
     with source, target.open("wb") as copy:
         while piece := source.read(_PIECE_BYTES):
             copy.write(piece)
-
-
-def cache_directory() -> Path:
-    """Where copies are kept: they may be deleted at any time when nobody reads them."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mixtera"
 
 
 @contextmanager

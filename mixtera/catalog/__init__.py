@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from mixtera.catalog.catalog import Catalog
-    from mixtera.catalog.model import IndexedSource, IndexReport, SourceReport
+    from mixtera.catalog.indexed import IndexedSource
+    from mixtera.catalog.report import IndexReport, SourceReport
 
 _HOMES: Final = {
     "Catalog": "mixtera.catalog.catalog",
-    "IndexReport": "mixtera.catalog.model",
-    "IndexedSource": "mixtera.catalog.model",
-    "SourceReport": "mixtera.catalog.model",
+    "IndexReport": "mixtera.catalog.report",
+    "IndexedSource": "mixtera.catalog.indexed",
+    "SourceReport": "mixtera.catalog.report",
 }
 
 __all__ = ["Catalog", "IndexReport", "IndexedSource", "SourceReport"]

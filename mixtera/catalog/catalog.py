@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from mixtera.catalog.listing import list_files
 from mixtera.catalog.lock import writing
-from mixtera.catalog.model import IndexedSource, IndexReport, Keyed, SourceReport
 from mixtera.catalog.opening import open_tables
 from mixtera.catalog.progress import say
 from mixtera.errors import CatalogError
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 
     from mixtera.catalog.executor import Executor
     from mixtera.catalog.history import SnapshotFacts
+    from mixtera.catalog.indexed import IndexedSource, Keyed
     from mixtera.catalog.pruning import Pruned
+    from mixtera.catalog.report import IndexReport, SourceReport
     from mixtera.catalog.state import State
     from mixtera.catalog.statistics import PropertyStatistics
     from mixtera.catalog.tables import Tables
@@ -277,6 +278,8 @@ def _with_counts(spec: Spec) -> Spec:
 
 
 def _total(sources: Sequence[SourceReport], seconds: float) -> IndexReport:
+    from mixtera.catalog.report import IndexReport
+
     return IndexReport(
         sum(source.files for source in sources),
         sum(source.samples for source in sources),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -54,15 +54,26 @@ class Outcome:
     derived: Sequence[Staged] = ()
 
 
-def commit(tables: Tables, outcome: Outcome) -> list[Path]:
+@dataclass(frozen=True)
+class Committed:
+    """What was committed.
+
+    Attributes:
+        state: The new state.
+        paths: Files of this run, and of dead ones, that belong to it.
+    """
+
+    state: State
+    paths: list[Path]
+
+
+def commit(tables: Tables, outcome: Outcome, settled: Callable[[], None] | None = None) -> Committed:
     """Commit a new state.
 
     Args:
         tables: The catalog's tables.
         outcome: What to commit.
-
-    Returns:
-        Files of this run, and of dead ones, that belong to the state.
+        settled: Returns when what the run has written is on the disk; None: it is.
 
     Raises:
         StorageError: Something could not be written; the old state stays.
@@ -71,13 +82,17 @@ def commit(tables: Tables, outcome: Outcome) -> list[Path]:
     data = [outcome.run.parent / name for name in pc.unique(files["data_file"]).to_pylist() if name]
     path = outcome.run / FILES_NAME
     runs = {outcome.run, *(staged.directory for staged in (*outcome.staged, *outcome.derived))}
-    with tables.together() as state, durable(outcome.run.parent.parent, runs, state):
+    with tables.together() as state, durable(outcome.run.parent.parent, runs, state) as written:
         snapshot_id = commit_samples(tables, outcome, data)
         bad, bad_snapshot_id = _commit_bad(tables, outcome)
         summary = summary_of(outcome.definition, outcome.run, snapshot_id, bad_snapshot_id)
         replace_files(tables, outcome.source, path, files, summary)
+        written += [*bad, path]
         state += [*data, *bad, path]
-    return [*data, *bad, path]
+        if settled is not None:
+            settled()
+    now = State(outcome.source, outcome.definition, snapshot_id, bad_snapshot_id, files.combine_chunks(), outcome.run)
+    return Committed(now, [*data, *bad, path])
 
 
 def _files(tables: Tables, outcome: Outcome) -> pa.Table:
@@ -221,22 +236,23 @@ def _commit_bad(tables: Tables, outcome: Outcome) -> tuple[list[Path], int | Non
         return [], before.bad_snapshot_id if before is not None else None
     whole = pa.concat_tables([kept, *(read_parquet(path, BAD_COLUMNS) for path in new)])
     path = outcome.run / "bad.parquet"
-    written = write_table(path, BAD_COLUMNS, whole.sort_by([("file", "ascending"), ("row", "ascending")]))
+    whole = whole.sort_by([("file", "ascending"), ("row", "ascending")])
+    written = write_table(path, BAD_COLUMNS, whole, flushed=False)
     paths = [path] if written else []
     return paths, _replace(tables, outcome.source, "bad", BAD_COLUMNS, paths, {})
 
 
 def replace_files(tables: Tables, source: str, path: Path, files: pa.Table, summary: dict[str, str]) -> None:
-    """Commit a files table, which gets columns that an older release did not know."""
+    """Commit a files table, which gets columns that an older release did not know; its file is not flushed."""
     table = tables.load(source, "files")
     if table is None:
-        write_table(path, FILE_COLUMNS, files)
+        write_table(path, FILE_COLUMNS, files, flushed=False)
         tables.create(source, "files", FILE_COLUMNS, [path], summary)
         return
     from mixtera.catalog.schemas import evolved
 
     transaction, columns = evolved(table, FILE_COLUMNS)
-    write_table(path, columns, files)
+    write_table(path, columns, files, flushed=False)
     tables.replace(transaction, table, columns, [path], summary)
 
 

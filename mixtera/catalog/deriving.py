@@ -40,7 +40,7 @@ Part: TypeAlias = tuple[BasedFile, pa.RecordBatch]
 
 
 def derive(piece: Derivation, advance: Advance) -> Scanned:
-    """Write the rows of a piece with all its columns.
+    """Write the rows of a piece with all its columns; what is written may not be on the disk yet.
 
     Raises:
         CatalogError: A sidecar cannot be joined.
@@ -52,8 +52,9 @@ def derive(piece: Derivation, advance: Advance) -> Scanned:
     samples = dict.fromkeys((file.file_id for file in piece.files), 0)
     directory = Path(piece.directory)
     with ExitStack() as stack:
-        out = stack.enter_context(ParquetFile(directory / f"{piece.name}.parquet", piece.columns))
-        bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{piece.name}.bad.parquet", BAD_COLUMNS)))
+        out = stack.enter_context(ParquetFile(directory / f"{piece.name}.parquet", piece.columns, flushed=False))
+        refused = ParquetFile(directory / f"{piece.name}.bad.parquet", BAD_COLUMNS, flushed=False)
+        bad = BadRecords(stack.enter_context(refused))
         contents = stack.enter_context(Contents(piece.format, piece.needed, piece.storage))
         joiner = Joiner(piece)
         captured = Captured(piece.paths, piece.scan)

@@ -1,14 +1,14 @@
 """What a commit has written is on the disk before the database says so.
 
-Data files are flushed when they are closed, by whoever has written them. Metadata are many small files: they and the
-directories that name them are flushed together at the end, several at a time, so that the disk can take them at once.
+Data files are flushed before it. What it writes itself are many small files: they and the directories that name them
+are flushed together at the end, several at a time, so that the disk can take them at once.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,32 +46,32 @@ def flush_directory(path: Path) -> None:
 
 
 @contextmanager
-def durable(space: Path, runs: Collection[Path], written: list[Path]) -> Iterator[None]:
+def durable(space: Path, runs: Collection[Path], written: list[Path]) -> Iterator[list[Path]]:
     """Flush what the block writes into the metadata directories of a source, and the directories above, at its end.
+
+    The block adds other files that it writes, and that are to be flushed too, to the list that it is given.
 
     Args:
         space: Directory of the source in the catalog.
-        runs: Directories that files of the state lie in, all in one; what they hold is flushed already.
+        runs: Directories that files of the state lie in, all in one; what else they hold is flushed already.
         written: Gets the files that were flushed.
 
     Raises:
         OSError: It cannot be written.
     """
     before = set(_metadata(space))
-    yield
+    others: list[Path] = []
+    yield others
     metadata = [path for path in _metadata(space) if path not in before]
     directories = {path.parent for path in metadata} | {path.parent.parent for path in metadata}
     above = [*runs, *(run.parent for run in runs), space, space.parent, space.parent.parent]
     with ThreadPoolExecutor(_AT_A_TIME) as threads:
-        _all(threads, flush, metadata)
-        _all(threads, flush_directory, sorted({*directories, *above}))
+        flushing = [threads.submit(flush, path) for path in (*others, *metadata)]
+        flushing += [threads.submit(flush_directory, path) for path in sorted({*directories, *above})]
+        for one in flushing:
+            one.result()
     written += metadata
 
 
 def _metadata(space: Path) -> Iterator[Path]:
     return space.glob("*/metadata/*")
-
-
-def _all(threads: ThreadPoolExecutor, call: Callable[[Path], None], paths: Sequence[Path]) -> None:
-    for _ in threads.map(call, paths):
-        continue

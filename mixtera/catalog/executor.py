@@ -41,6 +41,7 @@ class Executor(AbstractContextManager["Executor"], Protocol):
             bundles: The pieces.
             advance: Called with progress, never twice at a time.
             finished: Called with each result, once for each piece and never twice at a time; False stops the whole job.
+                What was written need not be on the disk yet.
             meanwhile: Called once in this process, while others may be at work already.
 
         Raises:

@@ -16,10 +16,9 @@ from mixtera.catalog.definition import define
 from mixtera.catalog.derived import fingerprint_of
 from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import Changes, compare
-from mixtera.catalog.model import SourceReport
 from mixtera.catalog.names import assign_file_ids
 from mixtera.catalog.refresh import Refreshed, refresh
-from mixtera.catalog.scanning import Findings, numbered_files, scan_files
+from mixtera.catalog.scanning import Findings, Noting, numbered_files, scan_files
 from mixtera.catalog.sidecars import list_sidecars
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import State, read_state, state_paths
@@ -27,6 +26,7 @@ from mixtera.contracts.storage import FileInfo
 from mixtera.spec.model import Source
 
 if TYPE_CHECKING:
+    from mixtera.catalog.report import SourceReport
     from mixtera.catalog.tables import Tables
 
 
@@ -56,9 +56,7 @@ def index_source(
         return _report(changes, before, None)
     check_captured(source, files)
     workers.start(len(changes.to_scan), sum(file.size for file in changes.to_scan))
-    added = _update(tables, source, files, sidecars, before, changes, workers, progress)
-    after = read_state(tables, source.name)
-    assert after is not None
+    added, after = _update(tables, source, files, sidecars, before, changes, workers, progress)
     return _report(changes, after, added)
 
 
@@ -79,7 +77,7 @@ def _update(
     changes: Changes,
     workers: Executor,
     progress: bool,
-) -> Refreshed:
+) -> tuple[Refreshed, State]:
     definition = define(source, files, sidecars, None if before is None else before.definition)
     columns = tables.field_ids(source.name, sample_columns(definition.types))
     staging = Staging(tables.data_directory(source.name), tables.own_runs)
@@ -90,19 +88,24 @@ def _update(
     run = staging.start(facts)
     to_scan = numbered_files(changes.to_scan, ids)
     prepare = partial(tables.prepare, source.name)
-    findings = scan_files(source, definition, scanned, to_scan, run, leftovers, workers, progress, prepare)
-    whole = findings.files == len(changes.to_scan)
-    _check_bad(source, before, changes, [findings], whole)
-    added = refresh(
-        source, definition, columns, before, changes, findings.staged, sidecars, staging, workers, progress, tables.have
-    )
-    _check_bad(source, before, changes, [findings, added.findings], whole=True)
-    from mixtera.catalog.commit import Outcome, commit
+    findings = Findings()
+    for staged in leftovers:
+        findings.add(staged)
+    with Noting(source, run, findings) as noting:
+        scan_files(source, definition, scanned, to_scan, noting, workers, progress, prepare)
+        whole = findings.files == len(changes.to_scan)
+        _check_bad(source, before, changes, [findings], whole)
+        added = refresh(
+            source, definition, columns, before, changes, noting, sidecars, staging, workers, progress, tables.have
+        )
+        _check_bad(source, before, changes, [findings, added.findings], whole=True)
+        from mixtera.catalog.commit import Outcome, commit
 
-    derived = added.findings.staged
-    outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run, derived)
-    staging.clean(commit(tables, outcome))
-    return added
+        derived = added.findings.staged
+        outcome = Outcome(source.name, definition, columns, before, changes, findings.staged, run, derived)
+        committed = commit(tables, outcome, noting.settle)
+    staging.clean(committed.paths)
+    return added, committed.state
 
 
 def _check_bad(
@@ -138,6 +141,8 @@ def _sum(table: pa.Table, column: str) -> int:
 
 
 def _report(changes: Changes, state: State, added: Refreshed | None) -> SourceReport:
+    from mixtera.catalog.report import SourceReport
+
     return SourceReport(
         state.source,
         len(changes.new),

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from mixtera.artifact.remote import CACHE_VARIABLE
+from mixtera.artifact.urls import CACHE_VARIABLE
 from mixtera.catalog.durable import flush
 from mixtera.contracts.storage import Creating, FileInfo
 from mixtera.errors import MissingError, StorageError

@@ -1,4 +1,4 @@
-"""The catalog's values: what a source was indexed as, what a run did, and what the compiler reads."""
+"""What a source was indexed as."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from mixtera.catalog.derived import ComputedColumn, SidecarTable, is_kept, origins, wanted_origins
 from mixtera.contracts.format import ContentColumn, PropertyColumn
+from mixtera.contracts.holding import shown_table
 from mixtera.contracts.properties import PropertyType
 from mixtera.spec.captures import capture_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from mixtera.spec.model import ExistingTable, Source
 
 Policy: TypeAlias = Literal["fail", "skip", "quarantine"]
@@ -23,21 +22,25 @@ class TableDefinition:
     """A table of others that has the properties of a source, as it was pinned.
 
     Attributes:
-        format: What it is kept as.
-        at: Where it lies.
+        format: What it is kept as; empty where an engine has it.
+        at: Where it lies; empty where a server has it.
         keys: Pairs of a key (`file`, `row`, `offset`, `length`) and its column.
-        version: What of it was pinned: a snapshot, a version, or the fingerprint of its files.
+        version: What of it was pinned: a snapshot, a version, the fingerprint of its files or that of its rows.
+        engine: The engine whose database has it; empty where it is files.
+        name: Its name there.
     """
 
     format: str
     at: str
     keys: tuple[tuple[str, str], ...]
     version: str
+    engine: str = ""
+    name: str = ""
 
     @property
     def shown(self) -> str:
         """What messages call it."""
-        return f"{self.format} table {self.at}"
+        return shown_table(self.engine or self.format, self.at, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,121 +138,3 @@ def _other_table(stored: TableDefinition | None, wanted: ExistingTable | None) -
 
 def _written(pairs: tuple[tuple[str, str], ...]) -> str:
     return "{" + ", ".join(f"{name}: {path}" for name, path in pairs) + "}"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceReport:
-    """What one run did to one source.
-
-    Attributes:
-        source: Its name.
-        new: Files that were not in the catalog.
-        changed: Files that were read again, because they or the definition changed.
-        gone: Files that were in the catalog and are not there any more.
-        unchanged: Files that were not read.
-        files: Files now in the catalog.
-        samples: Samples now in the catalog.
-        skipped: Records left out by `on_bad_sample: skip`, now.
-        quarantined: Records left out and written down by `on_bad_sample: quarantine`, now.
-        bytes: Bytes of the files that were read.
-        snapshot_id: The snapshot that holds it.
-        columns: Properties that were added to files that were there already, or made anew for them.
-        unmatched: For each sidecar that was read: samples that it does not know.
-    """
-
-    source: str
-    new: int
-    changed: int
-    gone: int
-    unchanged: int
-    files: int
-    samples: int
-    skipped: int
-    quarantined: int
-    bytes: int
-    snapshot_id: int
-    columns: tuple[str, ...] = ()
-    unmatched: tuple[Unmatched, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Unmatched:
-    """Samples for which a sidecar was read, and those of them that it does not know."""
-
-    sidecar: str
-    samples: int
-    unmatched: int
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What the catalog now holds for a spec, and what it took.
-
-    Attributes:
-        files: Files in the catalog.
-        samples: Samples in the catalog.
-        skipped: Records left out by `on_bad_sample: skip`.
-        quarantined: Records left out by `on_bad_sample: quarantine`.
-        seconds: Wall time of the run.
-        sources: The same for every source, with what was done.
-    """
-
-    files: int
-    samples: int
-    skipped: int
-    quarantined: int
-    seconds: float
-    sources: tuple[SourceReport, ...] = ()
-
-    @property
-    def indexed_files(self) -> int:
-        """Files that this run read."""
-        return sum(source.new + source.changed for source in self.sources)
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """How the rows of a table of others name their samples.
-
-    Attributes:
-        schema: Its columns that are keys or properties, as its Parquet files have them.
-        copied: The same in the types of properties, for engines that copy them.
-        keys: Key (`file`, `row`, `offset`, `length`) → column.
-        columns: Property → column.
-        paths: A Parquet file of what the column `file` says (`path`), and the ids of the files that are meant.
-        ranks: A Parquet file of `file_id`, `row` and `offset` of every record, where no column is the key `row`.
-    """
-
-    schema: pa.Schema
-    copied: pa.Schema
-    keys: dict[str, str]
-    columns: dict[str, str]
-    paths: str
-    ranks: str = ""
-
-
-@dataclass(frozen=True)
-class IndexedSource:
-    """One snapshot of one source, as the compiler reads it.
-
-    Attributes:
-        name: The source's name.
-        table: Name under which the data files are registered with an engine: the source's name.
-        snapshot_id: The Iceberg snapshot of the samples.
-        types: Type of each property that the spec names, in its order.
-        data_files: Paths of the Parquet files of the snapshot, ordered; every row in them counts.
-        files: One row per file of the source, sorted by name: `name`, `url`, `file_id`, `rows`, `size`,
-            `modified_ns`, `etag`, `group_rows`, `content_bytes`, `samples`; and `data_file`, which of `data_files` has
-            its samples, relative to the directory of all runs.
-        rows: Samples in the snapshot.
-        keyed: How rows name their samples, where the data files are those of a table of others.
-    """
-
-    name: str
-    table: str
-    snapshot_id: int
-    types: dict[str, PropertyType]
-    data_files: tuple[str, ...]
-    files: pa.Table
-    rows: int
-    keyed: Keyed | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from mixtera.artifact.remote import is_remote
+from mixtera.artifact.urls import is_remote
 from mixtera.catalog.lock import not_writable, writing
 from mixtera.catalog.progress import say
 from mixtera.errors import CatalogError
@@ -91,7 +91,7 @@ def _create(root: Path) -> None:
 
 
 def _write_mark(root: Path, mark: Mark) -> None:
-    part = root / f"{MARK}.{secrets.token_hex(4)}"
+    part = root / f"{MARK}.{os.urandom(4).hex()}"
     try:
         part.write_bytes(msgspec.json.encode(mark))
         part.replace(root / MARK)

@@ -21,7 +21,7 @@ from mixtera.catalog.bundles import Scanned
 from mixtera.catalog.children import Child, close_pipes, start_child
 from mixtera.catalog.executor import Finished
 from mixtera.catalog.scan import Advance
-from mixtera.catalog.work import Work, done
+from mixtera.catalog.work import Work, written
 from mixtera.catalog.worker import Answer
 from mixtera.errors import StorageError
 
@@ -203,7 +203,7 @@ class Workers:
             clean = False
             try:
                 meanwhile()
-                job.work(done)
+                job.work(written)
                 _stop(child for child in children if job.stopped or not child.ready)
                 for future in serving:
                     future.result()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow.compute as pc
 
-from mixtera.catalog.model import IndexedSource, Keyed
+from mixtera.catalog.indexed import IndexedSource, Keyed
 from mixtera.catalog.state import State, read_state
 from mixtera.errors import CatalogError
 from mixtera.spec.model import Source

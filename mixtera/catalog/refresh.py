@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace as with_fields
 
@@ -16,14 +16,17 @@ from mixtera.catalog.derivation import BasedFile, Derivation, base_names, cut
 from mixtera.catalog.derived import identities
 from mixtera.catalog.executor import Executor
 from mixtera.catalog.listing import Changes
-from mixtera.catalog.model import Definition, Unmatched
+from mixtera.catalog.model import Definition
 from mixtera.catalog.progress import shown
-from mixtera.catalog.scanning import Findings, noting
+from mixtera.catalog.scanning import Findings, Noting
 from mixtera.catalog.staging import RunFacts, Staged, Staging, delete_unfinished
 from mixtera.catalog.state import State
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError
 from mixtera.spec.model import Source
+
+if TYPE_CHECKING:
+    from mixtera.catalog.report import Unmatched
 
 COMPUTING: Final = 8
 """A byte of content costs a function about so many times what it costs a scan."""
@@ -65,7 +68,7 @@ def refresh(
     columns: tuple[Column, ...],
     before: State | None,
     changes: Changes,
-    scanned: Sequence[Staged],
+    scanned: Noting,
     sidecars: Sequence[tuple[FileInfo, ...]],
     staging: Staging,
     workers: Executor,
@@ -94,10 +97,11 @@ def refresh(
         StorageError: A file cannot be read or changed meanwhile; the catalog cannot be written.
     """
     stale = _stale(before, definition)
-    missing = [_new(definition, scanned), _kept(definition, before, changes, stale)]
+    missing = [_new(definition, scanned.findings.staged), _kept(definition, before, changes, stale)]
     files = {file.info.name: file for lacking in missing for file in lacking.files}
     if not files:
         return Refreshed(Findings(), ())
+    scanned.close()  # children are forked from a process of one thread
     fetch(Path(file.base) for file in files.values())
     facts = RunFacts(definition, columns)
     findings = _taken_over(staging, facts, files)
@@ -139,8 +143,9 @@ def _run(
     workers.start(len(pieces), sum(weights))
     clean = False
     try:
-        with shown(title, sum(piece.bytes for piece in pieces), progress) as advance:
-            workers.scan(pieces, advance, noting(source, run, findings), lambda: None)
+        total = sum(piece.bytes for piece in pieces)
+        with shown(title, total, progress) as advance, Noting(source, run, findings) as noting:
+            workers.scan(pieces, advance, noting.finished, lambda: None)
         clean = True
     finally:
         if not clean:
@@ -271,6 +276,8 @@ def _unmatched(source: Source, definition: Definition, findings: Findings, sampl
     Raises:
         CatalogError: One knows none of all samples.
     """
+    from mixtera.catalog.report import Unmatched
+
     found = []
     for number, table in enumerate(definition.sidecars):
         parts = [(dict(staged.scanned.matched), staged) for staged in findings.staged]

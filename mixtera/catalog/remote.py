@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from mixtera.artifact.remote import CACHE_VARIABLE, cache_directory
+from mixtera.artifact.urls import CACHE_VARIABLE, cache_directory
 from mixtera.catalog.mirror import Mirror
 from mixtera.catalog.opening import MARK, VERSION, Mark, read_mark
 from mixtera.catalog.tables import Tables

@@ -30,7 +30,7 @@ MOST_ROWS = 1 << 31
 
 
 def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
-    """Scan the files of a bundle and write their index.
+    """Scan the files of a bundle and write their index, which may not be on the disk yet.
 
     With policy `fail` it stops after the first file that has bad records.
 
@@ -41,8 +41,9 @@ def scan_bundle(bundle: Bundle, advance: Advance) -> Scanned:
     directory = Path(bundle.directory)
     captured = Captured(bundle.paths, bundle.properties)
     with ExitStack() as stack:
-        samples = stack.enter_context(ParquetFile(directory / f"{bundle.name}.parquet", bundle.columns))
-        bad = BadRecords(stack.enter_context(ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS)))
+        samples = stack.enter_context(ParquetFile(directory / f"{bundle.name}.parquet", bundle.columns, flushed=False))
+        refused = ParquetFile(directory / f"{bundle.name}.bad.parquet", BAD_COLUMNS, flushed=False)
+        bad = BadRecords(stack.enter_context(refused))
         files: list[ScannedFile] = []
         for file in bundle.files:
             files.append(_scan_file(bundle, file, captured, samples, bad, advance))

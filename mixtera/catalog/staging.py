@@ -8,7 +8,7 @@ Only the owner of the catalog's lock does any of this.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -99,7 +99,7 @@ class Staging:
         return found
 
     def _new(self) -> Path:
-        return self.directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
+        return self.directory / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(4).hex()}"
 
     def _note(self, run: Path) -> None:
         if self._own is not None:

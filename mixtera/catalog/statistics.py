@@ -51,14 +51,19 @@ def statistics(data_files: Sequence[str], definition: Definition, only: str | No
     wanted = [(name, type_) for name, type_ in definition.types.items() if only in (None, name)]
     if definition.table is not None:
         names = {column.name: column.path for column in definition.properties}
-        return [_of(_converted(data_files, names[name], type_), name, type_) for name, type_ in wanted]
+        return [_of(_converted(data_files, definition, names[name], type_), name, type_) for name, type_ in wanted]
     return [_of(_column(data_files, name, type_), name, type_) for name, type_ in wanted]
 
 
-def _converted(data_files: Sequence[str], column: str, type_: PropertyType) -> pa.ChunkedArray:
+def _converted(data_files: Sequence[str], definition: Definition, column: str, type_: PropertyType) -> pa.ChunkedArray:
     """A column of a table of others, as a property."""
     target = ARROW_TYPES[type_]
-    found = ds.dataset(list(data_files), format="parquet").to_table(columns=[column]).column(column)
+    if definition.table is not None and definition.table.engine:
+        from mixtera.catalog.existing.held import held_values
+
+        found = held_values(definition.table, definition.properties, column)
+    else:
+        found = ds.dataset(list(data_files), format="parquet").to_table(columns=[column]).column(column)
     return pa.chunked_array([convert(chunk, target)[0] for chunk in found.chunks], target)
 
 

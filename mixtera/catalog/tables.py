@@ -81,6 +81,7 @@ class Tables:
         """Import what a commit to the tables of a source needs, while there is time for it."""
         import mixtera.catalog.commit
         import mixtera.catalog.newtable
+        import mixtera.catalog.report
 
         if self._pointers.location(directory_name(source), "samples") is not None:
             import mixtera.catalog.schemas

@@ -16,7 +16,7 @@ import msgspec
 
 from mixtera import errors
 from mixtera.catalog.bundles import Scanned
-from mixtera.catalog.work import Work, done
+from mixtera.catalog.work import Work, written
 from mixtera.errors import MixteraError
 
 ADVANCE_SECONDS: Final = 0.1
@@ -102,7 +102,7 @@ def serve(requests: BinaryIO, output: int) -> None:
 
 def _answer(line: bytes, reporter: _Reporter) -> Answer:
     try:
-        result = done(msgspec.json.decode(line, type=Work), reporter.advance)
+        result = written(msgspec.json.decode(line, type=Work), reporter.advance)
     except MixteraError as error:
         return Answer(failure=Failure.of(error))
     reporter.flush()

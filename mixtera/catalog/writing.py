@@ -31,8 +31,16 @@ def storage_errors(path: Path) -> Iterator[None]:
 class ParquetFile:
     """A Parquet file being written; it exists only once a row was added."""
 
-    def __init__(self, path: Path, columns: Sequence[Column]) -> None:
+    def __init__(self, path: Path, columns: Sequence[Column], *, flushed: bool = True) -> None:
+        """Begin a file.
+
+        Args:
+            path: Its path.
+            columns: Its columns.
+            flushed: Whether it is on the disk when it is closed; else whoever needs that calls `flush`.
+        """
         self._path = path
+        self._flushed = flushed
         self._columns = tuple(columns)
         self._schema = arrow_schema(columns)
         self._writer: pq.ParquetWriter | None = None
@@ -64,13 +72,14 @@ class ParquetFile:
             self._write(final=False)
 
     def close(self) -> None:
-        """Write what is left, and the footer; then the file is on the disk."""
+        """Write what is left, and the footer."""
         if self._waiting_rows:
             self._write(final=True)
         if self._writer is not None:
             with storage_errors(self._path):
                 self._writer.close()
-                flush(self._path)
+                if self._flushed:
+                    flush(self._path)
 
     def _write(self, final: bool) -> None:
         table = pa.Table.from_batches(self._waiting, self._schema)
@@ -95,13 +104,13 @@ def _as(array: pa.Array, type_: pa.DataType) -> pa.Array:
     return array if array.type.equals(type_) else array.cast(type_)
 
 
-def write_table(path: Path, columns: Sequence[Column], table: pa.Table) -> bool:
+def write_table(path: Path, columns: Sequence[Column], table: pa.Table, *, flushed: bool = True) -> bool:
     """Write a whole table; nothing when it has no rows.
 
     Returns:
-        Whether a file was written.
+        Whether a file was written; it is on the disk if `flushed`.
     """
-    with ParquetFile(path, columns) as file:
+    with ParquetFile(path, columns, flushed=flushed) as file:
         for batch in table.select([column.name for column in columns]).to_batches(ROW_GROUP_ROWS):
             file.add(batch.columns)
     return len(table) > 0

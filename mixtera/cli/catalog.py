@@ -164,7 +164,8 @@ def _table_lines(table: TableDefinition | None) -> list[str]:
     if table is None:
         return []
     keys = ", ".join(f"{key}: {column}" for key, column in table.keys)
-    return [f"table       {table.at} ({table.format}, version {table.version})", f"keys        {keys}"]
+    where = " of ".join(part for part in (table.name, table.at) if part)
+    return [f"table       {where} ({table.engine or table.format}, version {table.version})", f"keys        {keys}"]
 
 
 def _stats(catalog: Catalog, arguments: argparse.Namespace) -> None:

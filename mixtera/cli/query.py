@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mixtera.catalog import Catalog
-    from mixtera.catalog.model import Keyed
+    from mixtera.catalog.indexed import Keyed
     from mixtera.catalog.state import State
 
 
@@ -41,7 +41,7 @@ def find(catalog: Catalog, source: str, predicate: str, limit: int, engine: str)
     """
     import pyarrow as pa
 
-    from mixtera.compiler.lower import registered
+    from mixtera.compiler.tables import make_known
     from mixtera.registry import engine_named
 
     state = catalog.state(source)
@@ -49,11 +49,11 @@ def find(catalog: Catalog, source: str, predicate: str, limit: int, engine: str)
     files = catalog.data_files(source)
     keyed = catalog.keyed(source)
     selected = _selected(state, keyed, predicate)
-    if not files:
+    if not files and (keyed is None or keyed.held is None):
         return Found(samples, 0, [])
     session = engine_named(engine)
     try:
-        session.register(*registered(source, files, state.definition.types, keyed))
+        make_known(session, source, files, state.definition.types, keyed)
         counted = pa.Table.from_batches(session.batches(selected.aggregate(matching=selected.count())))
         ordered = selected.order_by("file_id", "row").limit(limit)
         batches = list(session.batches(ordered))  # engines have names of their own for elements of lists and for UTC

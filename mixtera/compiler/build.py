@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.compiler.leaves import by_columns, leaves, sort_keys
 from mixtera.compiler.nodes import Branch, Choose, Condition, Constant, Emit, Outcome, Scan, Take, emit
 from mixtera.contracts.properties import LIST_TYPES, PropertyType

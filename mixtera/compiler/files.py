@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.artifact.model import FILES, FRAMES, SEGMENT_ROWS
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.errors import PlanError
 
 Int64s = npt.NDArray[np.int64]

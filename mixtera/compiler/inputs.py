@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.spec.model import Source
 
 

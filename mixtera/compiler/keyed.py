@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.model import Keyed
+from mixtera.catalog.indexed import Keyed
 from mixtera.contracts.properties import PropertyType
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from mixtera.compiler.exclusions import Exclusions
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.groups import Codes, GroupEncoder, Key
 from mixtera.compiler.leaves import Leaf
-from mixtera.compiler.lower import BYTES, POSITION, lower, registered
+from mixtera.compiler.lower import BYTES, POSITION, lower
 from mixtera.compiler.nodes import NO_LABEL
 from mixtera.compiler.questions import Question, questions
 from mixtera.compiler.reuse import FIRST_LABEL, Memory, remembers
@@ -24,6 +24,7 @@ from mixtera.compiler.scratch import scratch
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.starts import Starts, Unsigned
+from mixtera.compiler.tables import make_known
 from mixtera.compiler.tokens import TokenCounts
 from mixtera.contracts.engine import Engine
 from mixtera.contracts.properties import PropertyType
@@ -187,10 +188,10 @@ class _Gathering:
         self, question: Question, files: Sequence[str], engine: Engine, numbering: Numbering, columns: Sequence[str]
     ) -> Iterator[Rows]:
         """Rows of a question, of some Parquet files, with the labels that the engine gives."""
-        if not files:
-            return
         plan, indexed = question.plan, self._plans[question.sources[0]].indexed
-        engine.register(*registered(plan.scan.table, files, indexed.types, indexed.keyed))
+        if not files and not (indexed.keyed and indexed.keyed.held):
+            return
+        make_known(engine, plan.scan.table, files, indexed.types, indexed.keyed)
         for batch in engine.batches(lower(plan)):
             if batch.num_rows:
                 self.asked += batch.num_rows

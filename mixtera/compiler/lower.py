@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from mixtera.catalog.model import Keyed
 from mixtera.compiler.keyed import BYTES as BYTES
-from mixtera.compiler.keyed import IBIS_TYPES, NAMES, RANKS, keyed_table, names_table, ranks_table
+from mixtera.compiler.keyed import IBIS_TYPES, keyed_table
 from mixtera.compiler.keyed import POSITION as POSITION
 from mixtera.compiler.nodes import NO_LABEL, Condition, Constant, Emit, Outcome, Scan, Select, Take
 from mixtera.contracts.properties import PropertyType
@@ -35,19 +34,6 @@ def arrow_schema(types: Mapping[str, PropertyType]) -> pa.Schema:
     """Schema of a catalog table with these properties."""
     fixed = [pa.field(name, pa.int64()) for name in (*POSITION, *BYTES)]
     return pa.schema([*fixed, *(pa.field(name, ARROW_TYPES[type_]) for name, type_ in types.items())])
-
-
-def registered(
-    name: str, files: Sequence[str], types: Mapping[str, PropertyType], keyed: Keyed | None
-) -> tuple[dict[str, Sequence[str]], dict[str, pa.Schema]]:
-    """The Parquet files of a table of a source, and the schemas that they have, as engines are told of them."""
-    if keyed is None:
-        return {name: files}, {name: arrow_schema(types)}
-    tables: dict[str, Sequence[str]] = {name: files, names_table(name): [keyed.paths]}
-    schemas = {name: keyed.copied, names_table(name): NAMES}
-    if keyed.ranks:
-        tables[ranks_table(name)], schemas[ranks_table(name)] = [keyed.ranks], RANKS
-    return tables, schemas
 
 
 def lower(plan: Emit) -> ir.Table:

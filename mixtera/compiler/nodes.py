@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from mixtera.catalog.model import Keyed
+from mixtera.catalog.indexed import Keyed
 from mixtera.contracts.properties import PropertyType
 from mixtera.spec.predicate import Predicate
 

@@ -53,7 +53,7 @@ def overlap(spec: Spec, catalog: Catalog, engine: str | Engine = "duckdb") -> li
     plans = build(spec, [catalog.source(source) for source in spec.sources])
     with session(engine, plans) as running:
         for plan in plans:
-            if plan.indexed.data_files:
+            if not plan.indexed.is_empty:
                 counts = _counts(rewrite_plan(plan.plan, RESOLVING), spec.mixture.parts, running)
                 found |= {pair: found.get(pair, 0) + samples for pair, samples in counts.items()}
     place = {"/".join(path): number for number, (path, _) in enumerate(components(spec.mixture.parts))}

@@ -26,12 +26,12 @@ from mixtera.compiler.files import FileIndex, file_index
 from mixtera.compiler.inputs import Catalog
 from mixtera.compiler.labels import Beside, Labels, gather
 from mixtera.compiler.leaves import leaves, sort_keys
-from mixtera.compiler.lower import registered
 from mixtera.compiler.optimise import optimised
 from mixtera.compiler.room import Room
 from mixtera.compiler.sorting import SortValues
 from mixtera.compiler.split import Split
 from mixtera.compiler.stop import Stop
+from mixtera.compiler.tables import make_known
 from mixtera.compiler.tokens import token_counts
 from mixtera.compiler.variation import varied
 from mixtera.contracts.engine import Engine
@@ -238,5 +238,5 @@ def session(engine: str | Engine, plans: Sequence[SourcePlan]) -> Iterator[Engin
     """An engine that knows the tables of some plans; one that was named is closed at the end."""
     with closing(engine_named(engine)) if isinstance(engine, str) else nullcontext(engine) as running:
         for table in (plan.indexed for plan in plans):
-            running.register(*registered(table.table, table.data_files, table.types, table.keyed))
+            make_known(running, table.table, table.data_files, table.types, table.keyed)
         yield running

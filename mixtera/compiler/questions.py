@@ -44,7 +44,7 @@ def questions(plans: Sequence[SourcePlan]) -> list[Question]:
     asked: dict[str, list[tuple[int, Labels]]] = {}
     first: dict[str, Emit] = {}
     for number, source in enumerate(plans):
-        if not source.indexed.data_files:
+        if source.indexed.is_empty:
             continue
         plan, scan = source.plan, source.plan.scan
         same = id(plan.input.outcome), plan.filter, scan.columns, plan.offsets, plan.by, plan.marks

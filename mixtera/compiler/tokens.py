@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import PlanData, TokenLayout, TokenParameters
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s
 from mixtera.compiler.fitted import check_no_curricula, fitted

@@ -37,11 +37,18 @@ class Fits:
         with self._guard:
             if self._running is not None:
                 return
+            try:
+                future = self._submitted(task)
+            except BrokenProcessPool:  # its process was ended when it had nothing to do
+                self._pool = None
+                future = self._submitted(task)
             self._running = task
-            if self._pool is None:  # spawned: the parent may use libraries that do not survive a fork
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
-            future = self._pool.submit(fitted, task)
         future.add_done_callback(lambda future: self._finished(task, future))
+
+    def _submitted(self, task: FitTask) -> Future[FitResult]:
+        if self._pool is None:  # spawned: the parent may use libraries that do not survive a fork
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
+        return self._pool.submit(fitted, task)
 
     def check(self) -> None:
         """Raise what the last fit failed with; it is tried again after that.
@@ -64,18 +71,16 @@ class Fits:
                 process.terminate()
 
     def _finished(self, task: FitTask, future: Future[FitResult]) -> None:
+        error = None if future.cancelled() else future.exception()
         with self._guard:
             self._running = None
-            if self._pool is None:
+            if self._pool is None or future.cancelled():
                 return
-        if future.cancelled():
-            return
-        error = future.exception()
+            if error is not None:
+                self._pool = None  # a broken pool stays broken: whoever starts a fit from now on has another one
         if error is None:
             self._done(task, future.result())
             return
         _LOG.error("the fit of step %d (%s) failed: %s", task.step, task.algorithm, error)
-        with self._guard:
-            self._pool = None  # a broken pool stays broken
         if not isinstance(error, BrokenProcessPool):  # a process that was killed says nothing about the fit
             self._error = error

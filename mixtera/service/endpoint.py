@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -27,7 +28,12 @@ _SAFE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"n
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What all endpoints share."""
+    """What all endpoints share.
+
+    Attributes:
+        ending: Set when the service ends: answers that are sent piece by piece are cut short, since those who take them
+            would hold it up, and go on with whoever serves the job next.
+    """
 
     jobs: HeldJobs
     door: Door
@@ -35,6 +41,7 @@ class House:
     reads: Reads
     metrics: Metrics = field(default_factory=Metrics)
     pages: Pages = field(default_factory=Pages)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ class Endpoint:
             self._note(who, scope, job, "done", 200)
         self._house.metrics.answered(self._action.name, 200, time.perf_counter() - begun)
         if isinstance(answer, Streamed):
-            await _stream(receive, send, answer)
+            await _stream(receive, send, answer, self._house.ending)
         else:
             await reply(send, 200, msgspec.json.encode(answer))
 
@@ -190,21 +197,29 @@ async def refuse(send: Send, refused: RefusedError) -> None:
     await reply(send, refused.status, body_of(refused), (*refused.headers, *close))
 
 
-async def _stream(receive: Receive, send: Send, answer: Streamed) -> None:
+async def _stream(receive: Receive, send: Send, answer: Streamed, ending: asyncio.Event) -> None:
+    """Send an answer until all of it is sent, the client has gone, or the service ends.
+
+    An answer that does not end is what tells the client of a failure: it asks again, and is told why.
+    """
     size = () if answer.size is None else ((b"content-length", str(answer.size).encode()),)
     headers = [(b"content-type", answer.media.encode()), *size, *_SAFE]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    gone = asyncio.ensure_future(_gone(receive))
-    try:
-        async for piece in answer.pieces:
-            if gone.done():  # sending to nobody fails nowhere, and would go on to the end
-                return
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except (MixteraError, asyncio.CancelledError):
-        return  # an answer that does not end is what tells the client; it asks again, and is told why
-    finally:
-        gone.cancel()
+    sending, *others = (asyncio.ensure_future(each) for each in (_send(send, answer), _gone(receive), ending.wait()))
+    with suppress(asyncio.CancelledError):  # the server has no more time
+        await asyncio.wait((sending, *others), return_when=asyncio.FIRST_COMPLETED)
+        for each in (sending, *others):
+            each.cancel()
+        await asyncio.gather(sending, *others, return_exceptions=True)
         await answer.pieces.aclose()
+    error = sending.exception() if sending.done() and not sending.cancelled() else None
+    if error is not None and not isinstance(error, MixteraError):
+        raise error
+
+
+async def _send(send: Send, answer: Streamed) -> None:
+    async for piece in answer.pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 

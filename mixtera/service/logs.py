@@ -11,6 +11,8 @@ import msgspec
 
 _LOGGERS: Final = ("mixtera", "uvicorn", "asyncio")
 _MOST_CHARACTERS: Final = 8_000
+_CUT_SHORT: Final = "ASGI callable returned without completing response."
+"""What uvicorn says of an answer that is cut short, as ours are on purpose: the client asks again, and is told why."""
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,3 +50,4 @@ def configure() -> None:
         logger.handlers[:] = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO if name == "mixtera" else logging.WARNING)
+    handler.addFilter(lambda record: record.getMessage() != _CUT_SHORT)

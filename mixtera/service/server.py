@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import signal
@@ -84,7 +85,8 @@ def serve(settings: Settings, ready: Callable[[str, int], None]) -> None:
             url = f"{'https' if context else 'http'}://{_named(settings.host)}:{listener.getsockname()[1]}"
             jobs.sign(f"the service {url} (process {os.getpid()} on {socket.gethostname()})")
             house = House(jobs, Door(tokens, settings.limits), audit, reads)
-            server = _Server(_config(settings, house, context), lambda: ready(url, len(jobs.names())))
+            config = _config(settings, house, context)
+            server = _Server(config, lambda: ready(url, len(jobs.names())), house.ending)
             logs.configure()
             server.run(sockets=[listener])
     finally:
@@ -93,15 +95,19 @@ def serve(settings: Settings, ready: Callable[[str, int], None]) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready."""
+    """Says when it is ready, and when it ends."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], ending: asyncio.Event) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._ending = ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
 
 
 def _config(settings: Settings, house: House, context: ssl.SSLContext | None) -> uvicorn.Config:

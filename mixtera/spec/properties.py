@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mixtera.contracts.holding import shown_table
 from mixtera.contracts.properties import PropertyType
 
 
@@ -79,18 +80,22 @@ class ExistingTable:
     """A table that has the properties of a source, and says in which file and row each sample lies.
 
     Attributes:
-        format: What it is kept as: `parquet`, `iceberg` or `delta`.
-        at: Where it lies: a resolved path, glob or URL.
+        format: What it is kept as: `parquet`, `iceberg` or `delta`; empty where an engine has it.
+        at: Where it lies: a resolved path, glob or URL; empty where a server has it.
         keys: Pairs of a key (`file`, `row`, `offset`, `length`) and its column, in this order.
         place: Where it stands.
+        engine: The engine whose database has it; empty where it is files.
+        name: Its name there.
     """
 
     format: str
     at: str
     keys: tuple[tuple[str, str], ...]
     place: Place
+    engine: str = ""
+    name: str = ""
 
     @property
     def shown(self) -> str:
         """What messages call it."""
-        return f"{self.format} table {self.at}"
+        return shown_table(self.engine or self.format, self.at, self.name)

@@ -47,6 +47,10 @@ _FILES_OR_TABLE: Final[JsonSchema] = {
     "anyOf": [{"required": ["path"]}, {"required": ["table"]}],
     "dependentRequired": {"table": ["keys", "format"], "keys": ["table"]},
 }
+_FORMAT_OR_ENGINE: Final[JsonSchema] = {
+    "oneOf": [{"required": ["format"]}, {"required": ["engine"]}],
+    "dependentRequired": {"format": ["at"], "engine": ["name"], "name": ["engine"]},
+}
 _PLACES: Final[JsonSchema] = {
     "anyOf": [{"required": ["row"]}, {"required": ["offset"]}],
     "dependentRequired": {"offset": ["length"], "length": ["offset"]},
@@ -89,7 +93,7 @@ def json_schema() -> dict[str, object]:
             "tokens": _section(keys.TOKENS),
             "stream": _section(keys.STREAM),
             "source": _section(keys.SOURCE, **_FILES_OR_TABLE),
-            "table": _section(keys.TABLE),
+            "table": _section(keys.TABLE, **_FORMAT_OR_ENGINE),
             "table_keys": _section(keys.TABLE_KEYS, **_PLACES),
             "property": _section(keys.PROPERTY, **_ONE_ORIGIN),
             "computed": _section(keys.COMPUTED),

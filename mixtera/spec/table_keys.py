@@ -13,14 +13,20 @@ KEY_NAMES: Final = ("file", "row", "offset", "length")
 TABLE: Final = Section(
     "a table",
     (
-        Key("format", {"enum": list(TABLE_FORMATS)}, "What it is kept as: parquet, iceberg or delta.", required=True),
+        Key("format", {"enum": list(TABLE_FORMATS)}, "What it is kept as: parquet, iceberg or delta; with `at`."),
         Key(
             "at",
             TEXT,
             "Where it lies: a Parquet file, folder or glob; the folder of an Iceberg or Delta table, or a "
-            "`.metadata.json`; relative to this file.",
-            required=True,
+            "`.metadata.json`; the file of a database; relative to this file.",
         ),
+        Key(
+            "engine",
+            TEXT,
+            "In place of `format`: the engine whose database has it, such as postgres, or duckdb with `at`. That "
+            "engine compiles the spec.",
+        ),
+        Key("name", TEXT, "With `engine`: its name there, a table or a view: SCHEMA.TABLE."),
     ),
 )
 TABLE_KEYS: Final = Section(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from mixtera import registry
+from mixtera.contracts.holding import Place, held_in
 from mixtera.errors import PluginError
 from mixtera.spec import table_keys
 from mixtera.spec.captures import captured_names
 from mixtera.spec.fields import Fields
-from mixtera.spec.issues import Issues
+from mixtera.spec.issues import Issues, suggestion
 from mixtera.spec.model import ExistingTable, Source, Tokens
 from mixtera.spec.paths import problem_of, resolve
 
 _MAGIC: Final = re.compile(r"[*?\[]")
+_ADDRESS: Final = re.compile(r"://|\bpassword\s*=", re.IGNORECASE)
 _ALONE: Final = {
     "sidecars": "a table has all properties of its samples: join the other one to it, as a view or a new table",
     "on_bad_sample": "no record is read, so none is found to be bad: leave its row out of the table",
@@ -51,16 +54,78 @@ def _table(fields: Fields, keys: tuple[tuple[str, str], ...], issues: Issues) ->
     if node is None:
         return None
     inner = Fields(node, table_keys.TABLE, issues, fields.key_place("table"))
-    kind, at = inner.choice("format", table_keys.TABLE_FORMATS), inner.text("at")
+    held = "engine" in inner or "name" in inner
+    found = _held(inner, issues) if held else _files(inner, issues)
+    at = inner.text("at")
     if at is not None and (problem := problem_of(at)):
         issues.add(inner.value_place("at"), f"at: {problem}")
         return None
-    if at is not None and kind is not None and kind != "parquet" and _MAGIC.search(at):
+    if found is None or not keys:
+        return None
+    kind, engine, name = found
+    where = "" if at is None else resolve(at, inner.value_place("at").file)
+    return ExistingTable(kind, where, keys, fields.key_place("table"), engine, name)
+
+
+def _files(inner: Fields, issues: Issues) -> tuple[str, str, str] | None:
+    """The format of a table of files; None where something is wrong, which is reported."""
+    for name in ("format", "at"):
+        if inner.is_absent(name):
+            more = " (or `engine` and `name`, where a database has it)" if name == "format" else ""
+            issues.add(inner.place, f"a table needs the key {name!r}{more}")
+    kind, at = inner.choice("format", table_keys.TABLE_FORMATS), inner.text("at")
+    if at is not None and kind is not None and kind != "parquet" and _MAGIC.search(at) and not problem_of(at):
         issues.add(inner.value_place("at"), f"at: {at!r} is a pattern: name the one place of the {kind} table")
         return None
-    if kind is None or at is None or not keys:
+    return None if kind is None or at is None else (kind, "", "")
+
+
+def _held(inner: Fields, issues: Issues) -> tuple[str, str, str] | None:
+    """The engine and the name of a table in a database; None where something is wrong, which is reported."""
+    if "format" in inner:
+        issues.add(inner.key_place("format"), "`format` is that of files, and `engine` has a database: remove one")
+    for key in ("engine", "name"):
+        if inner.is_absent(key):
+            issues.add(inner.place, f"a table in a database needs the key {key!r}")
+    engine, name = inner.text("engine"), inner.text("name")
+    if name is not None and _ADDRESS.search(name):
+        message = "name: expected SCHEMA.TABLE, found an address: where a server is, and who may use it, no spec says"
+        issues.add(inner.value_place("name"), message)
         return None
-    return ExistingTable(kind, resolve(at, inner.value_place("at").file), keys, fields.key_place("table"))
+    if engine is None or not _check_engine(engine, inner, issues) or name is None or "format" in inner:
+        return None
+    return "", engine, name
+
+
+def _check_engine(engine: str, inner: Fields, issues: Issues) -> bool:
+    """Whether an engine has databases, and the spec names their place where it must; what is wrong is reported."""
+    places = _holding()
+    if engine not in places:
+        message = f"engine: {engine!r} is no engine with tables to name{suggestion(engine, tuple(places))}"
+        issues.add(inner.value_place("engine"), message)
+    elif places[engine] == "file" and inner.is_absent("at"):
+        issues.add(inner.place, f"a table of {engine} needs the key 'at': the file of the database")
+    elif places[engine] == "file" and _MAGIC.search(inner.text("at") or ""):
+        issues.add(inner.value_place("at"), f"at: {inner.text('at')!r} is a pattern: name the file of the database")
+    elif places[engine] == "server" and "at" in inner:
+        message = f"`at` does not go with {engine}, which is a server: no spec says where it is; the environment does"
+        issues.add(inner.key_place("at"), message)
+    else:
+        return True
+    return False
+
+
+@cache
+def _holding() -> dict[str, Place]:
+    """Engines with tables that a source can name, and where their databases are."""
+    found: dict[str, Place] = {}
+    for name in registry.names("engines"):
+        try:
+            place = held_in(registry.engine_class(name))
+        except PluginError:  # a plugin that cannot be loaded here has no tables here
+            continue
+        found |= {} if place is None else {name: place}
+    return found
 
 
 def _keys(fields: Fields, issues: Issues) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,7 @@ from mixtera.formats.hits import Hits, hits_here
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.fetch import Fetcher
 from mixtera.stream.guide import Guide
-from mixtera.stream.memory import use_compact_pool
+from mixtera.stream.memory import return_at_once, use_compact_pool
 from mixtera.stream.metered import MeteredThread
 from mixtera.stream.pieces import FIRST_ROWS, FIRST_SAMPLES, Piece, cutting, fetches, pieces
 from mixtera.stream.skips import Skips
@@ -40,6 +40,8 @@ FETCH_BYTES: Final = 5 << 19
 LARGE_FETCH_BYTES: Final = 4 << 20
 """Of small records that lie at places of their own: what a fetch costs before its first record weighs there."""
 SMALL_RECORD_BYTES: Final = 8 << 10
+LARGE_SAMPLE_BYTES: Final = 16 << 10
+"""Samples of so many bytes, on average, from storages that answer late, are read with less memory, not less work."""
 ROUNDS_AHEAD: Final = 1
 """Rounds after the one that is delivered that a guided reader reads: what it reads, the weights cannot change."""
 
@@ -74,6 +76,8 @@ class Batches:
         self._fetches = fetches(pieces(consumer, data.order, cut), cut, across_rounds=guide is None)
         self._next_fetch: tuple[Piece, ...] | None = None
         self._fetcher = fetcher_of(data, consumer, columns, budget_bytes // 2, skips)
+        if isinstance(self._fetcher, Fetcher) and self._fetcher.is_far and sample_bytes >= LARGE_SAMPLE_BYTES:
+            return_at_once()
         self._counter = Counter(data)
         self._thread = MeteredThread("mixtera-fetch")
         self._decoder = MeteredThread("mixtera-decode")

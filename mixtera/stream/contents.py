@@ -7,13 +7,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
-from typing import cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mixtera.arrow import to_numpy
+from mixtera.arrow import pooled, to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.format import PlacingReader, ReadRequest, Staged, TokenReader
@@ -25,6 +25,9 @@ from mixtera.stream.stretches import Stretches
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
+
+WIDENED_TOKENS: Final = 4096
+"""Tokens that are made wider at a time, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +155,8 @@ class Contents:
         groups = _by_file(file)
         kinds = {self._stored(one)[1] for one, _ in groups}
         kind = (kinds.pop() if len(kinds) == 1 else None) or np.dtype(np.int32)
-        tokens = np.empty(int(sizes.sum()), kind)
-        target, places = tokens.view(np.uint8), before * kind.itemsize
+        tokens = pooled(4 * int(sizes.sum())).view(np.int32)
+        target, places = tokens.view(np.uint8)[len(tokens) * (4 - kind.itemsize) :], before * kind.itemsize
         for one, part in groups:
             reader, (width, stored) = self._readers.get(one), self._stored(one)
             starts, stops = (document[part] + edges[part] * width for edges in (first, last))
@@ -163,12 +166,13 @@ class Contents:
                 found = cast(TokenReader, reader).tokens(starts, stops)
                 scatter(found.view(np.uint8), target, places[part], sizes[part] * kind.itemsize)
             self._readers.trim()
-        return tokens.astype(np.int32, copy=False)
+        _widen(tokens, target.view(kind))
+        return tokens
 
     def sizes_in_tokens(self, file: Int64s, bytes_: Int64s) -> Int64s:
         """[n] tokens of documents of files of tokens; arguments are the index of the file and the document's bytes."""
         widths = np.zeros(int(file.max(initial=0)) + 1, np.int64)
-        for one in set(file.tolist()):
+        for one in np.flatnonzero(np.bincount(file)).tolist():
             widths[one] = self._stored(one)[0]
         return bytes_ // widths[file]
 
@@ -187,6 +191,19 @@ class Contents:
     def close(self) -> None:
         """Close all files."""
         self._readers.close()
+
+
+def _widen(tokens: Int32s, stored: npt.NDArray[np.integer[Any]]) -> None:
+    """Make tokens 32 bits wide that lie, narrower, in the end of the memory that they shall fill.
+
+    What is written at a time ends before what is still to be read, so nothing is copied twice; of the last few thousand
+    numpy makes a copy.
+    """
+    done, free = 0, 4 - stored.itemsize
+    while free and done < len(tokens):
+        stop = min(len(tokens), done + max((len(tokens) - done) * free // 4, WIDENED_TOKENS))
+        tokens[done:stop] = stored[done:stop]
+        done = stop
 
 
 def _by_file(file: Int64s) -> list[tuple[int, Int64s | slice]]:

@@ -66,6 +66,11 @@ class Fetcher:
         self._file_bytes = mean_record_bytes(data)
         self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
+    @property
+    def is_far(self) -> bool:
+        """Whether a source lies where many requests at a time are served better than one after the other."""
+        return self._contents.is_far
+
     def fetch(self, pieces: Sequence[Piece], decoder: Executor | None = None) -> Callable[[], list[pa.RecordBatch]]:
         """Read the reader's own samples of some pieces.
 

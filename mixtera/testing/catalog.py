@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixtera.catalog.columns import arrow_schema, parquet_options, sample_columns
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.contracts.properties import LIST_TYPES, PropertyType
 from mixtera.spec.model import BadSamples, ContentField, Place, Property, Source
 from mixtera.testing.reference import Sample, Value

@@ -179,6 +179,16 @@ class EngineLaws(ABC):
             table = ibis.table(arrow_schema(indexed.types), name="web")
             assert sorted(row["count"] for row in _answer(engine, table.select("count"))) == [3, 3, 4, 4]
 
+    def test_a_null_alone_is_a_row(self, tmp_path: Path) -> None:
+        """An answer of one column has a row for each of its NULLs."""
+        texts = ["a", None, "", None]
+        source = MadeSource("web", {"text": "string"}, [MadeFile("a", 1, [{"text": text} for text in texts])])
+        with closing(self.engine()) as engine:
+            table = _registered(engine, tmp_path, source)
+            rows = _answer(engine, table.select("text"))
+            assert sorted(row["text"] or "" for row in rows) == ["", "", "", "a"]
+            assert [row["text"] for row in rows].count(None) == 2
+
     def test_a_table_may_be_registered_again(self, tmp_path: Path) -> None:
         """The last one counts, with its own columns."""
         with closing(self.engine()) as engine:

@@ -21,7 +21,9 @@ import torch
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from mixtera.adapters.torch import MixteraDataset, loader
+from mixtera.adapters.handle import handle_of
+from mixtera.adapters.torch import MixteraDataset, PlanLoader, loader
+from mixtera.adapters.torch.messages import MessageDataset
 from mixtera.errors import PlanError, StateError, StorageError
 from mixtera.plan import Plan
 from mixtera.testing.stream import assert_continues
@@ -207,6 +209,48 @@ def test_a_killed_trainer_leaves_nothing_shared(plan_path: Path) -> None:
     assert len(children) >= 2
     until(lambda: all(gone(child) for child in children), "the end of the workers")
     assert shared_names(process.pid, *children) == []
+
+
+class Counting(MessageDataset):
+    """Says how many objects a worker's garbage collector leaves alone."""
+
+    def __iter__(self):
+        Path(os.environ["FROZEN"]).write_text(str(gc.get_freeze_count()))
+        yield from super().__iter__()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_collector_of_a_worker_leaves_alone_what_was_there_before_it(
+    plan: Plan, order: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    monkeypatch.setenv("FROZEN", str(tmp_path / "frozen"))
+    batches = PlanLoader(Counting(handle_of(plan), 5, 0, 1, None, None), 1, multiprocessing_context="fork")
+    if before:
+        gc.freeze()
+    try:
+        assert samples(batches) == order[: len(order) // 5 * 5]
+        assert bool(gc.get_freeze_count()) == before, "the trainer's own is as it was"
+    finally:
+        gc.unfreeze()
+    assert int((tmp_path / "frozen").read_text()) > 1000
+
+
+READING = """
+import sys
+from mixtera.adapters.handle import handle_of
+
+handle = handle_of(sys.argv[1])
+handle.load_readers()
+known = set(sys.modules)
+with handle.stream(5, 0, 1, None) as stream:
+    next(stream)
+print(sorted({name.partition(".")[0] for name in set(sys.modules) - known if "encodings" not in name}))
+"""
+
+
+def test_workers_import_nothing_that_they_could_share(plan_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", READING, str(plan_path)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_a_killed_worker_is_reported_and_leaves_nothing_shared(plan: Plan) -> None:

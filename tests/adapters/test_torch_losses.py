@@ -126,6 +126,7 @@ try:
 except PlanError as error:
     print(error)
 dist.barrier()
+del alone  # a group ends when nobody has it any more
 dist.destroy_process_group()
 """
 

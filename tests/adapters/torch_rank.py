@@ -86,9 +86,7 @@ def failure(root: Path, mesh: Any, workers: int) -> list[str]:
     return []
 
 
-def main() -> None:
-    rank, world, root = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    dist.init_process_group("gloo", init_method=f"file://{root / 'store'}", rank=rank, world_size=world)
+def found(root: Path) -> dict[str, Any]:
     meshes: dict[str, Any] = {shape: listed(shape) for shape in SHAPES}
     try:
         listed("dp:2 foo:2")
@@ -97,12 +95,19 @@ def main() -> None:
     meshes["odd, told"] = listed("dp:2 foo:2", ("dp",))
     mesh = mesh_of("dp:2 tp:2")
     ways = [("every", 0), ("first", 0), ("first", 1)]
-    found = {f"{how} {workers}": read(root, mesh, how, workers) for how, workers in ways}
+    streams = {f"{how} {workers}": read(root, mesh, how, workers) for how, workers in ways}
     failures = {str(workers): failure(root, mesh, workers) for workers in (0, 1)}
     losses = reported(root, mesh)
     dist.barrier()
+    return {"meshes": meshes, "read": streams, "failures": failures, "losses": losses}
+
+
+def main() -> None:
+    rank, world, root = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    dist.init_process_group("gloo", init_method=f"file://{root / 'store'}", rank=rank, world_size=world)
+    said = found(root)  # nobody has a group any more behind it: see examples/torch_pretraining.py
     dist.destroy_process_group()
-    print(json.dumps({"meshes": meshes, "read": found, "failures": failures, "losses": losses}))
+    print(json.dumps(said))
 
 
 main()

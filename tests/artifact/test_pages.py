@@ -26,6 +26,7 @@ from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from mixtera_backends.storage.fsspec import FsspecStorage
+from tests.paged import another
 from tests.synthetic import plan_data
 
 URL = "memory://plans/long"
@@ -47,7 +48,7 @@ def far(local, tmp_path, monkeypatch) -> Plan:
     monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MIXTERA_PAGED_BYTES", str(PAGE_BYTES))
     fsspec.filesystem("memory").store.clear()
-    local.save(URL)
+    another(local).save(URL)
     return Plan.open(URL)
 
 
@@ -380,7 +381,7 @@ sys.stdin.read()
 
 def test_what_a_process_leaves_that_is_killed_while_others_read(local, far, tmp_path, monkeypatch, asked):
     url = f"local://{tmp_path}/elsewhere"
-    local.save(url)
+    another(local).save(url)
     child = subprocess.Popen(
         [sys.executable, "-c", READING, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

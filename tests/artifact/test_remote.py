@@ -10,7 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from mixtera.artifact import remote
+from mixtera.artifact.urls import cache_directory
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from tests.artifact.tiny import tiny
@@ -96,10 +96,10 @@ def test_processes_that_open_it_at_once_make_one_copy(plan, tmp_path):
 def test_the_cache_is_where_caches_are(monkeypatch, tmp_path):
     monkeypatch.delenv("MIXTERA_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert remote.cache_directory() == tmp_path / "mixtera"
+    assert cache_directory() == tmp_path / "mixtera"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert remote.cache_directory() == tmp_path / ".cache" / "mixtera"
+    assert cache_directory() == tmp_path / ".cache" / "mixtera"
 
 
 def test_a_file_system_without_locks_is_no_obstacle(plan, monkeypatch):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,46 @@ def test_an_indexed_source_describes_its_files(catalog: Catalog, data: Path) -> 
     assert indexed.files["size"].to_pylist() == [(data / f"part-{number}.jsonl").stat().st_size for number in range(4)]
     assert len(set(indexed.files["file_id"].to_pylist())) == 4
     assert all(in_order(path) for path in indexed.data_files)
+
+
+def test_work_is_noted_down_only_when_it_is_on_the_disk(
+    catalog: Catalog, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    fsync = os.fsync
+
+    def noted(file: int) -> None:
+        path = Path(f"/proc/self/fd/{file}").readlink()
+        note = path.with_suffix(".json")
+        assert path.suffix != ".parquet" or not note.exists(), "a run that comes after this would take it for finished"
+        fsync(file)
+        flushed.append(str(path))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    for workers, name in enumerate(("web", "books"), 1):
+        web = source(data / "*.jsonl", name=name)
+        catalog.index(spec(web), workers=workers)
+        made = catalog.source(web).data_files
+        assert len(made) == 4
+        assert set(made) <= set(flushed)
+        assert str(Path(made[0]).parent / "files.parquet") in flushed
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_does_not_get_to_the_disk_is_named_and_nothing_is_committed(
+    catalog: Catalog, data: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    web = source(data / "*.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StorageError, match=r"cannot write .*\.parquet: No space left on device; the catalog is as"):
+            catalog.index(spec(web), workers=workers)
+    assert catalog.sources() == ()
+    assert not [note for note in catalog.path.rglob("*.json") if note.name not in ("run.json", "catalog.json")]
+    assert catalog.index(spec(web)).samples == 126
 
 
 def test_nothing_is_read_or_committed_when_nothing_changed(catalog: Catalog, data: Path) -> None:

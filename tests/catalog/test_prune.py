@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,9 +107,17 @@ def test_every_kept_state_can_be_read_by_others(made: Path, tmp_path: Path, monk
         shutil.move(tmp_path / "aside", made / ".mixtera")
 
 
-def test_an_index_goes_on_after_it(catalog: mixtera.Catalog, spec: Spec, made: Path) -> None:
+@pytest.fixture
+def one_more(made: Path) -> Iterator[Callable[[], object]]:
+    """Writes another file of `web`, which is gone when the test is over: the data are of all tests."""
+    path = made / "data" / "2.jsonl"
+    yield lambda: write_lines(path, range(50))
+    path.unlink()
+
+
+def test_an_index_goes_on_after_it(catalog: mixtera.Catalog, spec: Spec, one_more: Callable[[], object]) -> None:
     now(catalog, 1)
-    write_lines(made / "data" / "2.jsonl", range(50))
+    one_more()
     report = catalog.index(spec, workers=1)
     assert [source.new for source in report.sources] == [1, 0]
     assert all(not found.differences for found in catalog.verify(spec, workers=1))

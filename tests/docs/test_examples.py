@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from mixtera.demo.corpus import build
 from mixtera.demo.specs import copy_specs, example_specs
 from tests.docs.blocks import Block, blocks
 from tests.miniature import installation
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 ALL_PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,22 +36,58 @@ def made_by_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(block: Block, directory: Path) -> None:
-    if block.file is not None:
-        (directory / block.file).write_text(block.text, encoding="utf-8")
-        return
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [*COMMANDS[block.language], block.text]
-    done = subprocess.run(command, cwd=directory, env={**os.environ, "PATH": path}, capture_output=True, text=True)
-    assert done.returncode == 0, f"the block in line {block.line}:\n{block.text}\n{done.stdout}{done.stderr}"
+PORT = "8750"
+"""Where the service of a page listens: a port that is free takes its place, for nobody knows who has this one."""
+SECONDS = 900
+"""After which a block hangs."""
+
+
+class Page:
+    """A page whose blocks run in a directory; whatever they leave running is ended behind the last of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._port = directory, str(free_ports(1)[0])
+        self._left: list[int] = []
+
+    def run(self, block: Block) -> None:
+        text = block.text.replace(PORT, self._port)
+        if block.file is not None:
+            (self._directory / block.file).write_text(text, encoding="utf-8")
+            return
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        process = subprocess.Popen(
+            [*COMMANDS[block.language], text],
+            cwd=self._directory,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(timeout=SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, 0)  # there is still somebody in its group
+                self._left.append(process.pid)
+        assert process.returncode == 0, f"the block in line {block.line}:\n{text}\n{out}{err}"
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for group in self._left:
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_the_examples_of_a_page_run(page: Path, made_by_demo: Path, tmp_path: Path) -> None:
     (tmp_path / ".mixtera-demo").symlink_to(made_by_demo)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    for block in blocks(page):
-        run(block, tmp_path)
+    with Page(tmp_path) as running:
+        for block in blocks(page):
+            running.run(block)
 
 
 def test_the_readme_has_examples_in_both_languages() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mixtera.catalog.model import IndexedSource
+from mixtera.catalog.indexed import IndexedSource
 from mixtera.cli.main import INPUT_IS_WRONG, main
 from mixtera.compiler import compile
 from mixtera.errors import PlanError

@@ -18,6 +18,7 @@ from mixtera.testing.catalog import MadeCatalog, MadeFile, MadeSource
 from mixtera_backends.engines.postgres import URL, PostgresEngine
 from tests.engines.cutting import CuttingProxy
 from tests.engines.server import PASSWORD, USER, Postgres
+from tests.waiting import until
 
 ROWS = 20_000
 SPEC = """
@@ -170,17 +171,18 @@ def test_nothing_of_the_catalog_stays_on_the_server(
     indexed: Path, tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(URL, postgres.url)
-    with psycopg.connect(postgres.url) as other:
-        count = "SELECT count(*) FROM pg_class WHERE relname = 'web'"
+    with psycopg.connect(postgres.url, autocommit=True) as other:
+
+        def tables() -> int:
+            (count,) = other.execute("SELECT count(*) FROM pg_class WHERE relname = 'web'").fetchone()
+            return count
+
+        # The server drops what is temporary when it has noticed that its client is gone: those of other tests, too.
+        until(lambda: tables() == 0, "the end of what other tests had there")
         with closing(PostgresEngine()) as engine:
             source = MadeSource("web", {"text": "string"}, [MadeFile("a", 1, [{"text": "x"}])])
             made = MadeCatalog(tmp_path, [source]).source(source.source)
             engine.register({"web": made.data_files}, {"web": arrow_schema(made.types)})
             assert list(engine.batches(ibis.table({"text": "string"}, name="web")))
-            assert other.execute(count).fetchone() == (1,)
-        other.rollback()
-        for _ in range(100):  # the server drops what is temporary when it has noticed that its client is gone
-            if other.execute(count).fetchone() == (0,):
-                break
-            other.rollback()
-        assert other.execute(count).fetchone() == (0,)
+            assert tables() == 1
+        until(lambda: tables() == 0, "the end of what is temporary")

@@ -11,14 +11,14 @@ from typing import Any
 
 from mixtera.jobs import Job
 from tests.examples.conftest import EXAMPLES
-from tests.examples.running import finished
+from tests.examples.running import ENDED, finished
 
 BATCH = 16
 
 
 def torchrun(script: str, ranks: int, *arguments: str, warnings: str = "error") -> None:
     """Ranks of a script, by torchrun where they are several."""
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), ENDED]
     program = [*(start if ranks > 1 else []), str(EXAMPLES / script), *arguments]
     finished([[sys.executable, *program]], OMP_NUM_THREADS="1", PYTHONWARNINGS=warnings)
 

@@ -15,6 +15,7 @@ from mixtera.adapters.losses import LossReport
 from tests.examples.conftest import EXAMPLES
 from tests.ports import free_ports
 
+ENDED = str(Path(__file__).with_name("ended.py"))
 SECONDS = 900  # of a machine that does other work at the same time
 
 
@@ -41,7 +42,7 @@ def torch_run(ranks: int, *arguments: str) -> None:
     """PyTorch ranks: one without torchrun, several by it."""
     script = [str(EXAMPLES / "torch_pretraining.py"), *arguments]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
-    finished([[sys.executable, *(torchrun if ranks > 1 else []), *script]], OMP_NUM_THREADS="1")
+    finished([[sys.executable, *([*torchrun, ENDED] if ranks > 1 else []), *script]], OMP_NUM_THREADS="1")
 
 
 def jax_run(ranks: int, *arguments: str) -> None:

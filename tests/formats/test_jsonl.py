@@ -21,6 +21,7 @@ from mixtera.formats.jsonl import Jsonl, scan
 from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import format_of, storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
+from tests.opened import opened_below
 
 jsonl = Jsonl()
 YEAR = PropertyColumn("year", "meta.year", "int64")
@@ -35,10 +36,6 @@ def written(directory: Path, data: bytes | str, name: str = "a.jsonl") -> Path:
 def reader(path: Path, content=CONTENT):
     storage = storage_of(str(path))
     return jsonl.reader(storage, storage.stat(str(path)), content, 1 << 20)
-
-
-def open_descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def infer(path: Path, **paths: str):
@@ -206,6 +203,92 @@ def test_types_that_cannot_be_inferred(tmp_path, values, message):
         infer(path, p="p")
 
 
+EARLY = {"meta": {"s": "x", "i": 1, "f": 1.5, "b": True}}
+PATHS = {"s": "meta.s", "i": "meta.i", "f": "meta.f", "b": "meta.b"}
+
+
+@pytest.mark.parametrize("row", [15, 16, 700, 999])
+@pytest.mark.parametrize("line", ['{"meta": {"i": 2.0, "f": 1, "s": null}}', '{"meta": {"i": 1.5}}'])
+def test_a_float_is_seen_wherever_it_stands(tmp_path, row, line):
+    lines = [json.dumps(EARLY)] * 1000
+    lines[row] = line
+    assert infer(written(tmp_path, "\n".join(lines)), **PATHS) == {
+        "s": "string", "i": "float64", "f": "float64", "b": "bool",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [1, 15, 16, 17, 999])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"meta": {"s": 1}}', r"property 's' \(meta\.s\) is int64 here and string in .*a\.jsonl, line \d+"),
+        ('{"meta": {"b": "true"}}', r"property 'b' \(meta\.b\) is string here and bool"),
+        ('{"meta": {"i": [1]}}', r"property 'i' \(meta\.i\) is list<int64> here and int64"),
+        ('{"meta": {"s": {"k": 1}}}', r"property 's' \(meta\.s\) is an object"),
+    ],
+)
+def test_what_does_not_go_together_is_named_wherever_it_stands(tmp_path, row, line, message):
+    lines = [json.dumps(EARLY)] * 1000
+    lines[row] = line
+    path = written(tmp_path, codecs.BOM_UTF8 + "\r\n".join(lines).encode())
+    with pytest.raises(SampleError, match=message) as error:
+        infer(path, **PATHS)
+    assert str(error.value).startswith(f"{path}, line {row + 1}: ")
+
+
+@pytest.mark.parametrize(
+    "line", ["not json", '{"meta": 3}', '{"meta": null}', "", "[1]", '{"meta": {"s": null}}{}', "{"]
+)
+def test_records_that_tell_nothing_hide_nothing_that_others_tell(tmp_path, line):
+    lines = [json.dumps(EARLY)] * 600
+    lines[300] = line
+    lines[500] = '{"meta": {"i": 0.5}}'
+    assert infer(written(tmp_path, "\n".join(lines)), **PATHS)["i"] == "float64"
+    lines[500] = lines[0]
+    assert infer(written(tmp_path, "\n".join(lines)), **PATHS)["i"] == "int64"
+
+
+def test_what_stands_behind_a_thousand_records_is_not_looked_at(tmp_path):
+    path = written(tmp_path, "\n".join([json.dumps(EARLY)] * 1000 + ['{"meta": {"i": 0.5}}'] * 5))
+    assert infer(path, **PATHS)["i"] == "int64"
+
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.floats(-1, 1), st.text("ab", max_size=2))
+HEADS = st.lists(st.lists(st.builds(lambda a, b: {"a": a, "m": {"b": b}}, VALUES, VALUES), max_size=30), min_size=1)
+
+
+@given(HEADS.filter(lambda heads: len(heads) < 4))
+def test_types_are_what_a_look_at_each_value_tells(tmp_path_factory, heads):
+    directory = tmp_path_factory.mktemp("heads")
+    paths = [
+        written(directory, "".join(json.dumps(record) + "\n" for record in head), f"{number}.jsonl")
+        for number, head in enumerate(heads)
+    ]
+    storage = storage_of(str(directory))
+
+    def inferred(**wanted):
+        try:
+            return jsonl.infer(storage, [storage.stat(str(path)) for path in paths], wanted)
+        except SampleError:
+            return None
+
+    seen = {
+        "a": [record["a"] for head in heads for record in head],
+        "b": [record["m"]["b"] for head in heads for record in head],
+    }
+    expected = {name: type_of(values) for name, values in seen.items()}
+    found = inferred(a="a", b="m.b")
+    assert found == (None if "mixed" in expected.values() else expected)
+
+
+def type_of(values) -> str | None:
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds in ({int, float}, {float}):
+        return "float64"
+    names = {str: "string", bool: "bool", int: "int64"}
+    return None if not kinds else names[kinds.pop()] if len(kinds) == 1 else "mixed"
+
+
 def test_lines_longer_than_a_block(tmp_path):
     long = "x" * (2 * scan.BATCH_BYTES + 17)
     lines = [json.dumps({"text": text}) for text in ("a", long, "b", "c" * scan.BLOCK_BYTES * 3, "d")]
@@ -256,8 +339,8 @@ def test_the_decompressed_copy_is_counted_and_freed(tmp_path, monkeypatch):
     lines = b'{"text": "a"}\n' * 1000
     path = written(tmp_path, gzip.compress(lines), "a.jsonl.gz")
     table = scan_file(jsonl, path, ())[0]
-    descriptors = open_descriptors()
     first, second = reader(path), reader(path)
+    assert len(opened_below(spool)) == 1
     assert first.spooled_bytes == len(lines)
     assert first.held_bytes == 0
     assert list(spool.iterdir()) == []
@@ -265,7 +348,7 @@ def test_the_decompressed_copy_is_counted_and_freed(tmp_path, monkeypatch):
     assert second.read(request(table, [999]))["text"].to_pylist() == ["a"]
     second.close()
     del first, second
-    assert open_descriptors() == descriptors
+    assert opened_below(tmp_path) == []
 
 
 def test_a_spool_that_cannot_be_written_is_named(tmp_path, monkeypatch):

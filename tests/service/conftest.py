@@ -33,7 +33,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, plan: Plan) -> Iterator[Se
     """A service with a token for each role, of which the trainer's is for the jobs `run-*`, and two jobs."""
     root = tmp_path_factory.mktemp("guarded")
     tokens = tokens_file(root / "tokens.toml", {"train": ["run-*"]})
-    with Service(root, "--tokens", tokens, "--plans", str(plan.path.parent)).start() as running:
+    with Service(root, "--tokens", tokens, "--plans", str(plan.path.parent), port=0).start() as running:
         running.create("run-1", plan)
         running.create("other", plan)
         yield running

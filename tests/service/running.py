@@ -20,6 +20,7 @@ from mixtera.service.directory import create
 from mixtera.service.tokens import entry
 from mixtera.stream import Stream
 from tests.commands import Command
+from tests.ports import free_ports
 from tests.stream.written import rows_of, written_plan
 
 ORDER = OrderParameters(seed=3, shuffle="global", chunk_size=32, lanes=2, granule=4)
@@ -44,14 +45,29 @@ class Service:
     """`mixtera serve` of a directory: started, killed, started again at the same address."""
 
     def __init__(
-        self, root: Path, *options: str, environment: Mapping[str, str] | None = None, file_bytes: int | None = None
+        self,
+        root: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        file_bytes: int | None = None,
+        port: int | None = None,
     ) -> None:
+        """Prepare it.
+
+        Args:
+            root: Where its files lie.
+            options: More options of the command.
+            environment: More variables.
+            file_bytes: How large its files may become.
+            port: Where it listens; 0: where it likes. Without one, at a port that nobody else is given while it is
+                down, as those of clients are.
+        """
         self.root, self.options, self.file_bytes = root, list(options), file_bytes
         self.jobs = root / "jobs"
         self.jobs.mkdir(parents=True, exist_ok=True)
         self.audit = root / "audit.jsonl"
         self.environment = dict(environment or {})
-        self.port = 0
+        self.port = free_ports(1)[0] if port is None else port
         self.url = ""
         self.process: Command | None = None
 

@@ -18,7 +18,7 @@ from mixtera.jobs import Job, messages, model
 from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
-from tests.paged import far
+from tests.paged import another, far
 from tests.service.running import ROUND, TOKENS, Service, rows_of, trained, uninterrupted
 
 
@@ -146,7 +146,7 @@ def test_a_plan_that_is_gone_is_told(plan: Plan, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MIXTERA_CACHE", str(tmp_path / "cache"))
     with Service(tmp_path / "service").start() as service:
         hidden = tmp_path / "hidden"
-        Plan.open(str(plan.path)).save(str(hidden))  # `plan` itself is of all tests, and lies where it was saved last
+        another(plan).save(str(hidden))
         service.create("run", Plan.open(str(hidden)))
         with service.attach("run"):  # the server has it open by now
             pass

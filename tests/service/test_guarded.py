@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from mixtera.errors import JobError, StorageError
+from mixtera.errors import JobError
 from mixtera.jobs import Job
 from mixtera.plan import Plan
 from mixtera.service.rates import Rates
-from mixtera.service.server import Settings, serve
 from mixtera.service.tokens import VARIABLE, Tokens, entry, load
 from tests.commands import run
 from tests.service.running import TOKENS, Service, tokens_file
@@ -311,8 +310,9 @@ def test_a_directory_has_one_service(service: Service) -> None:
 
 
 def test_an_address_that_is_taken_is_told(service: Service, tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=f"cannot listen at 127.0.0.1:{service.port}: Address already in use"):
-        serve(Settings(str(tmp_path / "other"), port=service.port), lambda url, jobs: None)
+    done = run(["serve", "--jobs", str(tmp_path / "other"), "--port", str(service.port)])
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"cannot listen at 127.0.0.1:{service.port}: Address already in use; give another --port" in done.stderr
 
 
 @pytest.mark.parametrize(

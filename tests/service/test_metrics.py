@@ -29,6 +29,7 @@ from mixtera.service.seen import throughput
 from mixtera.service.watched import Watched, realised_at, watched
 from mixtera.stream.statistics import SAYS
 from tests.service.running import TOKENS, Service, rows_of, trained
+from tests.waiting import until
 
 Samples = dict[tuple[str, ...], float]
 
@@ -73,17 +74,17 @@ def test_shares_losses_and_positions_are_those_of_the_training(service: Service,
 
 def test_requests_are_counted_by_action_and_status(service: Service, plan: Plan) -> None:
     service.create("run", plan)
-    before = scraped(service)
+    before, begun = scraped(service), time.monotonic()
     for _ in range(3):
         service.ask("GET", "/v1/jobs/run/status")
     service.ask("GET", "/v1/jobs/nothing/status")
     service.ask("GET", "/no/such/path")
-    after = scraped(service)
+    after, seconds = scraped(service), time.monotonic() - begun
     assert after["mixtera_requests_total", "status", "200"] == 3
     assert after["mixtera_requests_total", "status", "404"] == 1
     assert after["mixtera_requests_total", "unknown", "404"] == 1
     assert after["mixtera_request_seconds_count", "status"] == 4
-    assert 0 < after["mixtera_request_seconds_sum", "status"] < 30
+    assert 0 < after["mixtera_request_seconds_sum", "status"] < seconds
     assert ("mixtera_requests_total", "status", "200") not in before
 
 
@@ -222,9 +223,7 @@ def test_losses_come_back_from_the_journal(plan: Plan, tmp_path: Path) -> None:
     try:
         held = asyncio.run(jobs.get("run"))
         assert held is not None
-        until = time.monotonic() + 60
-        while not held.history.reports() and time.monotonic() < until:
-            time.sleep(0.01)
+        until(lambda: bool(held.history.reports()), "the history of the journal")
         found = held.history.reports()
         assert [(each.step, each.position) for each in found] == [(step, 8 * step) for step in range(0, 50, 5)]
         assert [each.losses for each in found] == [(float(step), None, None) for step in range(0, 50, 5)]
@@ -234,9 +233,9 @@ def test_losses_come_back_from_the_journal(plan: Plan, tmp_path: Path) -> None:
         jobs.close()
 
 
-def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Service, plan: Plan) -> None:
-    service.create("run", plan)
-    with service.attach("run") as job, job.stream(8, 1, 2) as stream:
+def test_how_long_a_rank_waits_is_seen_in_the_status_and_the_metrics(service: Service, static_plan: Plan) -> None:
+    service.create("run", static_plan)
+    with static_plan.stream(8, 1, 2) as stream:  # one of the job would say something of itself, at any moment
         for _ in range(24):
             next(stream)
         said = AliveRequest("host:1", (Reader(1, 0, stream.position, numbers_of(stream)),))

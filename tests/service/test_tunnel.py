@@ -72,6 +72,19 @@ def test_it_survives_a_service_that_is_killed(service: Service, tmp_path: Path) 
             assert next(far).equals(next(here))
 
 
+def test_a_service_that_ends_cuts_readers_short(service: Service, tmp_path: Path) -> None:
+    plan = saved_plan(tmp_path / "long", follows=False, epochs=(3000, 3000, 3000))
+    service.create("run", plan)
+    with service.attach("run", reading="tunnel") as job, job.stream(64) as far, plan.stream(64) as here:
+        assert next(far).equals(next(here))
+        assert service.end() == 0  # while the client takes nothing
+        assert "traceback" not in service.stderr()
+        service.start()
+        while sum(entry["action"] == "read" for entry in service.entries()) < 2:  # what was on its way
+            assert next(far).equals(next(here))
+        assert next(far).equals(next(here))
+
+
 def test_a_sample_that_cannot_be_read_is_told_as_it_is_here(service: Service, tmp_path: Path) -> None:
     plan = saved_plan(tmp_path / "broken", follows=False, epochs=(2, 2, 2))
     service.create("run", plan)

@@ -57,10 +57,10 @@ class FaultyProxy:
 
     def first(self, count: int, *faults: Fault, only: str = "") -> None:
         """Let the next `count` requests meet the faults in turn; `only` those of this method."""
-        left = list(faults) * count
+        left = iter(faults * count)  # of which threads take in turn
 
         def choose(request: Request) -> Fault | None:
-            return left.pop(0) if left and (not only or request.method == only) else None
+            return next(left, None) if not only or request.method == only else None
 
         self.choose = choose
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import mixtera
 from tests.catalog.contents import rows
 from tests.commands import Command
+from tests.storage.faulty import Request
 from tests.storage.objects import new_root
 
 SPEC = """\
@@ -22,6 +25,19 @@ sources:
     properties: {{language: meta.language, year: meta.year, tags: tags, score: score}}
 mixture: {{by: [language], weights: natural}}
 """
+OTHER = SPEC.replace("  web:\n", "  more:\n").replace("/web/", "/more/")
+_COMMIT = re.compile(r"/commits/\d{10}\.json$")
+
+
+def index(catalog: mixtera.Catalog, spec: Path) -> mixtera.catalog.SourceReport:
+    """Index the source of a spec."""
+    (report,) = catalog.index(mixtera.load(str(spec)), workers=1).sources
+    return report
+
+
+def is_commit(request: Request) -> bool:
+    """Whether a request writes a commit of a catalog."""
+    return request.method == "PUT" and _COMMIT.search(unquote(request.path)) is not None
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def test_the_table_of_this_machine_is_read():
 
 def test_the_width_of_stripes_is_asked_once_for_a_directory(scratch, lfs):
     asked = lfs('case "$3" in */wide/*) echo 8388608;; *) echo "stripe_size: 2097152";; esac')
-    known = Stripes()
+    known = Stripes(timeout_seconds=600)  # a busy machine may take long to start a program
     for name in ("wide/a", "wide/b", "other/a", "wide/c", "other/b"):
         (scratch / name).parent.mkdir(exist_ok=True)
         (scratch / name).write_bytes(b"-")

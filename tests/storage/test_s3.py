@@ -21,7 +21,7 @@ from mixtera_backends.storage.s3.objects import GAP_BYTES
 from tests.storage.objects import new_root
 from tests.storage.weed import BUCKET, KEY, SECRET
 
-storage = S3Storage(Patience(connect_seconds=1, answer_seconds=5, attempts=2, budget_seconds=2))
+storage = S3Storage(Patience(attempts=2))
 
 
 class TestS3(StorageLaws):

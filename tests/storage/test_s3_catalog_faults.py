@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -16,12 +14,9 @@ from mixtera.errors import CatalogError, MixteraError, StorageError
 from tests.catalog.corpus import touch_later, write_lines
 from tests.faults.test_index_faults import killed, moments
 from tests.storage.faulty import Fault, FaultyProxy, Request
-from tests.storage.machines import SPEC, Shared
+from tests.storage.machines import OTHER, Shared, index, is_commit
 from tests.storage.objects import Objects
 from tests.storage.weed import Weed
-
-OTHER = SPEC.replace("  web:\n", "  more:\n").replace("/web/", "/more/")
-_COMMIT = re.compile(r"/commits/\d{10}\.json$")
 
 
 @pytest.fixture
@@ -30,15 +25,6 @@ def shared(tmp_path: Path, s3: Weed) -> Shared:
         write_lines(tmp_path / "web" / f"{number}.jsonl", range(1000 * number, 1000 * number + 300))
     write_lines(tmp_path / "more" / "0.jsonl", range(300))
     return Shared(tmp_path)
-
-
-def index(catalog: mixtera.Catalog, spec: Path) -> mixtera.catalog.SourceReport:
-    (report,) = catalog.index(mixtera.load(str(spec)), workers=1).sources
-    return report
-
-
-def is_commit(request: Request) -> bool:
-    return request.method == "PUT" and _COMMIT.search(unquote(request.path)) is not None
 
 
 def before_a_commit(proxy: FaultyProxy, call: Callable[[], object]) -> list[object]:
@@ -228,6 +214,7 @@ def test_a_server_that_is_killed_and_restarted(tmp_path: Path, s3: Weed, monkeyp
             try:
                 index(catalog, spec)
             except MixteraError:  # it was away for longer than the client asks again
+                again[0].join()
                 assert index(catalog, spec).new == 1
             again[0].join()
             assert len(shared.rows("reader", spec)) == 300

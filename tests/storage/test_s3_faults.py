@@ -1,5 +1,6 @@
 """A server that refuses, cuts, hangs, redirects, dies: what the storage s3 does then."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -11,22 +12,10 @@ from mixtera_backends.storage.s3 import Patience, S3Storage
 from tests.storage.objects import new_root
 from tests.storage.weed import Weed
 
-PATIENCE = Patience(
-    connect_seconds=1,
-    answer_seconds=1,
-    attempts=4,
-    first_pause_seconds=0.05,
-    longest_pause_seconds=0.5,
-    budget_seconds=20,
-)
-IMPATIENCE = Patience(
-    connect_seconds=1,
-    answer_seconds=1,
-    attempts=1,
-    first_pause_seconds=0.02,
-    longest_pause_seconds=0.2,
-    budget_seconds=0.6,
-)
+PATIENCE = Patience(attempts=4, first_pause_seconds=0.05, longest_pause_seconds=0.5, budget_seconds=600)
+"""Asks again soon; a busy machine may take long to answer, and to start a server."""
+HASTE = dataclasses.replace(PATIENCE, answer_seconds=1)
+IMPATIENCE = Patience(attempts=1, first_pause_seconds=0.02, longest_pause_seconds=0.2, budget_seconds=0.6)
 DATA = np.random.default_rng(5).integers(0, 256, 3_000_000, np.uint8).tobytes()
 STARTS, STOPS = np.array([0, 1_000_000, 2_000_000]), np.array([700_000, 1_400_000, 3_000_000])
 WANTED = [DATA[a:b] for a, b in zip(STARTS.tolist(), STOPS.tolist(), strict=True)]
@@ -50,7 +39,7 @@ def url(objects, proxy, monkeypatch):
 
 @pytest.mark.parametrize("fault", ["slow down", "internal error", "reset", "cut", "hang"])
 def test_a_read_is_tried_again(client, url, proxy, fault):
-    access = S3Storage(PATIENCE).random_access(url)
+    access = S3Storage(HASTE if fault == "hang" else PATIENCE).random_access(url)
     proxy.requests.clear()
     proxy.first(4 if fault != "hang" else 2, fault)
     assert access.gather(STARTS, STOPS).to_pylist() == WANTED
@@ -78,11 +67,11 @@ def test_a_file_goes_on_after_a_cut(client, url, proxy):
 
 def test_pauses_grow_and_are_random(client, url, proxy):
     access = S3Storage(PATIENCE).random_access(url)
-    proxy.first(8, "slow down")
+    proxy.first(10, "slow down")
     assert access.gather(STARTS[:1], STOPS[:1]).to_pylist() == WANTED[:1]
     pauses = np.diff([moment for moment, _ in proxy.met])
     assert len(set(np.round(pauses, 3))) > 3
-    assert pauses[4:].max() > 0.06  # beyond the bound of the first pause
+    assert pauses.max() > 0.06  # beyond the bound of the first pause; chance leaves all below once in 100,000 times
 
 
 @pytest.mark.parametrize(

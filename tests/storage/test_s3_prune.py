@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote
 
 import pytest
 
@@ -15,15 +14,13 @@ from mixtera.catalog.pruning import Pruned, prune
 from mixtera.errors import StorageError
 from tests.catalog.corpus import spoil, write_lines
 from tests.storage.faulty import FaultyProxy, Request
-from tests.storage.machines import SPEC, Shared, machine
+from tests.storage.machines import OTHER, SPEC, Shared, index, is_commit, machine
 from tests.storage.objects import Objects
 from tests.storage.weed import Weed
 
-OTHER = SPEC.replace("  web:\n", "  more:\n").replace("/web/", "/more/")
 TYPED = re.sub("properties: .*", "properties: {{language: {{path: meta.language, type: string}}}}", SPEC)
 SECOND = 1_000_000_000
 """The clock of the storage counts whole seconds: what was written in this one may be after it."""
-_COMMIT = re.compile(r"/commits/\d{10}\.json$")
 
 
 @pytest.fixture
@@ -34,24 +31,15 @@ def shared(tmp_path: Path, s3: Weed) -> Shared:
     return Shared(tmp_path)
 
 
-def index(catalog: mixtera.Catalog, spec: Path) -> mixtera.catalog.SourceReport:
-    (report,) = catalog.index(mixtera.load(str(spec)), workers=1).sources
-    return report
-
-
-def pruned(catalog: mixtera.Catalog, keep: int, grace_ns: int = 0) -> Pruned:
-    """Prune without a period of grace."""
+def pruned(catalog: mixtera.Catalog, keep: int) -> Pruned:
+    """Prune without a period of grace: what was written in this second, too."""
     tables = catalog._tables
-    return tables.as_newest(partial(prune, tables, keep, grace_ns))
+    return tables.as_newest(partial(prune, tables, keep, -SECOND))
 
 
 def names(shared: Shared, objects: Objects) -> set[str]:
     found = objects.files.find(shared.url)
     return {name.removeprefix(f"{shared.url.removeprefix('s3://')}/") for name in found}
-
-
-def is_commit(request: Request) -> bool:
-    return request.method == "PUT" and _COMMIT.search(unquote(request.path)) is not None
 
 
 def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> None:
@@ -71,7 +59,7 @@ def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> 
     assert "deleted: 0 old states, 0 files (0.0 MB), 0 commits, 0 labels" in shared.run("b", "catalog", "prune")
     assert names(shared, objects) >= there | {orphan}
 
-    found = pruned(shared.open("b"), 2, -SECOND)
+    found = pruned(shared.open("b"), 2)
     assert (found.states, found.commits) == (3, 4)  # of five, and the commit that forgets the states
     assert orphan not in names(shared, objects)
     assert sorted(name for name in names(shared, objects) if name.startswith("commits/")) == [
@@ -84,7 +72,7 @@ def test_old_states_commits_and_orphans_go(shared: Shared, objects: Objects) -> 
         assert early.source(source).rows == 204  # what the last two commits need is there, and this is one of them
     assert len(shared.open("c").history("web")) == 2
     copies = len(list(shared.on("a").rglob("*.parquet")))
-    assert pruned(shared.open("a"), 1, -SECOND).states == 1
+    assert pruned(shared.open("a"), 1).states == 1
     assert len(list(shared.on("a").rglob("*.parquet"))) < copies
     assert shared.rows("x", spec) == after
     assert index(shared.open("a"), spec).unchanged == 2

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import SampleError, StateError, StorageError
 from mixtera.stream.contents import _plain_array
+from tests.opened import opened_below
 from tests.stream.big import big_plan
 from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
 
@@ -37,12 +39,11 @@ def read_all(data: PlanData) -> None:
             pass
 
 
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def fetching_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("mixtera-fetch")]
+@pytest.fixture
+def fetching() -> Callable[[], set[threading.Thread]]:
+    """The threads that fetch, but for those that tests before left, and that end when their streams are collected."""
+    before = set(threading.enumerate())
+    return lambda: {thread for thread in threading.enumerate() if thread.name.startswith("mixtera-fetch")} - before
 
 
 def test_a_file_of_another_size_is_refused(fresh: PlanData) -> None:
@@ -77,14 +78,16 @@ def test_a_record_that_is_no_longer_json_names_file_and_row(fresh: PlanData) -> 
         read_all(fresh)
 
 
-def test_an_error_comes_once_and_the_stream_stays_failed(fresh: PlanData) -> None:
+def test_an_error_comes_once_and_the_stream_stays_failed(
+    fresh: PlanData, fetching: Callable[[], set[threading.Thread]]
+) -> None:
     first_file(fresh).unlink()
     stream = open_stream(fresh, batch_size=8)
     with pytest.raises(StorageError):
         next(stream)
     with pytest.raises(StateError, match="failed at position 0"):
         next(stream)
-    assert not fetching_threads()
+    assert not fetching()
 
 
 def test_batches_before_a_broken_file_are_delivered(fresh: PlanData) -> None:
@@ -95,24 +98,26 @@ def test_batches_before_a_broken_file_are_delivered(fresh: PlanData) -> None:
     assert got == expected(fresh, 0, len(got))
 
 
-def test_closing_ends_the_thread_and_the_next_batch_opens_again(data: PlanData) -> None:
+def test_closing_ends_the_thread_and_the_next_batch_opens_again(
+    data: PlanData, fetching: Callable[[], set[threading.Thread]]
+) -> None:
     stream = open_stream(data, batch_size=8)
     first = rows_of(next(stream))
-    assert len(fetching_threads()) == 1
+    assert len(fetching()) == 1
     stream.close()
-    assert not fetching_threads()
+    assert not fetching()
     assert first + rows_of(next(stream)) == expected(data, 0, 16)
     stream.close()
 
 
-def test_an_abandoned_stream_leaves_no_thread_and_no_file(data: PlanData) -> None:
-    gc.collect()
-    descriptors = open_files()
+def test_an_abandoned_stream_leaves_no_thread_and_no_file(
+    fresh: PlanData, tmp_path: Path, fetching: Callable[[], set[threading.Thread]]
+) -> None:
     for _ in range(5):
-        next(open_stream(data, batch_size=8))
+        next(open_stream(fresh, batch_size=8))
     gc.collect()
-    assert not fetching_threads()
-    assert open_files() <= descriptors
+    assert not fetching()
+    assert opened_below(tmp_path) == []
 
 
 def test_a_forked_child_goes_on_by_itself(data: PlanData) -> None:

@@ -47,7 +47,7 @@ def from_copy(text: bytes, schema: pa.Schema) -> list[pa.RecordBatch]:
     table = csv.read_csv(
         BytesIO(text),
         csv.ReadOptions(column_names=schema.names),
-        csv.ParseOptions(newlines_in_values=True),
+        csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),  # a NULL alone is one
         csv.ConvertOptions(
             column_types=types,
             null_values=[""],
@@ -64,7 +64,7 @@ def from_copy(text: bytes, schema: pa.Schema) -> list[pa.RecordBatch]:
 
 
 def _lists(column: pa.ChunkedArray, type_: pa.ListType) -> pa.Array:
-    """Lists out of their JSON: only `mixtera catalog query` asks for them, and for a few rows."""
+    """Lists out of their JSON: only `mixtera catalog query` asks for them, for a few rows, and `… stats`."""
     made = float if pa.types.is_floating(type_.value_type) else lambda value: value
     return pa.array([None if text is None else [made(v) for v in _parsed(text)] for text in column.to_pylist()], type_)
 

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from mixtera.contracts.holding import HeldColumn, HeldTable, Place
+from mixtera.formats.values import ARROW_TYPES
+from mixtera_backends.engines.heldduckdb import attached, columns_of, pin, view_of
+from mixtera_backends.engines.holding import check_pin, quoted
 from mixtera_backends.engines.limits import Limited
-from mixtera_backends.engines.session import engine_errors, package
+from mixtera_backends.engines.session import conformed, engine_errors, package
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,6 +31,7 @@ class DuckDBEngine(Limited):
 
     name = "duckdb"
     dialect = "duckdb"
+    held_in: Place = "file"
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
@@ -43,6 +48,11 @@ class DuckDBEngine(Limited):
         self._open.callback(connection.close)
         connection.execute("SET TimeZone = 'UTC'")
         return connection
+
+    @cached_property
+    def _checked(self) -> set[HeldTable]:
+        """Tables of database files that are what was pinned."""
+        return set()
 
     def limit_memory(self, size: int) -> None:
         """Hold no more than so many bytes from now on: DuckDB spills the rest."""
@@ -76,6 +86,40 @@ class DuckDBEngine(Limited):
         with _errors():
             return "\n".join(str(row[1]) for row in self._run(f"EXPLAIN ANALYZE {_sql(expression)}").fetchall())
 
+    def held_columns(self, table: HeldTable) -> Sequence[HeldColumn]:
+        """The columns that a table of a database file has."""
+        with _errors():
+            return columns_of(table, self._connection)
+
+    def held_pin(self, table: HeldTable) -> str:
+        """What pins the rows of a table of a database file."""
+        with _errors():
+            return pin(table, self._connection)
+
+    def held_rows(self, table: HeldTable, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of a table of a database file."""
+        with _errors():
+            self._check(table)
+            named = ", ".join(map(quoted, columns))
+            answer = self._run(f"SELECT {named} FROM ({view_of(table, attached(table, self._connection))})")
+            types = dict(table.columns)
+            schema = pa.schema([(name, ARROW_TYPES[types[name]]) for name in columns])
+            for batch in answer.to_arrow_reader(_BATCH_ROWS):
+                yield conformed(batch, schema)
+
+    def hold(self, name: str, table: HeldTable) -> None:
+        """Make a table of a database file known; while the session lasts, nobody else can write to the file."""
+        with _errors():
+            self._check(table)
+            view = view_of(table, attached(table, self._connection))
+            self._connection.execute(f"CREATE OR REPLACE VIEW {quoted(name)} AS {view}")
+
+    def _check(self, table: HeldTable) -> None:
+        """Look once whether a table is what was pinned."""
+        if table.pin and table not in self._checked:
+            check_pin(table, pin(table, self._connection))
+            self._checked.add(table)
+
     def _run(self, sql: str) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor().execute(sql)  # a cursor of its own: an answer may be left half read
 
@@ -83,6 +127,7 @@ class DuckDBEngine(Limited):
         """End the session and remove what it spilled."""
         self._open.close()
         self.__dict__.pop("_connection", None)
+        self.__dict__.pop("_checked", None)
 
 
 def _sql(expression: ir.Table) -> str:

@@ -1,7 +1,8 @@
 """PostgreSQL: a server, which reads no files of its clients: what a query asks for is copied into temporary tables.
 
-Ibis writes the SQL; rows go in and out by COPY. Where the server is, and with whose rights it is used, say
-`MIXTERA_POSTGRES_URL` or the variables of libpq (`PGHOST`, `PGUSER`, `PGPASSFILE`, …).
+Ibis writes the SQL; rows go in and out by COPY. Tables of the server that a source names are read as they are. Where
+the server is, and with whose rights it is used, say `MIXTERA_POSTGRES_URL` or the variables of libpq (`PGHOST`,
+`PGUSER`, `PGPASSFILE`, …).
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixtera.contracts.engine import Gap
+from mixtera.contracts.holding import HeldColumn, HeldTable, Place
 from mixtera.errors import EngineError
+from mixtera.formats.values import ARROW_TYPES
 from mixtera_backends.engines.copying import from_copy, to_copy
+from mixtera_backends.engines.heldpostgres import as_pinned, columns_of, named, pin
 from mixtera_backends.engines.session import answer_schema, engine_errors, package
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ URL: Final = "MIXTERA_POSTGRES_URL"
 """Environment variable: `postgresql://user:password@host:port/database`, or another string that libpq knows."""
 
 _BATCH_ROWS: Final = 65_536
+_ROWS: Final = "held rows"
 _ANSWER_BYTES: Final = 8 << 20
 _NAME_BYTES: Final = 63
 _DEFAULTS: Final = {
@@ -61,6 +66,7 @@ class PostgresEngine:
 
     name = "postgres"
     dialect = "postgres"
+    held_in: Place = "server"
     gaps: ClassVar[Mapping[str, Gap]] = {
         "nul": Gap("never", "0x00", "Its texts end at a NUL."),
         "long_names": Gap("never", "too long for it: at most 63 bytes", "It cuts longer names off without a word."),
@@ -71,6 +77,7 @@ class PostgresEngine:
         self._files: dict[str, Sequence[str]] = {}
         self._schemas: dict[str, pa.Schema] = {}
         self._copied: dict[str, frozenset[str]] = {}
+        self._held: dict[str, HeldTable] = {}
 
     @cached_property
     def _connection(self) -> Connection:
@@ -86,28 +93,57 @@ class PostgresEngine:
                     Path(file).stat()
                 self._files[name], self._schemas[name] = files, schemas[name]
                 self._copied.pop(name, None)
+                self._held.pop(name, None)
 
     def batches(self, expression: ir.Table) -> Iterator[pa.RecordBatch]:
         """Run an unbound expression and stream its rows, in any order; one answer at a time."""
-        connection, schema = self._connection, answer_schema(expression)
+        connection, schema, held = self._connection, answer_schema(expression), self._held_for(expression)
         with _errors(), connection.cursor() as cursor:
             self._copy_for(expression, cursor)
-            rows = bytearray()
-            with cursor.copy(f"COPY ({_sql(expression)}) TO STDOUT (FORMAT csv)") as answer:
-                for row in answer:
-                    rows += row
-                    if len(rows) >= _ANSWER_BYTES:
-                        yield from from_copy(bytes(rows), schema)
-                        rows.clear()
-            if rows:
-                yield from from_copy(bytes(rows), schema)
+            with as_pinned(held.values(), connection, cursor):
+                yield from _answer(named(held) + _sql(expression), schema, cursor)
 
     def analyze(self, expression: ir.Table) -> str:
         """Run the expression under EXPLAIN ANALYZE; its rows are counted and dropped."""
-        connection = self._connection
+        connection, held = self._connection, self._held_for(expression)
         with _errors(), connection.cursor() as cursor:
             self._copy_for(expression, cursor)
-            return "\n".join(str(row[0]) for row in cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {_sql(expression)}"))
+            with as_pinned(held.values(), connection, cursor):
+                answer = cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS) {named(held)}{_sql(expression)}")
+                return "\n".join(str(row[0]) for row in answer)
+
+    def held_columns(self, table: HeldTable) -> Sequence[HeldColumn]:
+        """The columns that a table of the server has."""
+        connection = self._connection
+        with _errors(), connection.cursor() as cursor:
+            return columns_of(table, cursor)
+
+    def held_pin(self, table: HeldTable) -> str:
+        """What pins the rows of a table of the server."""
+        connection = self._connection
+        with _errors(), connection.cursor() as cursor:
+            return pin(table, cursor)
+
+    def held_rows(self, table: HeldTable, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Some columns of a table of the server."""
+        import ibis
+
+        types = dict(table.columns)
+        schema = pa.schema([(name, ARROW_TYPES[type_]) for name, type_ in types.items()])
+        self._held[_ROWS] = table
+        yield from self.batches(ibis.table(ibis.Schema.from_pyarrow(schema), name=_ROWS).select(*columns))
+
+    def hold(self, name: str, table: HeldTable) -> None:
+        """Make a table of the server known; each answer looks whether it is what was pinned, and is of that state."""
+        self._connection  # noqa: B018 - a server that cannot be reached is told before anything is read
+        self._files.pop(name, None)
+        self._held[name] = table
+
+    def _held_for(self, expression: ir.Table) -> dict[str, HeldTable]:
+        import ibis.expr.operations as ops
+
+        names = sorted({table.name for table in expression.op().find(ops.UnboundTable)})
+        return {name: self._held[name] for name in names if name in self._held}
 
     def _copy_for(self, expression: ir.Table, cursor: Cursor) -> None:
         """Copy the columns that an expression reads and that are not there yet."""
@@ -135,6 +171,19 @@ class PostgresEngine:
         if (connection := self.__dict__.pop("_connection", None)) is not None:
             connection.close()
         self._copied.clear()
+        self._held.clear()
+
+
+def _answer(statement: str, schema: pa.Schema, cursor: Cursor) -> Iterator[pa.RecordBatch]:
+    rows = bytearray()
+    with cursor.copy(f"COPY ({statement}) TO STDOUT (FORMAT csv)") as answer:
+        for row in answer:
+            rows += row
+            if len(rows) >= _ANSWER_BYTES:
+                yield from from_copy(bytes(rows), schema)
+                rows.clear()
+    if rows:
+        yield from from_copy(bytes(rows), schema)
 
 
 def _connect() -> Connection:

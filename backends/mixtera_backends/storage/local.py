@@ -80,7 +80,7 @@ class LocalStorage:
         return _described(path, path.rsplit("/", 1)[-1], facts)
 
     def random_access(self, url: str) -> RangedFile:
-        """Open a file for reading in ranges, through a memory map."""
+        """Open a file for reading in ranges."""
         return RangedFile(self.open(url), local_path(url), count=self.traffic)
 
 

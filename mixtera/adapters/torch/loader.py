@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 from multiprocessing.context import BaseContext
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
@@ -72,6 +75,17 @@ def loader(
     return PlanLoader(messages, num_workers, prefetch_factor, multiprocessing_context, peers)
 
 
+@dataclass
+class _Reached:
+    """The position up to which the trainer has taken samples.
+
+    A job looks at it, and not at the loader: so a loader that its trainer drops is gone at once, and with it its
+    process group, whose threads must end before the interpreter does.
+    """
+
+    position: int
+
+
 class PlanLoader(DataLoader[Batch]):
     """Iterates dict batches of a plan; see `mixtera.adapters.torch.batches.torch_batch` for their columns.
 
@@ -101,19 +115,20 @@ class PlanLoader(DataLoader[Batch]):
         self._ahead_steps = messages.hurry(num_workers * (1 + (self.prefetch_factor or 0)))
         self._messages = messages
         self._start = messages.start
-        self._position = messages.start
+        self._reached = _Reached(messages.start)
         self._resumed: int | None = None
         self._names = strings([component.name for component in messages.handle.plan.data.components])
         self._peers: ProcessGroup | None = group_of(peers, "gloo") if peers else None
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # any iterator will do
-        self._position = self._start if self._resumed is None else self._resumed
-        messages, self._messages.start = self._messages, self._position
+        start = self._start if self._resumed is None else self._resumed
+        reached, messages = self._reached, self._messages
+        reached.position = messages.start = start
         self._resumed = None
         messages.handle.begin(
-            messages.rank, messages.world_size, messages.batch_size, lambda: self._position, self._ahead_steps
+            messages.rank, messages.world_size, messages.batch_size, lambda: reached.position, self._ahead_steps
         )
-        return self._counted(self._batches(), self._position)
+        return self._counted(self._batches(), start)
 
     def __len__(self) -> int:
         """Batches that the next `iter()` delivers.
@@ -128,7 +143,7 @@ class PlanLoader(DataLoader[Batch]):
 
         That of a job names it, as what `Job.checkpoint` returns does.
         """
-        return self._messages.handle.state_at(self._position)
+        return self._messages.handle.state_at(self._reached.position)
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Let the next `iter()` go on where the state was taken, by any number of ranks, workers and batch size.
@@ -138,11 +153,11 @@ class PlanLoader(DataLoader[Batch]):
         """
         position = self._messages.handle.identity.position_of(state)
         self._messages.stream(position)  # refuses what batches of this size cannot begin with
-        self._position = self._resumed = position
+        self._reached.position = self._resumed = position
 
     def _counted(self, batches: Iterator[Batch], start: int) -> Iterator[Batch]:
         for done, batch in enumerate(batches, 1):
-            self._position = start + done * self._messages.step_size
+            self._reached.position = start + done * self._messages.step_size
             yield batch
 
     def _batches(self) -> Iterator[Batch]:
@@ -160,7 +175,8 @@ class PlanLoader(DataLoader[Batch]):
 
     def _of_workers(self) -> Iterator[Message | Failure]:
         self._messages.handle.quiet()
-        return cast("Iterator[Message | Failure]", super().__iter__())
+        with _left_alone():
+            return cast("Iterator[Message | Failure]", super().__iter__())
 
     def _ordered(self, messages: Iterator[Message | Failure]) -> Iterator[Batch]:
         """The batches of all workers, by step."""
@@ -175,6 +191,19 @@ class PlanLoader(DataLoader[Batch]):
                 batches = torch_batches(unpacked(message.samples, self._names), self._messages.batch_size)
                 waiting.update(zip(count(message.step, message.turn), batches, strict=False))
             yield waiting.pop(step)
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Have workers that are forked meanwhile leave alone what there is: their collector would copy all its pages."""
+    if gc.get_freeze_count():  # somebody has seen to it, and may want it to stay so
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _unchanged(message: object) -> object:

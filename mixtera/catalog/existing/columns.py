@@ -56,8 +56,14 @@ def columns_of(source: Source, table: ExistingTable, opened: Opened) -> tuple[pa
     found = [_column(name, opened, schemas, table) for name in names]
     schema = pa.schema(found)
     for key, column in table.keys:
-        _check_key(key, schema.field(column), table)
-    properties = tuple(_property(wanted, schema.field(wanted.path), table) for wanted in source.properties)
+        type_ = schema.field(column).type
+        fits = plain_type(type_) == pa.string() if key == "file" else plain_type(type_) in _INTEGERS
+        check_key_type(key, column, str(type_), fits, table)
+    types = [schema.field(wanted.path).type for wanted in source.properties]
+    properties = tuple(
+        property_of(wanted, property_type(type_), str(type_), table)
+        for wanted, type_ in zip(source.properties, types, strict=True)
+    )
     for field in schema:
         if pa.types.is_timestamp(field.type) and field.type.unit == "ns":
             _check_microseconds(field.name, opened, table)
@@ -136,24 +142,46 @@ def _missing(name: str, count: int, file: FileInfo, schema: pa.Schema, opened: O
     return f"{table.shown}: no column {name!r} in {file.url}{hint}"
 
 
-def _check_key(key: str, found: pa.Field, table: ExistingTable) -> None:
-    type_ = plain_type(found.type)
-    if not (type_ == pa.string() if key == "file" else type_ in _INTEGERS):
+def check_key_type(key: str, column: str, shown: str, fits: bool, table: ExistingTable) -> None:
+    """Refuse a column that cannot be a key.
+
+    Args:
+        key: The key.
+        column: The column.
+        shown: Its type, in the table's own words.
+        fits: Whether that is a text, or for other keys than `file` a whole number.
+        table: The table.
+
+    Raises:
+        CatalogError: It does not fit.
+    """
+    if not fits:
         expected = "a text" if key == "file" else "a whole number (int8 to int64, uint8 to uint32)"
-        what = f"the key {key!r} is the column {found.name!r} of type {found.type}"
+        what = f"the key {key!r} is the column {column!r} of type {shown}"
         raise CatalogError(f"{table.shown}: {what}, and not {expected}")
 
 
-def _property(wanted: Property, found: pa.Field, table: ExistingTable) -> PropertyColumn:
-    present = property_type(found.type)
+def property_of(wanted: Property, present: PropertyType | None, shown: str, table: ExistingTable) -> PropertyColumn:
+    """A property of a table, with its type.
+
+    Args:
+        wanted: What the spec says of it.
+        present: What its column is as a property; None where it cannot be one.
+        shown: The column's type, in the table's own words.
+        table: The table.
+
+    Raises:
+        CatalogError: The column cannot be a property, or not of the declared type.
+    """
     if present is None:
+        where = "a view, and name that as the table" if table.engine else "the table"
         raise CatalogError(
-            f"{table.shown}: the column {found.name!r} is of type {found.type}, and no property can be: {_KEPT}; cast "
-            f"it in the table, or leave the property {wanted.name!r} out"
+            f"{table.shown}: the column {wanted.path!r} is of type {shown}, and no property can be: {_KEPT}; cast "
+            f"it in {where}, or leave the property {wanted.name!r} out"
         )
     if wanted.type not in (None, present) and (wanted.type, present) != ("float64", "int64"):
         raise CatalogError(
-            f"{table.shown}: property {wanted.name!r}: the column {found.name!r} is {found.type}, and cannot be "
+            f"{table.shown}: property {wanted.name!r}: the column {wanted.path!r} is {shown}, and cannot be "
             f"{wanted.type}: declare it as {present}"
         )
     return PropertyColumn(wanted.name, wanted.path, wanted.type or present)

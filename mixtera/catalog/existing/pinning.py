@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +17,15 @@ from mixtera.catalog.columns import FILE_COLUMNS, Column, numbered, sample_colum
 from mixtera.catalog.commit import Outcome, commit_samples, replace_files
 from mixtera.catalog.durable import durable
 from mixtera.catalog.existing.columns import columns_of
+from mixtera.catalog.existing.held import key_files, open_held
 from mixtera.catalog.existing.opening import Opened, open_table
 from mixtera.catalog.existing.payload import facts_of, files_of, located, still_there
 from mixtera.catalog.existing.places import Int64s, Places
 from mixtera.catalog.existing.records import check_files, records_of
 from mixtera.catalog.listing import Changes, same_fingerprint
-from mixtera.catalog.model import Definition, SourceReport, TableDefinition
+from mixtera.catalog.model import Definition, TableDefinition
 from mixtera.catalog.names import assign_file_ids
+from mixtera.catalog.report import SourceReport
 from mixtera.catalog.staging import RunFacts, Staging
 from mixtera.catalog.state import (
     FILES_NAME,
@@ -38,7 +41,7 @@ from mixtera.catalog.state import (
 )
 from mixtera.catalog.verifying import FileDifference, SourceVerification
 from mixtera.catalog.writing import ParquetFile, write_table
-from mixtera.contracts.format import ContentColumn, FileFacts
+from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError
 
@@ -90,14 +93,13 @@ def pin_source(tables: Tables, source: Source, table: ExistingTable, taken: set[
     staging = Staging(tables.data_directory(source.name))
     if before is not None:
         staging.settle(lambda: state_paths(tables, before))
-    opened = open_table(table)
-    if not opened.files:
-        raise CatalogError(f"{table.shown} has no rows: there is nothing to mix")
-    definition = _definition(source, table, opened)
+    opened, properties = _opened(source, table)
+    definition = _definition(source, table, opened, properties)
     if before is not None and before.definition == definition and _same_files(before, source, table):
         staging.clean(())
         return _report(before, before)
-    found = _found(source, table, opened, definition.content)
+    with _key_files(definition, opened.files) as files:
+        found = _found(source, table, files, definition.content)
     known = {} if before is None else _ids(before)
     ids = assign_file_ids(source.name, [file.name for file in found.infos], known, taken)
     _commit(tables, source, definition, opened, found, ids, staging)
@@ -106,11 +108,33 @@ def pin_source(tables: Tables, source: Source, table: ExistingTable, taken: set[
     return _report(before, after)
 
 
-def _definition(source: Source, table: ExistingTable, opened: Opened) -> Definition:
-    _, properties = columns_of(source, table, opened)
+def _opened(source: Source, table: ExistingTable) -> tuple[Opened, tuple[PropertyColumn, ...]]:
+    """The newest state of a table, and the properties that it has."""
+    if table.engine:
+        return open_held(source, table)
+    opened = open_table(table)
+    if not opened.files:
+        raise CatalogError(f"{table.shown} has no rows: there is nothing to mix")
+    return opened, columns_of(source, table, opened)[1]
+
+
+def _definition(
+    source: Source, table: ExistingTable, opened: Opened, properties: tuple[PropertyColumn, ...]
+) -> Definition:
     content = tuple(ContentColumn(field.name, field.path) for field in source.content)
-    pinned = TableDefinition(table.format, table.at, table.keys, opened.version)
+    pinned = TableDefinition(table.format, table.at, table.keys, opened.version, table.engine, table.name)
     return Definition(source.format, source.paths, content, properties, source.on_bad_sample.policy, table=pinned)
+
+
+@contextmanager
+def _key_files(definition: Definition, pinned: tuple[FileInfo, ...]) -> Iterator[tuple[FileInfo, ...]]:
+    """Parquet files with the keys of a table: those that were pinned, or one of what an engine says."""
+    table = definition.table
+    if table is None or not table.engine:
+        yield pinned
+    else:
+        with key_files(table, definition.properties) as files:
+            yield files
 
 
 def _same_files(before: State, source: Source, table: ExistingTable) -> bool:
@@ -120,8 +144,8 @@ def _same_files(before: State, source: Source, table: ExistingTable) -> bool:
     return all(map(same_fingerprint, rows, files_of(locations, source, table.shown)))
 
 
-def _found(source: Source, table: ExistingTable, opened: Opened, content: Sequence[ContentColumn]) -> _Found:
-    places = Places(table, opened)
+def _found(source: Source, table: ExistingTable, files: Sequence[FileInfo], content: Sequence[ContentColumn]) -> _Found:
+    places = Places(table, files)
     named = places.named()
     locations = [located(value, source, table.shown) for value in named.values]
     offsets: list[Int64s] = []
@@ -174,16 +198,19 @@ def _commit(
     pinned = [{name: getattr(file, name) for name in ("url", "etag", "size", "modified_ns")} for file in opened.files]
     numbers = [ids[file.name] for file in found.infos]
     paths = [{"path": path, "file_id": numbers[file]} for path, file in found.paths]
-    write_table(run / PINNED, PINNED_COLUMNS, table_of(pinned, PINNED_COLUMNS))
+    if pinned:  # an engine's table has no files
+        write_table(run / PINNED, PINNED_COLUMNS, table_of(pinned, PINNED_COLUMNS))
     write_table(run / PATHS, PATH_COLUMNS, table_of(paths, PATH_COLUMNS))
     _write_ranks(run / RANKS, found.offsets, numbers)
     nothing = Changes((), (), (), (), moved=False)
     outcome = Outcome(source.name, definition, columns, None, nothing, (), run)
-    written = [run / PINNED, run / PATHS, *([run / RANKS] if found.offsets else []), run / FILES_NAME]
-    with tables.together() as state, durable(run.parent.parent, {run}, state):
+    made = {PINNED: bool(pinned), PATHS: True, RANKS: bool(found.offsets), FILES_NAME: True}
+    written = [run / name for name, is_there in made.items() if is_there]
+    with tables.together() as state, durable(run.parent.parent, {run}, state) as unflushed:
         snapshot_id = commit_samples(tables, outcome, [])
         summary = summary_of(definition, run, snapshot_id, None) | {SAMPLES: str(sum(found.samples))}
         replace_files(tables, source.name, run / FILES_NAME, _files(found, numbers), summary)
+        unflushed.append(run / FILES_NAME)
         state += written
     staging.clean(written)
 
@@ -260,10 +287,8 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
     ]
     samples = pc.sum(state.files["samples"]).as_py() or 0
     if not wrong:
-        tables.have([state.run / PINNED])
-        files = read_parquet(state.run / PINNED, PINNED_COLUMNS).to_pylist()
-        opened = Opened("", tuple(FileInfo(row["url"], "", row["size"], row["modified_ns"]) for row in files))
-        found = _found(source, table, opened, state.definition.content)
+        with _key_files(state.definition, () if table.engine else _pinned_files(tables, state)) as files:
+            found = _found(source, table, files, state.definition.content)
         counts = {info.name: count for info, count in zip(found.infos, found.samples, strict=True)}
         wrong += [
             FileDifference(name, None, f"has {counts[name]:,} samples in the table, {row['samples']:,} before")
@@ -271,6 +296,13 @@ def verify_table(tables: Tables, source: Source, table: ExistingTable, state: St
             if counts[name] != row["samples"]
         ]
     return SourceVerification(source.name, len(now), samples, tuple(sorted(wrong, key=lambda one: one.file)))
+
+
+def _pinned_files(tables: Tables, state: State) -> tuple[FileInfo, ...]:
+    """The Parquet files of a table that were pinned."""
+    tables.have([state.run / PINNED])
+    rows = read_parquet(state.run / PINNED, PINNED_COLUMNS).to_pylist()
+    return tuple(FileInfo(row["url"], "", row["size"], row["modified_ns"]) for row in rows)
 
 
 def pinned_paths(run: Path) -> tuple[Path, Path, Path]:

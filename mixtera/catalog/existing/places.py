@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from mixtera.errors import CatalogError
 
 if TYPE_CHECKING:
-    from mixtera.catalog.existing.opening import Opened
+    from mixtera.contracts.storage import FileInfo
     from mixtera.spec.model import ExistingTable
 
 Int64s: TypeAlias = npt.NDArray[np.int64]
@@ -49,8 +49,14 @@ class Batch:
 class Places:
     """The keys of a table."""
 
-    def __init__(self, table: ExistingTable, opened: Opened) -> None:
-        self._table, self._files = table, [file.url for file in opened.files]
+    def __init__(self, table: ExistingTable, files: Sequence[FileInfo]) -> None:
+        """Prepare.
+
+        Args:
+            table: The table.
+            files: Parquet files that have its keys.
+        """
+        self._table, self._files = table, [file.url for file in files]
         self._columns = dict(table.keys)
         self._numbers: dict[str, int] = {}
 
@@ -137,8 +143,9 @@ class Places:
     def _batch(self, batch: pa.RecordBatch, path: str) -> Batch:
         for key, column in self._columns.items():
             if nulls := batch.column(column).null_count:
+                where = "" if self._table.engine else f" of {path}"
                 raise CatalogError(
-                    f"{self._table.shown}: the key {key!r} (column {column!r}) is NULL in {nulls:,} rows of {path}: "
+                    f"{self._table.shown}: the key {key!r} (column {column!r}) is NULL in {nulls:,} rows{where}: "
                     "give them a value, or remove the rows"
                 )
         values = batch.column(self._columns["file"])

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from mixtera.catalog.existing.columns import property_type, schema_of
+from mixtera.catalog.existing.held import held_schema, held_table
 from mixtera.catalog.existing.pinning import PINNED_COLUMNS, pinned_paths
+from mixtera.catalog.indexed import Keyed
 from mixtera.catalog.listing import same_fingerprint
-from mixtera.catalog.model import Keyed, TableDefinition
+from mixtera.catalog.model import TableDefinition
 from mixtera.catalog.state import State, read_parquet
 from mixtera.errors import CatalogError, StorageError
 from mixtera.formats.values import ARROW_TYPES
@@ -23,11 +25,13 @@ _AT_A_TIME: Final = 16
 
 
 def table_files(tables: Tables, state: State, table: TableDefinition) -> tuple[str, ...]:
-    """Paths of the Parquet files of the table that a state has pinned.
+    """Paths of the Parquet files of the table that a state has pinned; none where an engine has it.
 
     Raises:
         CatalogError: One is gone or another one now.
     """
+    if table.engine:
+        return ()  # the engine sees to it that the rows are those that were pinned
     pinned, *_ = pinned_paths(state.run)
     tables.have([pinned])
     rows = read_parquet(pinned, PINNED_COLUMNS).to_pylist()
@@ -60,6 +64,10 @@ def keyed_of(tables: Tables, state: State, table: TableDefinition, files: tuple[
     has_ranks = "row" not in keys
     tables.have([paths, *([ranks] if has_ranks else [])])
     columns = {column.name: column.path for column in state.definition.properties}
+    if table.engine:
+        held = held_table(table, state.definition.properties)
+        schema = held_schema(held)
+        return Keyed(schema, schema, keys, columns, str(paths), str(ranks) if has_ranks else "", held)
     have = schema_of(files[0], table.shown)
     used = dict.fromkeys([*keys.values(), *columns.values()])
     schema = pa.schema([have.field(name).remove_metadata() for name in used])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import NoneType
 from typing import Final, TypeAlias
 
 import msgspec
 
+from mixtera.contracts.format import PropertyColumn
 from mixtera.contracts.properties import PropertyType
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.guess import Guess, spread
+from mixtera.formats.jsonl.layout import PROPERTY_TYPES, Layout, columns, layout
 from mixtera.formats.jsonl.lines import BYTE_ORDER_MARK, LONGEST_LINE
 from mixtera.formats.jsonl.reasons import DECODE_ERRORS
 from mixtera.formats.opening import open_unchanged, read_fully
@@ -18,6 +22,8 @@ from mixtera.formats.paths import split_elements
 
 _HEAD_BYTES: Final = 1 << 20
 _HEAD_RECORDS: Final = 1000
+_FIRST_RECORDS: Final = 16
+"""Records of a file that are looked at before the others: they nearly always tell all there is to tell."""
 
 _Decoder: TypeAlias = msgspec.json.Decoder[msgspec.Struct]
 
@@ -28,24 +34,79 @@ _LISTS: Final[dict[type, PropertyType]] = {str: "list<string>", int: "list<int64
 def infer(storage: Storage, files: Sequence[FileInfo], paths: Mapping[str, str]) -> dict[str, PropertyType | None]:
     """Guess from up to 1,000 records of the first MiB of up to eight files, spread over the list."""
     guesses = {name: Guess(name, path) for name, path in paths.items()}
-    keys = {name: split_elements(path) for name, path in paths.items()}
-    firsts = {pieces[0][0]: f"f{i}" for i, pieces in enumerate(keys.values())}
-    wanted = [(guess, firsts[keys[name][0][0]], keys[name][0][1:], keys[name][1:]) for name, guess in guesses.items()]
-    last: dict[Guess, type] = {}
-    decoder = _decoder(firsts)
+    seen = _Seen(guesses)
     for file in spread(files):
-        for row, record in _head(storage, file, decoder):
-            for guess, first, rest, inside in wanted:
-                value = value_at(getattr(record, first), rest)
-                if inside:
-                    value = elements_at(value, inside)
-                kind = type(value)
-                if kind is last.get(guess) or value is None:
-                    continue  # it says nothing new
-                look(guess, value, f"{file.url}, line {row + 1}")
-                if kind in _SCALARS:
-                    last[guess] = kind
+        head, begin, end = _head(storage, file)
+        row = 0
+        for count in (_FIRST_RECORDS, _HEAD_RECORDS - _FIRST_RECORDS):
+            stop = _after_lines(head, count, begin, end)
+            seen.add(memoryview(head)[begin:stop], row, file.url)
+            begin, row = stop, row + count
     return {name: guess.result() for name, guess in guesses.items()}
+
+
+class _Seen:
+    """What was seen of properties: records whose values all have the type of the last one are not looked at singly."""
+
+    def __init__(self, guesses: Mapping[str, Guess]) -> None:
+        self._guesses = guesses
+        self._keys = {name: split_elements(guess.path) for name, guess in guesses.items()}
+        self._last: dict[str, type] = {}
+        firsts = {pieces[0][0]: f"f{i}" for i, pieces in enumerate(self._keys.values())}
+        self._firsts, self._decoder = firsts, _decoder(firsts)
+
+    def add(self, lines: memoryview, row: int, url: str) -> None:
+        """Look at the records of some lines, the first of which has a row.
+
+        Raises:
+            SampleError: A value cannot be a property, or does not go together with what was seen before.
+        """
+        news = self._news(lines)
+        if not news:
+            return
+        wanted = [(name, self._firsts[pieces[0][0]], pieces) for name in news for pieces in [self._keys[name]]]
+        for number, line in enumerate(bytes(lines).split(b"\n"), row + 1):
+            try:
+                record = self._decoder.decode(line)
+            except DECODE_ERRORS:
+                continue  # the scan's to report
+            for name, first, ((_, *rest), *inside) in wanted:
+                value = value_at(getattr(record, first), rest)
+                self._look(name, elements_at(value, inside) if inside else value, f"{url}, line {number}")
+
+    def _look(self, name: str, value: object, place: str) -> None:
+        kind = type(value)
+        if value is None or kind is self._last.get(name):
+            return  # it says nothing new
+        look(self._guesses[name], value, place)
+        if kind in _SCALARS:
+            self._last[name] = kind
+
+    def _news(self, lines: memoryview) -> list[str]:
+        """Properties of which some lines may have something new; cheap, since no value is looked at in Python."""
+        known = [name for name in self._guesses if name in self._last]
+        wanted = [PropertyColumn(name, self._guesses[name].path, _SCALARS[self._last[name]]) for name in known]
+        found = _kinds(lines, tuple(wanted))
+        old = {name for name, kinds in zip(known, found, strict=True) if kinds <= {NoneType, self._last[name]}}
+        return [name for name in self._guesses if name not in old]
+
+
+def _kinds(lines: memoryview, wanted: tuple[PropertyColumn, ...]) -> list[set[type]]:
+    """The types of the values of some properties; that of `object` where a record is not as it should be."""
+    if not wanted:
+        return []
+    record = _of_anything(wanted)
+    try:
+        records = record.decoder.decode_lines(lines)
+    except DECODE_ERRORS:
+        return [{object}] * len(wanted)
+    return [set(map(type, values)) for values in columns(records, record.properties)]
+
+
+@lru_cache
+def _of_anything(properties: tuple[PropertyColumn, ...]) -> Layout:
+    """How to decode records whose values may be of any type, those on the way to them being objects."""
+    return layout((), properties, types=dict.fromkeys(PROPERTY_TYPES, object))
 
 
 def _decoder(firsts: Mapping[str, str]) -> _Decoder:
@@ -54,24 +115,28 @@ def _decoder(firsts: Mapping[str, str]) -> _Decoder:
     return msgspec.json.Decoder(msgspec.defstruct("Head", [(name, object, None) for name in names], rename=names))
 
 
-def _head(storage: Storage, file: FileInfo, decoder: _Decoder) -> list[tuple[int, msgspec.Struct]]:
-    """The first records with their rows; lines that are no JSON are the scan's to report."""
+def _head(storage: Storage, file: FileInfo) -> tuple[bytes, int, int]:
+    """The first bytes, and where the whole lines in them begin and end."""
     with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, _):
         head = read_fully(stream, _HEAD_BYTES)
         while b"\n" not in head and len(head) < LONGEST_LINE and (more := read_fully(stream, len(head))):
             head += more
-    whole = len(head) < _HEAD_BYTES or head.rfind(b"\n") < 0
-    lines = head.removeprefix(BYTE_ORDER_MARK).split(b"\n")
-    records: list[tuple[int, msgspec.Struct]] = []
-    for row, line in enumerate((lines if whole else lines[:-1])[:_HEAD_RECORDS]):
-        try:
-            records.append((row, decoder.decode(line)))
-        except DECODE_ERRORS:
-            continue
-    return records
+    begin = len(BYTE_ORDER_MARK) if head.startswith(BYTE_ORDER_MARK) else 0
+    last = -1 if len(head) < _HEAD_BYTES else head.rfind(b"\n")
+    return head, begin, len(head) if last < 0 else last
 
 
-def value_at(record: object, keys: tuple[str, ...]) -> object:
+def _after_lines(head: bytes, count: int, begin: int, end: int) -> int:
+    """Where the line begins that comes after so many; the end when there are no more."""
+    for _ in range(count):
+        found = head.find(b"\n", begin, end)
+        if found < 0:
+            return end
+        begin = found + 1
+    return begin
+
+
+def value_at(record: object, keys: Sequence[str]) -> object:
     """The value at a path of a record; None where there is none."""
     for key in keys:
         if not isinstance(record, dict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from operator import attrgetter
@@ -78,9 +78,18 @@ class Layout:
 
 
 def layout(
-    content: Sequence[ContentColumn], properties: Sequence[PropertyColumn], content_type: object = str
+    content: Sequence[ContentColumn],
+    properties: Sequence[PropertyColumn],
+    content_type: object = str,
+    types: Mapping[PropertyType, object] = PROPERTY_TYPES,
 ) -> Layout:
     """Lay out a record with these content fields (required) and properties (null when missing).
+
+    Args:
+        content: The content fields.
+        properties: The properties.
+        content_type: What the content is decoded to.
+        types: What a property of a type is decoded to, where it is one value.
 
     Raises:
         SampleError: A path is none, or two of them contradict each other.
@@ -91,7 +100,7 @@ def layout(
     for prop in properties:
         wanted_by = f"property {prop.name!r} ({prop.path})"
         pieces = _pieces(prop.path)
-        type_ = PROPERTY_TYPES[prop.type] if len(pieces) == 1 else _element_type(prop, wanted_by)
+        type_ = types[prop.type] if len(pieces) == 1 else _element_type(prop, wanted_by)
         _insert(root, pieces, _Field(type_, False, wanted_by))
     ways = [_attributes(root, _pieces(prop.path)) for prop in properties]
     return Layout(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from mixtera.errors import StorageError
+from mixtera.errors import MixteraError, StorageError
 from mixtera.formats.temporary import SPOOL_VARIABLE, spool_directory, unnamed_file
 from mixtera_backends.storage.s3.blocks import SIZE_VARIABLE
 from mixtera_backends.storage.s3.stretches import Stripe
@@ -38,19 +38,18 @@ class Ring:
         """Whether a stripe is kept now."""
         return stripe in self._kept
 
-    def have(self, stripe: Stripe, read: Callable[[], Buffer]) -> None:
-        """Read a stripe and keep it; see `Keeper.have`."""
-        data = memoryview(read()).cast("B")
+    def have(self, stripe: Stripe, read: Callable[[], Iterator[Buffer]]) -> None:
+        """Read a stripe and keep it, unless another one is being written where it would be; see `Keeper.have`."""
         try:
             with self._lock:
                 file = self._opened().fileno()
-                place = self._room(len(data))
+                place = self._room(_bytes(stripe))
                 if place is None:
                     return
                 self._writing[stripe] = place
             is_written = False
             try:
-                write(file, data, place)
+                write(file, read(), place)
                 is_written = True
             finally:
                 with self._lock:
@@ -58,6 +57,8 @@ class Ring:
                     if is_written:
                         self._kept[stripe] = place
         except OSError as error:
+            if isinstance(error, MixteraError):
+                raise
             self._forget()
             raise cannot_be_kept(spool_directory(), error) from error
 
@@ -94,15 +95,19 @@ class Ring:
             self._at = 0
 
 
-def write(file: int, data: memoryview, place: int) -> None:
-    """Write all of it at a place.
+def write(file: int, parts: Iterator[Buffer], place: int) -> int:
+    """Write parts one after the other, from a place on; returns their bytes.
 
     Raises:
-        OSError: There is no room.
+        OSError: There is no room, or what reading them raises.
     """
-    while data:
-        written = os.pwrite(file, data, place)
-        data, place = data[written:], place + written
+    first = place
+    for part in parts:
+        data = memoryview(part).cast("B")
+        while data:
+            written = os.pwrite(file, data, place)
+            data, place = data[written:], place + written
+    return place - first
 
 
 def cannot_be_kept(directory: str, error: OSError) -> StorageError:

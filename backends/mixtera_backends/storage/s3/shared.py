@@ -69,13 +69,13 @@ class Directory:
             self._known.add(stripe)
         return stripe in self._known
 
-    def have(self, stripe: Stripe, read: Callable[[], Buffer]) -> None:
+    def have(self, stripe: Stripe, read: Callable[[], Iterator[Buffer]]) -> None:
         """See `Keeper.have`; where another process is fetching the stripe, wait for it."""
         try:
             self._directory.mkdir(mode=0o700, exist_ok=True)
             with self._claimed(stripe) as made:
                 if made is not None:
-                    self._fill(stripe, made, memoryview(read()).cast("B"))
+                    self._fill(stripe, made, read())
         except OSError as error:
             if isinstance(error, MixteraError):
                 raise
@@ -112,12 +112,12 @@ class Directory:
                 path.unlink(missing_ok=True)
                 used -= sizes[path].st_size
 
-    def _fill(self, stripe: Stripe, made: BinaryIO, data: memoryview) -> None:
+    def _fill(self, stripe: Stripe, made: BinaryIO, parts: Iterator[Buffer]) -> None:
         """Write an unfinished file, and give it its name."""
         made.truncate(0)
-        write(made.fileno(), data, 0)
+        written = write(made.fileno(), parts, 0)
         self._part(stripe).replace(self._path(stripe))
-        self._unchecked += len(data)
+        self._unchecked += written
         if self._unchecked * LOOKS >= self.capacity_bytes:
             self._unchecked = 0
             self.make_room()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -50,8 +50,8 @@ class Keeper(Protocol):
     capacity_bytes: int
     is_shared: bool
 
-    def have(self, stripe: Stripe, read: Callable[[], Buffer]) -> None:
-        """See to it that a stripe is kept, by reading it if need be.
+    def have(self, stripe: Stripe, read: Callable[[], Iterator[Buffer]]) -> None:
+        """See to it that a stripe is kept, by reading it if need be: all of it, part by part.
 
         Raises:
             StorageError: It cannot be written, or what reading raises.
@@ -92,7 +92,7 @@ class Stripes:
         self._hurry_bytes -= size
         return self._hurry_bytes >= 0
 
-    def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Buffer]) -> list[Future[None]]:
+    def expect(self, stripes: Sequence[Stripe], read: Callable[[Stripe], Iterator[Buffer]]) -> list[Future[None]]:
         """Begin to fetch those stripes that are not here and were not here before.
 
         Returns:
@@ -139,7 +139,7 @@ class Stripes:
         done[here] = read
         return np.flatnonzero(done != lengths)
 
-    def _have(self, stripe: Stripe, read: Callable[[Stripe], Buffer]) -> None:
+    def _have(self, stripe: Stripe, read: Callable[[Stripe], Iterator[Buffer]]) -> None:
         self._keeper.have(stripe, lambda: read(stripe))
 
     def _done(self, stripe: Stripe, future: Future[None]) -> None:
