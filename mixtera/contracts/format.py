@@ -155,6 +155,26 @@ class ExpectingReader(Protocol):
 
 
 @runtime_checkable
+class UnpackingReader(Protocol):
+    """A sample reader of a compressed file that can leave to another thread to decompress what it will be asked for."""
+
+    def unpack(self, request: ReadRequest, unpacker: Executor, most_bytes: int) -> int:
+        """Give a thread what a `read` of this request needs, as far as it pays, and return.
+
+        Args:
+            request: What will be read soon. It is harmless if it is not.
+            unpacker: One thread, which does one thing after the other.
+            most_bytes: Decompressed bytes that it may be given.
+
+        Returns:
+            Those that it was given.
+
+        Raises:
+            StorageError: The file cannot be read, or is closed.
+        """
+
+
+@runtime_checkable
 class TokenReader(SampleReader, Protocol):
     """A sample reader of a file of token ids, which can also read parts of documents."""
 

@@ -13,10 +13,12 @@ class Hits:
     Attributes:
         hits: A piece was there, in memory or on temporary disk.
         misses: It had to be read and decoded.
+        waited_seconds: In which it was being decoded by another thread of this process.
     """
 
     hits: int = 0
     misses: int = 0
+    waited_seconds: float = 0.0
 
     def count(self, found: bool) -> None:
         """Count one look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import contextmanager
 
 import numpy as np
@@ -58,6 +59,13 @@ class OpenRecords:
         ahead: object = access
         if isinstance(ahead, Expecting):
             ahead.expect(starts, np.minimum(stops, max(access.size, int(stops[-1]) - 1)))
+
+    def unpack(
+        self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], unpacker: Executor, most_bytes: int
+    ) -> int:
+        """Let another thread decompress what records need, where they lie in frames; see `FramedFile.unpack`."""
+        access = self.access
+        return access.unpack(starts, stops, unpacker, most_bytes) if isinstance(access, FramedFile) else 0
 
     @property
     def held_bytes(self) -> int:

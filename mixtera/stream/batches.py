@@ -81,6 +81,7 @@ class Batches:
         self._counter = Counter(data)
         self._thread = MeteredThread("mixtera-fetch")
         self._decoder = MeteredThread("mixtera-decode")
+        self._unpacker = MeteredThread("mixtera-unpack")
         self._promise_seconds = 0.0
         self._hits = Hits()
         self._waiting: deque[tuple[Piece, ...]] = deque()
@@ -115,9 +116,10 @@ class Batches:
 
     def work(self) -> Work:
         """What was done in the background until now; of memory that is mapped, reading counts as standing still."""
-        still = self._thread.still_seconds - self._promise_seconds + self._decoder.still_seconds
-        computed = self._thread.computed_seconds + self._decoder.computed_seconds
-        hits = self._hits
+        hits, others = self._hits, (self._decoder, self._unpacker)
+        waited = self._promise_seconds + hits.waited_seconds
+        still = self._thread.still_seconds - waited + sum(other.still_seconds for other in others)
+        computed = self._thread.computed_seconds + sum(other.computed_seconds for other in others)
         waits = self._promise_seconds, len(self._asked), self._held_bytes
         return Work(max(0.0, still), computed, *waits, hits.hits, hits.misses)
 
@@ -127,6 +129,7 @@ class Batches:
             return
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._decoder.shutdown(wait=True, cancel_futures=True)
+        self._unpacker.shutdown(wait=True, cancel_futures=True)
         self._asked.clear()
         self._open.clear()
         self._fetcher.close()
@@ -183,7 +186,8 @@ class Batches:
     def _fetch(self, group: tuple[Piece, ...]) -> Future[Fetched]:
         """Read some pieces in the one thread, and finish them in the other, while the first reads the next ones.
 
-        Storages that serve many requests at a time are told of the fetches after, too.
+        Storages that serve many requests at a time are told of the fetches after, too. Frames that the next one needs
+        are decompressed by a third thread in the meantime.
         """
         self._hits = hits_here()
         if self._guide is not None:
@@ -191,9 +195,11 @@ class Batches:
             self._guide.wait(max(piece.round for piece in group) + 1)
             self._promise_seconds += time.perf_counter() - begun
         if isinstance(self._fetcher, Fetcher):
-            for following in tuple(self._waiting):
+            for number, following in enumerate(tuple(self._waiting)):
                 if self._guide is None or self._guide.is_promised(max(piece.round for piece in following) + 1):
                     self._fetcher.expect(following)
+                    if number == 1:
+                        self._fetcher.unpack(following, self._unpacker)
             self._waiting.popleft()
             return self._decoder.submit(self._fetcher.fetch(group, self._decoder))
         self._waiting.popleft()

@@ -82,6 +82,7 @@ class Contents:
         self._token_types: dict[int, tuple[int, np.dtype[np.integer] | None]] = {}
         firsts = [0, *(np.flatnonzero(np.diff(self._sources)) + 1).tolist()] if len(self._sources) else []
         self.is_far = any(map(self._readers.is_far, firsts))
+        self.is_framed = bool(len(data.frames))
 
     def of(self, samples: Samples, expected: bool = False) -> pa.RecordBatch:
         """The content of samples, which are by file: one read for all files of a source.
@@ -127,6 +128,14 @@ class Contents:
             StorageError: A file is gone or changed.
         """
         self._readers.expect(samples.requests())
+
+    def unpack(self, samples: Samples, unpacker: Executor) -> None:
+        """Let another thread decompress what `of` will read, where it lies in frames of near files.
+
+        Raises:
+            StorageError: A file cannot be read.
+        """
+        self._readers.unpack(samples.requests(), unpacker)
 
     def tokens(self, file: Int64s, document: Int64s, first: Int64s, last: Int64s) -> Int32s:
         """Parts of documents of files of tokens, one after the other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from typing import Final
@@ -15,7 +16,7 @@ import pyarrow as pa
 from mixtera.arrow import from_numpy, strings, take, to_numpy
 from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap, Pointers
-from mixtera.errors import SampleError
+from mixtera.errors import SampleError, StorageError
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples, distinct_samples
 from mixtera.stream.pieces import Piece
@@ -103,6 +104,22 @@ class Fetcher:
             wanted = self._expected[tuple(pieces)] = self._find(pieces)
             if len(wanted.found.sample):
                 self._contents.expect(wanted.distinct)
+
+    def unpack(self, pieces: Sequence[Piece], unpacker: Executor) -> None:
+        """Let another thread decompress what pieces need that will be read soon; harmless if they are not.
+
+        Args:
+            pieces: The pieces.
+            unpacker: The thread, which does one thing after the other.
+        """
+        if not self._contents.is_framed:
+            return
+        if tuple(pieces) not in self._expected:
+            self._expected[tuple(pieces)] = self._find(pieces)
+        wanted = self._expected[tuple(pieces)]
+        if len(wanted.found.sample):
+            with suppress(StorageError):  # raised again by whoever reads them, after what comes before
+                self._contents.unpack(wanted.distinct, unpacker)
 
     def _begun(self, samples: Samples, decoder: Executor | None, expected: bool) -> Callable[[], pa.RecordBatch]:
         try:

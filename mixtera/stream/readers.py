@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from functools import cache
 from itertools import islice
 from typing import Final, cast
@@ -21,6 +22,7 @@ from mixtera.contracts.format import (
     Framed,
     ReadRequest,
     SampleReader,
+    UnpackingReader,
 )
 from mixtera.contracts.storage import FileInfo, Storage, StorageOptions, Stretching
 from mixtera.errors import StorageError
@@ -30,6 +32,8 @@ from mixtera.registry import format_named, storage_of, storage_of_file
 from mixtera.stream.stretches import Stretches
 
 OPEN_FILES: Final = 64
+UNPACK_BYTES: Final = 8 << 20
+"""Decompressed bytes that another thread is given in advance: until it is at them, they wait compressed in memory."""
 
 
 class Readers:
@@ -75,6 +79,18 @@ class Readers:
         for file, request in islice(requests, OPEN_FILES):
             if self.is_far(file) and isinstance(reader := self.get(file), ExpectingReader):
                 reader.expect(request)
+
+    def unpack(self, requests: Iterable[tuple[int, ReadRequest]], unpacker: Executor) -> None:
+        """Let another thread decompress what requests need of near files that are open, up to `UNPACK_BYTES`.
+
+        Raises:
+            StorageError: A file cannot be read.
+        """
+        left = UNPACK_BYTES
+        for file, request in requests:
+            reader: object = self._open.get(file)
+            if isinstance(reader, UnpackingReader) and not self.is_far(file):
+                left -= reader.unpack(request, unpacker, left)
 
     def is_far(self, file: int) -> bool:
         """Whether the storage of a file serves several requests at a time better than one after the other."""

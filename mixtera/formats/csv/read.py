@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -78,6 +79,10 @@ class CsvReader:
     def read(self, request: ReadRequest) -> pa.RecordBatch:
         """The content columns of the samples, in the order of the request."""
         return read([(self, request)])
+
+    def unpack(self, request: ReadRequest, unpacker: Executor, most_bytes: int) -> int:
+        """Let another thread decompress what a request needs; see `UnpackingReader`."""
+        return self._records.unpack(request.starts, request.stops, unpacker, most_bytes)
 
     def parts(self, request: ReadRequest) -> Iterator[_Part]:
         """The records of a request, in parts of about `PIECE_BYTES`."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Final, TypeAlias
@@ -95,6 +97,7 @@ class FramedFile:
             self._access.close()
             raise changed(file, size)
         self._frames = process_frames()
+        self._ahead: dict[int, Future[None]] = {}
 
     @property
     def size(self) -> int:
@@ -144,11 +147,45 @@ class FramedFile:
                     found = held if isinstance(held, np.ndarray) else self._unpacked(part.piece, packed[part.piece])
                     _fill(target[part.target], found, part)
 
+    def unpack(self, starts: Positions, stops: Positions, unpacker: Executor, most_bytes: int) -> int:
+        """Let another thread decompress the pieces of ranges that will be read soon, where copies of them are kept.
+
+        Pieces that only memory keeps are left alone: those that are needed now would have to make room. What cannot be
+        decompressed is found out by whoever reads it.
+
+        Args:
+            starts: First byte of each range.
+            stops: Byte after the last of each.
+            unpacker: The thread.
+            most_bytes: Decompressed bytes that it may be given.
+
+        Returns:
+            Those that it was given.
+
+        Raises:
+            StorageError: The file cannot be read, or is closed.
+        """
+        if not self._frames.wanted:
+            return 0
+        last = len(self._plain) - 2
+        firsts = np.minimum(np.searchsorted(self._plain, starts, side="right") - 1, last)
+        lasts = np.clip(np.searchsorted(self._plain, stops, side="left") - 1, firsts, last)
+        chosen, given = [], 0
+        for piece in sorted({*firsts.tolist(), *lasts.tolist()}):
+            size = int(self._plain[piece + 1] - self._plain[piece])
+            if piece not in self._ahead and given + size <= most_bytes and self._found(piece) is None:
+                chosen.append(piece)
+                given += size
+        for piece, packed in self._fetched(chosen).items():
+            self._ahead[piece] = unpacker.submit(self._unpacked_ahead, piece, packed)
+        return given
+
     def close(self) -> None:
         """Release the file, and what is kept of it in memory. It may be called twice."""
         if self._access is not None:
             self._access.close()
             self._access = None
+            self._ahead.clear()
             self._frames.forget(self._file)
             self._frames = Kept()  # lets go of those that the process shares
 
@@ -186,11 +223,10 @@ class FramedFile:
         missing: dict[int, None] = {}
         size, hits = 0, hits_here()
         for part in parts:
-            key = (self._file, part.piece)
-            held: Bytes | Copy | None = self._frames.find(key)
-            held = self._frames.kept(key) if held is None else held
+            is_ahead = self._taken_back(part.piece)
+            held = self._found(part.piece)
             batch.append((part, held))
-            hits.count(held is not None or part.piece in missing)
+            hits.count(not is_ahead and (held is not None or part.piece in missing))
             if held is None and part.piece not in missing:
                 missing[part.piece] = None
                 size += int(self._packed[part.piece + 1] - self._packed[part.piece])
@@ -199,6 +235,24 @@ class FramedFile:
                 batch, missing, size = [], {}, 0
         yield batch, list(missing)
 
+    def _found(self, piece: int) -> Bytes | Copy | None:
+        """What is kept of a piece."""
+        key = (self._file, piece)
+        copy = self._frames.find(key)
+        return self._frames.kept(key) if copy is None else copy
+
+    def _taken_back(self, piece: int) -> bool:
+        """Whether a piece was given to another thread. What that is at is waited for; what it has not begun, it lets.
+
+        To wait until a busy thread begins could take longer than to do it here.
+        """
+        ahead = self._ahead.pop(piece, None)
+        if ahead is not None and not ahead.cancel():
+            begun = time.perf_counter()
+            ahead.exception()  # whoever reads the piece finds it out again, and says what needs it
+            hits_here().waited_seconds += time.perf_counter() - begun
+        return ahead is not None
+
     def _fetched(self, pieces: Sequence[int]) -> dict[int, memoryview]:
         """The compressed bytes of some pieces."""
         if not pieces:
@@ -206,6 +260,9 @@ class FramedFile:
         numbers = np.array(sorted(pieces), np.int64)
         values = self._opened().gather(self._packed[numbers], self._packed[numbers + 1])
         return {number: memoryview(value.as_buffer()) for number, value in zip(numbers.tolist(), values, strict=True)}
+
+    def _unpacked_ahead(self, piece: int, packed: memoryview) -> None:
+        self._unpacked(piece, packed)
 
     def _unpacked(self, piece: int, packed: memoryview) -> Bytes:
         """A piece, decompressed, and kept as far as there is room."""

@@ -59,6 +59,10 @@ class JsonlReader:
         if len(request.rows):
             self._records.expect(request.starts, request.stops)
 
+    def unpack(self, request: ReadRequest, unpacker: Executor, most_bytes: int) -> int:
+        """Let another thread decompress what a request needs; see `UnpackingReader`."""
+        return self._records.unpack(request.starts, request.stops, unpacker, most_bytes)
+
     def load(self, request: ReadRequest, pages: Pages) -> None:
         """Put the records of a request into pages."""
         access = self._records.access
