@@ -18,7 +18,7 @@ import pytest
 from mixtera.contracts.format import ContentColumn, ReadRequest
 from mixtera.errors import SampleError
 from mixtera.formats import kept
-from mixtera.formats.hits import Hits, hits_here
+from mixtera.formats.hits import hits_here
 from mixtera.formats.parquet import Parquet
 from mixtera.formats.parquet import read as reading
 from mixtera.formats.temporary import SPOOL_VARIABLE
@@ -110,7 +110,7 @@ def test_what_the_memory_holds_is_not_copied(path, decoded):
     opened, before = reader(path, cache_bytes=1 << 20), replace(hits_here())
     for first in range(20):
         check(opened, 7, first)
-    assert hits_here() == Hits(before.hits + 19 * GROUPS, before.misses + GROUPS)
+    assert hits_here() == replace(before, hits=before.hits + 19 * GROUPS, misses=before.misses + GROUPS)
     assert sorted(decoded) == list(range(GROUPS))
     assert not opened._spool.wanted
 
