@@ -22,7 +22,7 @@ from mixtera.jobs.model import Report
 from mixtera.jobs.progress import Rules
 from mixtera.jobs.records import Fitted, Reported, line, record
 from tests.jobs.following import following_plan
-from tests.waiting import gone, until
+from tests.waiting import gone, patience_with, until
 
 DUE, LAG = 120, 7
 ADO = Steering("ado", {"start": DUE, "interval": DUE, "ignore": 20, "starts": 1}, 0.01, None, 1, LAG, None)
@@ -143,7 +143,8 @@ def test_a_fit_ends_with_the_process_that_it_is_for() -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            fitting = int(process.stdout.readline())
+            with patience_with(process):
+                fitting = int(process.stdout.readline())
             assert not gone(fitting)
         finally:
             process.kill()

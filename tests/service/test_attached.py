@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
 from tests.paged import another, far
-from tests.service.running import ROUND, TOKENS, Service, rows_of, trained, uninterrupted
+from tests.service.running import PATIENCE_SECONDS, ROUND, TOKENS, Service, rows_of, trained, uninterrupted
+from tests.waiting import forked
 
 
 def test_the_samples_are_those_of_a_job_in_a_directory(service: Service, plan: Plan, tmp_path: Path) -> None:
@@ -93,9 +94,8 @@ def test_a_copy_of_a_job_reads_on_in_another_process(service: Service, plan: Pla
     service.create("run", plan)
     with service.attach("run") as job:
         port = job._port
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool:
-            assert pool.apply(_promised_elsewhere, (port,)) == port.promise(0, 3)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            assert pool.submit(_promised_elsewhere, port).result(PATIENCE_SECONDS) == port.promise(0, 3)
         assert port.plan.digest == pickle.loads(pickle.dumps(port)).plan.digest
 
 
@@ -107,15 +107,8 @@ def test_a_forked_child_has_a_connection_of_its_own(service: Service, plan: Plan
     service.create("run", plan)
     with service.attach("run") as job:
         expected = job._port.promise(0, 2)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            os.write(writer, msgspec.json.encode(job._port.promise(0, 2)))
-            os._exit(0)
-        os.close(writer)
-        assert msgspec.json.decode(os.read(reader, 10_000), type=model.Promise) == expected
-        os.waitpid(child, 0)
-        os.close(reader)
+        answer = forked(lambda: msgspec.json.encode(job._port.promise(0, 2)))
+        assert msgspec.json.decode(answer, type=model.Promise) == expected
         assert job._port.promise(0, 2) == expected
 
 
