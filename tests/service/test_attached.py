@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import random
 import shutil
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from mixtera.service.directory import create
 from mixtera.service.tokens import entry
 from tests.paged import another, far
 from tests.service.running import PATIENCE_SECONDS, ROUND, TOKENS, Service, rows_of, trained, uninterrupted
-from tests.waiting import forked
+from tests.waiting import forked, until
 
 
 def test_the_samples_are_those_of_a_job_in_a_directory(service: Service, plan: Plan, tmp_path: Path) -> None:
@@ -185,6 +187,38 @@ def test_what_is_no_url_of_a_job_is_refused(url: str, message: str) -> None:
 def test_a_service_that_is_not_there_is_given_up_after_a_while() -> None:
     with pytest.raises(ServiceError, match=r"cannot be reached: .*refused.*start it again, or give more patience"):
         Job.attach("http://127.0.0.1:1/jobs/run", patience=0.3)
+
+
+def test_a_training_draws_the_same_numbers_whether_its_service_is_there_or_not() -> None:
+    state = random.getstate()
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        Job.attach("http://127.0.0.1:1/jobs/run", patience=0.3)
+    is_same = random.getstate() == state  # of hundreds of numbers
+    assert is_same
+
+
+def test_who_closes_a_job_leaves_nobody_who_tries_to_reach_its_service(
+    service: Service, static_plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.create("run", static_plan)
+    attempts = threading.Semaphore(0)
+    with service.attach("run", reading="tunnel", patience=1e6) as job:
+        before, attempt = set(threading.enumerate()), job._port.connection.open  # type: ignore[attr-defined]
+
+        def noted(*words: Any) -> Any:
+            attempts.release()
+            return attempt(*words)
+
+        monkeypatch.setattr(job._port.connection, "open", noted)  # type: ignore[attr-defined]
+        service.kill()
+        with job.stream(8) as stream:
+            stream._open()  # its thread asks at once
+            for _ in range(4):  # as does the one that says who reads
+                assert attempts.acquire(timeout=PATIENCE_SECONDS)
+            trying = {each for each in threading.enumerate() if each not in before}
+            assert {each.name for each in trying} >= {"mixtera-tunnel", "mixtera-join"}
+    until(lambda: not any(each.is_alive() for each in trying), "the end of those who try")
+    service.start()
 
 
 def test_a_job_that_is_not_there(service: Service) -> None:
