@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
@@ -49,7 +50,9 @@ def patience_with(process: subprocess.Popen[str]) -> Iterator[None]:
 def forked(call: Callable[[], bytes]) -> bytes:
     """What a forked child answers; empty where the call fails there. It ends in any case."""
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads: these tests are about them
+        child = os.fork()
     if not child:
         try:
             os.write(writer, call())

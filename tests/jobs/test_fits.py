@@ -164,6 +164,16 @@ def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_fit_that_is_done_as_its_job_is_closed_does_not_open_it_again(job: LocalJob) -> None:
+    for step in range(DUE + 1):
+        job.report(curve(step))
+    until(lambda: job.status()["fit"] is None)
+    task = FitTask("ado", DUE, {})
+    job.close()
+    job._finish(task, fitted(FitTask("ado", DUE, {"samples": [[1.0]], "losses": [[1.0]], "weight": 1, "starts": 1})))
+    LocalJob(job.address, alone=True).close()  # nobody has it
+
+
 def test_a_fit_that_fails_is_said(job: LocalJob, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job._fits, "_error", ValueError("no such thing"))
     with pytest.raises(JobError, match="the weights cannot follow the training: a fit failed: no such thing"):
