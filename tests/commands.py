@@ -36,7 +36,7 @@ class _Forker:
     def close(self) -> None:
         self.requests.shutdown(socket.SHUT_RDWR)  # forks of this process may have it open, too
         self.requests.close()
-        self._process.wait()
+        self._process.wait(SECONDS)
 
 
 _started: list[_Forker] = []
@@ -88,7 +88,7 @@ class Command:
         self.stdout = os.fdopen(out, encoding="utf-8")
         self.stderr = None if err is None else os.fdopen(err, encoding="utf-8")
         self._status = os.fdopen(status, encoding="utf-8")
-        self.pid = int(self._status.readline())
+        self.pid = int(_line(self._status, SECONDS, self.args))
 
     def poll(self) -> int | None:
         """The code of its exit, None while it runs."""
@@ -99,11 +99,13 @@ class Command:
     def wait(self, timeout: float = SECONDS) -> int:
         """Wait for its end, and for the code of its exit; less than zero where a signal ended it."""
         if self.returncode is None:
-            if not _readable(self._status, timeout):
-                raise subprocess.TimeoutExpired(self.args, timeout)
-            self.returncode = int(self._status.readline())
+            self.returncode = int(_line(self._status, timeout, self.args))
             self._status.close()
         return self.returncode
+
+    def line(self) -> str:
+        """Wait for the next line that it writes, whole and flushed; empty at the end."""
+        return _line(self.stdout, SECONDS, self.args)
 
     def communicate(self, timeout: float = SECONDS) -> tuple[str, str]:
         """Wait for its end: what it wrote."""
@@ -140,6 +142,12 @@ def _readable(file: IO[str], seconds: float = 0.0) -> bool:
     with selectors.DefaultSelector() as selector:
         selector.register(file, selectors.EVENT_READ)
         return bool(selector.select(seconds))
+
+
+def _line(file: IO[str], timeout: float, words: Sequence[str]) -> str:
+    if not _readable(file, timeout):
+        raise subprocess.TimeoutExpired(words, timeout)
+    return file.readline()
 
 
 def _read_all(files: list[int], timeout: float, words: list[str]) -> list[str]:

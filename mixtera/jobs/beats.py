@@ -7,6 +7,7 @@ import socket
 import threading
 import weakref
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from mixtera.errors import MixteraError
@@ -18,6 +19,16 @@ from mixtera.stream import Stream
 SECONDS: Final = 10.0
 _MOST: Final = 256
 _Streams = dict[tuple[int, int], "weakref.ref[Stream]"]
+
+
+@dataclass
+class _Own:
+    """What one process tells of: a fork of it has neither the thread nor whoever held the lock just then."""
+
+    process: int = field(default_factory=os.getpid)
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    readers: _Streams = field(default_factory=dict)
+    end: threading.Event = field(default_factory=threading.Event)
 
 
 class Beats:
@@ -32,27 +43,30 @@ class Beats:
             first: The plan's first position: on the way, positions count from there.
         """
         self._connection, self._path, self._first = connection, path, first
-        self._guard = threading.Lock()
-        self._process = 0
-        self._readers: _Streams = {}
-        self._end = threading.Event()
+        self._kept = _Own()
+
+    @property
+    def _own(self) -> _Own:
+        if self._kept.process != os.getpid():
+            self._kept = _Own()
+        return self._kept
 
     def add(self, rank: int, worker: int, stream: Stream) -> None:
         """Tell of a reader from now on, until it is gone; one with the same numbers is replaced."""
-        with self._guard:
-            if self._process != os.getpid():  # a forked child has readers of its own
-                self._process, self._readers, self._end = os.getpid(), {}, threading.Event()
-            begin = not self._readers
-            self._readers = {**self._readers, (rank, worker): weakref.ref(stream)}
+        own = self._own
+        with own.guard:
+            begin = not own.readers
+            own.readers = {**own.readers, (rank, worker): weakref.ref(stream)}
             if begin:
-                self._end = threading.Event()
-                threading.Thread(target=self._run, args=(self._end,), name="mixtera-alive", daemon=True).start()
+                own.end = threading.Event()
+                threading.Thread(target=self._run, args=(own.end,), name="mixtera-alive", daemon=True).start()
 
     def close(self) -> None:
         """Say no more."""
-        with self._guard:
-            self._readers = {}
-            self._end.set()
+        own = self._own
+        with own.guard:
+            own.readers = {}
+            own.end.set()
 
     def _run(self, end: threading.Event) -> None:
         name = f"{socket.gethostname()}:{os.getpid()}"
@@ -66,8 +80,9 @@ class Beats:
 
     def readers(self) -> tuple[Reader, ...]:
         """The readers of this process now."""
-        with self._guard:
-            found = {} if self._process != os.getpid() else {key: known() for key, known in self._readers.items()}
-            self._readers = {key: self._readers[key] for key, stream in found.items() if stream is not None}
+        own = self._own
+        with own.guard:
+            found = {key: known() for key, known in own.readers.items()}
+            own.readers = {key: own.readers[key] for key, stream in found.items() if stream is not None}
         alive = [(key, stream) for key, stream in sorted(found.items()) if stream is not None]
         return tuple(Reader(*key, stream.position - self._first, numbers_of(stream)) for key, stream in alive)

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from mixtera.errors import JobError, MixteraError
+from mixtera.errors import JobError, MixteraError, ServiceError
 
 _Answer = TypeVar("_Answer")
 MOST_WAITING: Final = 10_000
@@ -48,6 +48,9 @@ class Channel:
     def report(self, call: Callable[[], Any]) -> None:
         """Have something said whose failure is to be raised by a later call.
 
+        Once a service has not taken something as long as patience lasts, what waits behind it is given up until that
+        failure is raised: else each of many would wait as long once more.
+
         Raises:
             JobError: Too much is waiting.
         """
@@ -57,7 +60,8 @@ class Channel:
 
         def noted() -> None:
             try:
-                call()
+                if not isinstance(line.failure, ServiceError):
+                    call()
             except MixteraError as error:
                 line.failure = line.failure or error
             finally:

@@ -105,6 +105,7 @@ class ServiceJob:
         self.reading: Reading = reading
         self._path = f"{PREFIX}/jobs/{self._name}"
         self._skips: tuple[Skip, ...] = ()
+        self._closed = False
         self.plan = self._attached() if plan is None else Plan.open(str(plan), options.get("remap"))
         self._beats = Beats(self.connection, f"{self._path}/alive", self.plan.start)
 
@@ -133,7 +134,7 @@ class ServiceJob:
 
         def say() -> None:
             try:
-                self.connection.post(f"{self._path}/join", message, Done)
+                self.connection.post(f"{self._path}/join", message, Done, is_over=lambda: self._closed)
             except MixteraError as error:
                 _LOG.warning("%s does not know who reads it: %s", self.address, error)
 
@@ -177,6 +178,7 @@ class ServiceJob:
 
     def close(self) -> None:
         """See `JobPort`."""
+        self._closed = True
         self._beats.close()
         self.connection.close()
 

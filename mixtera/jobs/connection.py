@@ -10,16 +10,17 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 import urllib3
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 
 from mixtera.errors import AlgorithmError, JobError, MixteraError, PlanError, SampleError, ServiceError, StateError
 from mixtera.jobs.messages import JSON, NAME_PATTERN, Refusal
@@ -33,6 +34,7 @@ _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 5.0
+_CHANCE: Final = SystemRandom()
 _AGAIN: Final = (429, 502, 503, 504)
 """Answers that pass: a proxy or a service that is starting, busy, or has no room on its disk."""
 _RAISED: Final[dict[str, type[MixteraError]]] = {
@@ -115,7 +117,14 @@ class Connection:
         """Ask for something."""
         return self._decoded("GET", path, None, kind)
 
-    def post(self, path: str, message: msgspec.Struct, kind: type[_Answer], patience: float | None = None) -> _Answer:
+    def post(
+        self,
+        path: str,
+        message: msgspec.Struct,
+        kind: type[_Answer],
+        patience: float | None = None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> _Answer:
         """Say something.
 
         Args:
@@ -123,19 +132,26 @@ class Connection:
             message: What.
             kind: What comes back.
             patience: Seconds; that of the access by default.
+            is_over: See `tries`.
 
         Raises:
             ServiceError: The service cannot be reached for so long, or does not let us in.
             MixteraError: The job refuses.
         """
-        return self._decoded("POST", path, msgspec.json.encode(message), kind, patience)
+        return self._decoded("POST", path, msgspec.json.encode(message), kind, patience, is_over)
 
-    def tries(self, patience: float | None = None) -> Retrying:
-        """Attempts at something, with pauses, as long as the patience lasts."""
+    def tries(self, patience: float | None = None, is_over: Callable[[], bool] = lambda: False) -> Retrying:
+        """Attempts at something, with pauses, as long as the patience lasts.
+
+        Args:
+            patience: Seconds; that of the access by default.
+            is_over: Whether nobody wants it any more.
+        """
+        is_late = stop_after_delay(self.access.patience if patience is None else patience)
         return Retrying(
             retry=retry_if_exception_type(Unreachable),
-            stop=stop_after_delay(self.access.patience if patience is None else patience),
-            wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, min=_FIRST_PAUSE_SECONDS),
+            stop=lambda state: is_over() or is_late(state),
+            wait=_pause,
             before_sleep=self._tell,
             retry_error_callback=self._given_up,
         )
@@ -173,9 +189,15 @@ class Connection:
         self._pool = None
 
     def _decoded(
-        self, method: str, path: str, body: bytes | None, kind: type[_Answer], patience: float | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: type[_Answer],
+        patience: float | None = None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> _Answer:
-        content = self.tries(patience)(self._attempt, method, path, body)
+        content = self.tries(patience, is_over)(self._attempt, method, path, body)
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.MsgspecError as error:
@@ -231,6 +253,12 @@ class Connection:
             f"the service {self.service} cannot be reached: {why} ({state.attempt_number} attempts in "
             f"{state.seconds_since_start or 0:.0f} s); start it again, or give more patience{shown}"
         ) from why
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds until the next attempt; by chance of their own: what the training draws from `random` stays the same."""
+    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(state.attempt_number - 1, 30))
+    return _CHANCE.uniform(_FIRST_PAUSE_SECONDS, longest)
 
 
 def parted(url: str) -> tuple[str, str]:

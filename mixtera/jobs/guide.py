@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 
@@ -12,7 +13,7 @@ from mixtera.order.promised import Promised
 
 
 class JobGuide:
-    """See `mixtera.stream.guide.Guide`. Belongs to one stream, in one process."""
+    """See `mixtera.stream.guide.Guide`. Belongs to one stream; in a forked child, to the child's copy of it."""
 
     def __init__(self, port: JobPort, channel: Channel) -> None:
         """Prepare; nothing is asked yet."""
@@ -20,12 +21,13 @@ class JobGuide:
         self.timeline = Promised(data.order_version)
         self._round_size = data.order.chunk_size * data.order.lanes
         self._port, self._channel = port, channel
-        self._guard = threading.Lock()
         self._first = self._asked = self._turn = 0
         self._last: Future[None] | None = None
+        self._process, self._guard = os.getpid(), threading.Lock()
 
     def ask(self, first: int, rounds: int) -> None:
         """See `Guide`."""
+        self._check_process()
         with self._guard:
             if first < self._first:  # the stream went back: what was forgotten is asked for again
                 self._turn, self._asked, self._last = self._turn + 1, 0, None
@@ -38,6 +40,7 @@ class JobGuide:
 
     def wait(self, rounds: int) -> None:
         """See `Guide`."""
+        self._check_process()
         while not self.is_promised(rounds):
             self.ask(self._first, rounds)
             last = self._last
@@ -54,6 +57,12 @@ class JobGuide:
     def is_promised(self, rounds: int) -> bool:
         """See `Guide`."""
         return self.timeline.total is not None or self.timeline.known >= rounds * self._round_size
+
+    def _check_process(self) -> None:
+        """In a forked child, ask anew: the thread that is asked there is the parent's, and so is who holds the lock."""
+        if self._process != os.getpid():
+            self._process, self._guard = os.getpid(), threading.Lock()
+            self._asked, self._last = 0, None
 
     def _take(self, promise: Promise, rounds: int, turn: int) -> None:
         """Take a promise over. Where rounds are missing at its end, the end of the plan lies before them."""

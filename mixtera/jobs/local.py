@@ -207,6 +207,8 @@ class LocalJob:
             self._fits.start(task)
 
     def _finish(self, task: FitTask, result: FitResult) -> None:
+        if self._process != os.getpid():  # closed meanwhile: it is not opened again for that
+            return
         with self._current():
             record = self._rules.fit(self._state, result)
             if record is None:

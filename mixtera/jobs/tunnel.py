@@ -118,7 +118,7 @@ class Tunnel:
                 stop = None if self._guide is None else self._window(self._guide, consumer)
                 if self._closed or (self._guide is not None and stop is None):
                     break
-                self._connection.tries()(self._attempt, stop)
+                self._connection.tries(is_over=lambda: self._closed)(self._attempt, stop)
         except BaseException as error:
             with self._changed:
                 self._failure = error

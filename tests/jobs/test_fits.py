@@ -22,7 +22,7 @@ from mixtera.jobs.model import Report
 from mixtera.jobs.progress import Rules
 from mixtera.jobs.records import Fitted, Reported, line, record
 from tests.jobs.following import following_plan
-from tests.waiting import gone, until
+from tests.waiting import gone, patience_with, until
 
 DUE, LAG = 120, 7
 ADO = Steering("ado", {"start": DUE, "interval": DUE, "ignore": 20, "starts": 1}, 0.01, None, 1, LAG, None)
@@ -143,7 +143,8 @@ def test_a_fit_ends_with_the_process_that_it_is_for() -> None:
     with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            fitting = int(process.stdout.readline())
+            with patience_with(process):
+                fitting = int(process.stdout.readline())
             assert not gone(fitting)
         finally:
             process.kill()
@@ -161,6 +162,16 @@ def test_whoever_opens_the_job_next_does_an_open_fit(tmp_path: Path) -> None:
     until(lambda: again.status()["fit"] is None)
     assert result_of(again) == DUE
     again.close()
+
+
+def test_a_fit_that_is_done_as_its_job_is_closed_does_not_open_it_again(job: LocalJob) -> None:
+    for step in range(DUE + 1):
+        job.report(curve(step))
+    until(lambda: job.status()["fit"] is None)
+    task = FitTask("ado", DUE, {})
+    job.close()
+    job._finish(task, fitted(FitTask("ado", DUE, {"samples": [[1.0]], "losses": [[1.0]], "weight": 1, "starts": 1})))
+    LocalJob(job.address, alone=True).close()  # nobody has it
 
 
 def test_a_fit_that_fails_is_said(job: LocalJob, monkeypatch: pytest.MonkeyPatch) -> None:

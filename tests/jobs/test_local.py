@@ -21,6 +21,7 @@ from mixtera.jobs.local import SNAPSHOT_RECORDS, LocalJob
 from mixtera.jobs.model import Report
 from mixtera.plan import Plan
 from tests.jobs.following import following_plan, push, steering, taken
+from tests.waiting import PATIENCE_SECONDS, patience_with
 
 
 @pytest.fixture(scope="module")
@@ -200,11 +201,12 @@ def test_a_full_disk_acknowledges_nothing_and_loses_nothing(plan: Plan, tmp_path
     answers: multiprocessing.Queue = multiprocessing.get_context("fork").Queue()
     process = multiprocessing.get_context("fork").Process(target=child, args=(answers,))
     process.start()
-    message, rounds = answers.get(timeout=600)
+    message, rounds = answers.get(timeout=PATIENCE_SECONDS)
     assert "journal.jsonl cannot be written: File too large" in message
     assert rounds == 3
-    assert answers.get(timeout=600) == 3 * 64
-    process.join()
+    assert answers.get(timeout=PATIENCE_SECONDS) == 3 * 64
+    process.join(PATIENCE_SECONDS)
+    assert process.exitcode == 0
     again = LocalJob(str(tmp_path))
     assert (again.state.step, again.state.promised) == (0, 3)
     again.close()
@@ -225,8 +227,8 @@ def test_a_forked_child_opens_its_own(plan: Plan, tmp_path: Path) -> None:
 
         process = context.Process(target=child)
         process.start()
-        assert answers.get(timeout=600) == mine
-        process.join()
+        assert answers.get(timeout=PATIENCE_SECONDS) == mine
+        process.join(PATIENCE_SECONDS)
         assert process.exitcode == 0
         assert job.status()["step"] == 1
 
@@ -249,7 +251,7 @@ with Job.local(None, sys.argv[1]) as job:
 def run_trainer(directory: Path, start: int, lines: int, kill: bool) -> list[list[int]]:
     program = [sys.executable, "-c", TRAINER, str(directory), str(start)]
     found = []
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process, patience_with(process):
         assert process.stdout is not None
         for text in process.stdout:
             found.append(json.loads(text)[1])

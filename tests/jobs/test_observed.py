@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from mixtera.jobs.connection import Access, Connection
 from mixtera.jobs.messages import AliveRequest, Reader, ReaderNumbers
 from mixtera.service.readers import Readers, lately
 from tests.stream.written import open_stream, written_plan
+from tests.waiting import forked
 
 ORDER = OrderParameters(seed=3, shuffle="global", chunk_size=32, lanes=2, granule=4)
 
@@ -28,14 +28,24 @@ def test_readers_are_told_of_until_they_are_gone(tmp_path: Path) -> None:
     assert (reader.rank, reader.worker, reader.position) == (3, 1, 8)
     assert reader.numbers is not None
     assert reader.numbers.batches == 1
-    child = os.fork()
-    if not child:
-        os._exit(0 if beats.readers() == () else 1)  # it has readers of its own
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert forked(lambda: b"none" if beats.readers() == () else b"some") == b"none"  # it has readers of its own
     stream.close()
     del stream
     gc.collect()
     assert beats.readers() == ()
+    beats.close()
+
+
+def test_a_child_forked_while_somebody_looks_at_the_readers_has_its_own(tmp_path: Path) -> None:
+    beats = Beats(Connection("http://127.0.0.1:9", Access(None)), "/alive", 0)
+    with open_stream(written_plan(tmp_path, order=ORDER), batch_size=8) as stream:
+
+        def said() -> bytes:
+            beats.add(0, 0, stream)
+            return b"%d" % len(beats.readers())
+
+        with beats._own.guard:  # as the thread that says it does, now and then
+            assert forked(said) == b"1"
     beats.close()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import pickle
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,12 @@ import pytest
 
 from mixtera.errors import JobError, PlanError, StateError
 from mixtera.jobs import Job
+from mixtera.jobs.guide import JobGuide
 from mixtera.plan import Plan
 from mixtera.testing.job import JobLaws
 from tests.jobs.following import NAMES, ROUND, decided, following_plan, push, steering, taken
 from tests.stream.written import text_of
+from tests.waiting import PATIENCE_SECONDS, forked
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +155,34 @@ def test_a_stream_may_go_back(plan: Plan, tmp_path: Path) -> None:
         for position in (64, 300, 0):
             stream.load_state_dict(job.state_at(position))
             assert taken([stream], 40) == found[position : position + 320]
+
+
+def test_a_forked_child_asks_for_promises_itself(plan: Plan, tmp_path: Path) -> None:
+    """Its parent's thread, which has been asked, is not there, and nobody is who could let go of a lock."""
+    begun, asked, held, leave = (threading.Event() for _ in range(4))
+    with Job.local(plan, str(tmp_path / "job")) as job:
+        stream = job.stream(8)
+        taken([stream], 3)
+        guide = stream._guide
+        assert isinstance(guide, JobGuide)
+
+        def answer() -> None:
+            begun.set()
+            asked.wait(PATIENCE_SECONDS)
+            with guide._guard:  # as for every answer
+                held.set()
+                leave.wait(PATIENCE_SECONDS)
+
+        job._channel.send(answer)
+        assert begun.wait(PATIENCE_SECONDS)
+        guide.ask(0, 4)
+        asked.set()
+        assert held.wait(PATIENCE_SECONDS)
+        try:
+            found = forked(lambda: json.dumps(taken([stream], 40)).encode())
+        finally:
+            leave.set()
+        assert [tuple(row) for row in json.loads(found)] == taken([stream], 40)
 
 
 def test_a_job_that_is_closed_twice_is_closed(plan: Plan, tmp_path: Path) -> None:

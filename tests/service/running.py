@@ -76,7 +76,7 @@ class Service:
         environment = {**os.environ, **self.environment}
         with (self.root / "stderr.txt").open("ab") as stderr:
             self.process = Command([*words, *self.options], None, environment, stderr, self.file_bytes)
-        line = self.process.stdout.readline()
+        line = self.process.line()
         assert line, self.stderr()
         self.url = line.split()[0]
         self.port = int(self.url.rsplit(":", 1)[1])

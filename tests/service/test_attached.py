@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
+import random
 import shutil
+import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
 from tests.paged import another, far
-from tests.service.running import ROUND, TOKENS, Service, rows_of, trained, uninterrupted
+from tests.service.running import PATIENCE_SECONDS, ROUND, TOKENS, Service, rows_of, trained, uninterrupted
+from tests.waiting import forked, until
 
 
 def test_the_samples_are_those_of_a_job_in_a_directory(service: Service, plan: Plan, tmp_path: Path) -> None:
@@ -93,9 +96,8 @@ def test_a_copy_of_a_job_reads_on_in_another_process(service: Service, plan: Pla
     service.create("run", plan)
     with service.attach("run") as job:
         port = job._port
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool:
-            assert pool.apply(_promised_elsewhere, (port,)) == port.promise(0, 3)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            assert pool.submit(_promised_elsewhere, port).result(PATIENCE_SECONDS) == port.promise(0, 3)
         assert port.plan.digest == pickle.loads(pickle.dumps(port)).plan.digest
 
 
@@ -107,15 +109,8 @@ def test_a_forked_child_has_a_connection_of_its_own(service: Service, plan: Plan
     service.create("run", plan)
     with service.attach("run") as job:
         expected = job._port.promise(0, 2)
-        reader, writer = os.pipe()
-        child = os.fork()
-        if not child:
-            os.write(writer, msgspec.json.encode(job._port.promise(0, 2)))
-            os._exit(0)
-        os.close(writer)
-        assert msgspec.json.decode(os.read(reader, 10_000), type=model.Promise) == expected
-        os.waitpid(child, 0)
-        os.close(reader)
+        answer = forked(lambda: msgspec.json.encode(job._port.promise(0, 2)))
+        assert msgspec.json.decode(answer, type=model.Promise) == expected
         assert job._port.promise(0, 2) == expected
 
 
@@ -192,6 +187,38 @@ def test_what_is_no_url_of_a_job_is_refused(url: str, message: str) -> None:
 def test_a_service_that_is_not_there_is_given_up_after_a_while() -> None:
     with pytest.raises(ServiceError, match=r"cannot be reached: .*refused.*start it again, or give more patience"):
         Job.attach("http://127.0.0.1:1/jobs/run", patience=0.3)
+
+
+def test_a_training_draws_the_same_numbers_whether_its_service_is_there_or_not() -> None:
+    state = random.getstate()
+    with pytest.raises(ServiceError, match="cannot be reached"):
+        Job.attach("http://127.0.0.1:1/jobs/run", patience=0.3)
+    is_same = random.getstate() == state  # of hundreds of numbers
+    assert is_same
+
+
+def test_who_closes_a_job_leaves_nobody_who_tries_to_reach_its_service(
+    service: Service, static_plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.create("run", static_plan)
+    attempts = threading.Semaphore(0)
+    with service.attach("run", reading="tunnel", patience=1e6) as job:
+        before, attempt = set(threading.enumerate()), job._port.connection.open  # type: ignore[attr-defined]
+
+        def noted(*words: Any) -> Any:
+            attempts.release()
+            return attempt(*words)
+
+        monkeypatch.setattr(job._port.connection, "open", noted)  # type: ignore[attr-defined]
+        service.kill()
+        with job.stream(8) as stream:
+            stream._open()  # its thread asks at once
+            for _ in range(4):  # as does the one that says who reads
+                assert attempts.acquire(timeout=PATIENCE_SECONDS)
+            trying = {each for each in threading.enumerate() if each not in before}
+            assert {each.name for each in trying} >= {"mixtera-tunnel", "mixtera-join"}
+    until(lambda: not any(each.is_alive() for each in trying), "the end of those who try")
+    service.start()
 
 
 def test_a_job_that_is_not_there(service: Service) -> None:

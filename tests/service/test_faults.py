@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def train_until(done: threading.Event, jobs: list[Job], batch_size: int, rows: R
         stream.close()
     jobs[0].flush()
     return step
+
+
+def has_changed(journal: Path, before: int, training: threading.Thread) -> bool:
+    """Whether a journal has, or nobody writes to it any more."""
+    return journal.stat().st_size != before or not training.is_alive()
 
 
 @pytest.fixture
@@ -75,8 +81,8 @@ def test_a_service_that_is_killed_at_any_moment(
     chance, journal = random.Random(kills), service.jobs / "run" / "journal.jsonl"
     for number in range(kills):
         before = journal.stat().st_size
-        while number % 2 and journal.stat().st_size == before and training.is_alive():
-            time.sleep(0.01)
+        if number % 2:
+            until(partial(has_changed, journal, before, training), "a change of the journal")
         time.sleep(chance.random() * 0.3)
         service.kill()
         assert training.is_alive(), failures
@@ -112,7 +118,8 @@ def test_a_rank_that_is_killed_goes_on_from_its_checkpoint(service: Service, pla
     until(lambda: out.exists() and out.read_text().count("\n") >= 12, "the twelfth step")
     assert rank.pid is not None
     os.kill(rank.pid, signal.SIGKILL)
-    rank.join()
+    rank.join(PATIENCE_SECONDS)
+    assert rank.exitcode == -signal.SIGKILL
     done = [json.loads(line) for line in out.read_text().split("\n")[:-1]]
     rows = [tuple(row) for step in done for row in step["rows"]]
     with Job.resume(done[-1]["state"]) as job, job.stream(8) as stream:
