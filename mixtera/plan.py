@@ -7,7 +7,6 @@ import os
 import shutil
 import weakref
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from mixtera.artifact.model import ROW_BITS, PlanData, TokenParameters
 from mixtera.artifact.pointers import PointerMap
 from mixtera.artifact.sequences import SequenceMap
 from mixtera.artifact.urls import is_remote, plain_path
+from mixtera.cached import cached_property
 from mixtera.errors import PlanError
 
 if TYPE_CHECKING:

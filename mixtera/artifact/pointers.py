@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import count
 
 import numpy as np
@@ -15,6 +15,7 @@ from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pages import PagedArray
 from mixtera.artifact.replaced import Replaced
+from mixtera.cached import cached_property
 from mixtera.errors import PlanError
 from mixtera.order.epochs import Entries
 from mixtera.order.lanes import Chunk, Lanes

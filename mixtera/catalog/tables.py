@@ -14,13 +14,13 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 
 import msgspec
 
+from mixtera.cached import cached_property
 from mixtera.catalog.columns import Column, numbered
 from mixtera.catalog.database import Database
 from mixtera.catalog.location import Location

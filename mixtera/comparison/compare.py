@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import msgspec
 
+from mixtera.cached import cached_property
 from mixtera.comparison.divergence import divergence, first_position
 from mixtera.comparison.files import all_files
 from mixtera.comparison.model import COMPARISON_VERSION, Report, SideSummary

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from mixtera.arrow import to_numpy
 from mixtera.artifact.model import ROW_BITS, Beginning, PlanData
 from mixtera.artifact.pointers import PointerMap
+from mixtera.cached import cached_property
 from mixtera.compiler.cursors import BLOCK, Cursor
 from mixtera.compiler.dense import dense_of
 from mixtera.compiler.files import FileIndex, Int64s

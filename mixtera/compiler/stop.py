@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from mixtera.artifact.pointers import PointerMap
 from mixtera.artifact.sequences import packer_of
+from mixtera.cached import cached_property
 from mixtera.compiler.cursors import Cursor, SequenceCursor
 from mixtera.compiler.files import Int64s
 from mixtera.order.concat import Concatenation

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mixtera.cached import cached_property
 from mixtera.errors import PlanError
 from mixtera.explanation.advice import lock_moved
 from mixtera.explanation.build import report

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
 
 from mixtera.artifact.model import PlanData
+from mixtera.cached import cached_property
 from mixtera.errors import LockError, StorageError
 from mixtera.lockfile import writing
 from mixtera.lockfile.difference import LockDifference, difference

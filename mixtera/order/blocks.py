@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.cached import cached_property
 from mixtera.order import seats
 from mixtera.order.seats import Float64s, Int64s, Splits
 from mixtera.order.shares import Group

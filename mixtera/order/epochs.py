@@ -7,12 +7,12 @@ Nothing is kept per window that can be told from its number: keys are made for t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.cached import cached_property
 from mixtera.order.keys import UInt64s, key_of, keys
 from mixtera.order.leftout import Bools
 from mixtera.order.seats import Int64s

@@ -8,11 +8,12 @@ from Q_c(round start) + the seats of c in the lanes before l. So a chunk reads c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
+from mixtera.cached import cached_property
 from mixtera.order.seats import Int64s
 from mixtera.order.timeline import Timeline
 

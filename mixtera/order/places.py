@@ -11,10 +11,10 @@ are, and `mixtera.order.concat` finds the epochs, whose edges lie inside sequenc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from mixtera.cached import cached_property
 from mixtera.order.seats import Int64s
 
 

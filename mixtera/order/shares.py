@@ -11,9 +11,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Literal, TypeAlias
+
+from mixtera.cached import cached_property
 
 Ramp: TypeAlias = Literal["linear", "cosine"]
 

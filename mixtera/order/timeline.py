@@ -6,12 +6,12 @@ Positions, seats and places are int64 throughout. Everything is a pure function 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Final, Protocol
 
 import numpy as np
 
+from mixtera.cached import cached_property
 from mixtera.order import seats
 from mixtera.order.blocks import BlockedSeats, Blocks
 from mixtera.order.seats import Int64s, Splits

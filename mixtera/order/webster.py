@@ -12,12 +12,12 @@ Only integers and correctly rounded double divisions are used, so the result is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from mixtera.cached import cached_property
 from mixtera.order.seats import Float64s, Int64s
 
 BLOCK_CELLS: Final = 1 << 20

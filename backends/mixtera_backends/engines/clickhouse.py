@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
+from mixtera.cached import cached_property
 from mixtera.contracts.engine import EngineOption, Gap
 from mixtera.errors import EngineError
 from mixtera_backends.engines.folder import folder_of

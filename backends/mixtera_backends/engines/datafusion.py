@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from mixtera.cached import cached_property
 from mixtera.errors import EngineError
 from mixtera_backends.engines.folder import folder_of
 from mixtera_backends.engines.limits import Limited, Limits

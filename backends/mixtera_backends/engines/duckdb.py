@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from mixtera.cached import cached_property
 from mixtera.contracts.holding import HeldColumn, HeldTable, Place
 from mixtera.formats.values import ARROW_TYPES
 from mixtera_backends.engines.heldduckdb import attached, columns_of, pin, view_of

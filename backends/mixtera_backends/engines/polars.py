@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 
+from mixtera.cached import cached_property
 from mixtera.contracts.engine import Gap
 from mixtera.errors import EngineError
 from mixtera_backends.engines.session import answer_schema, conformed, engine_errors, package

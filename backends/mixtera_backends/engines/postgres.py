@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mixtera.cached import cached_property
 from mixtera.contracts.engine import Gap
 from mixtera.contracts.holding import HeldColumn, HeldTable, Place
 from mixtera.errors import EngineError

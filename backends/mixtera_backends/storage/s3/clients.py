@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from mixtera.cached import cached_property
 from mixtera.contracts.storage import Options
 from mixtera.errors import MixteraError, StorageError
 from mixtera_backends.storage.s3.address import Address

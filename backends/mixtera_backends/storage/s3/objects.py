@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from mixtera.cached import cached_property
 from mixtera.errors import StorageError
 from mixtera.formats.cells import Cells, Pieces
 from mixtera.formats.ranges import GAP_BYTES as NEAR_BYTES
