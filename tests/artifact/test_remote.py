@@ -17,7 +17,7 @@ from mixtera.artifact.urls import cache_directory
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from tests.artifact.tiny import tiny
-from tests.forked import forked
+from tests.forks import bystander
 
 SERVED = """
 import sys
@@ -101,7 +101,7 @@ def test_a_child_that_was_forked_while_it_was_copied_keeps_nobody_waiting(tmp_pa
     path = tmp_path / "plan.lock"
     with ExitStack() as children:
         with _one_at_a_time(path):
-            children.enter_context(forked())
+            children.enter_context(bystander())
         with path.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 

@@ -9,7 +9,7 @@ import pytest
 from mixtera.catalog import Catalog
 from mixtera.catalog.lock import writing
 from mixtera.errors import CatalogError
-from tests.forked import forked
+from tests.forks import bystander
 
 
 def test_a_catalog_is_made_on_first_use(tmp_path: Path) -> None:
@@ -87,6 +87,6 @@ def test_a_child_that_was_forked_while_it_was_written_keeps_nobody_waiting(tmp_p
 
     with ExitStack() as children:
         with writing(tmp_path, waiting):
-            children.enter_context(forked())
+            children.enter_context(bystander())
         with writing(tmp_path, waiting):
             pass

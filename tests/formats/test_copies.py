@@ -20,7 +20,7 @@ from mixtera.formats.copies import Copies
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
-from tests.forked import forked
+from tests.forks import bystander
 
 jsonl = Jsonl()
 LINE = json.dumps({"text": "x" * 987}).encode() + b"\n"  # 1,000 bytes
@@ -208,7 +208,7 @@ def test_a_child_that_is_forked_meanwhile_keeps_nobody_waiting(tmp_path, directo
         made, _ = ours.find_or_begin(file)
         waiting = children.enter_context(unfinished(directory)[0].open("rb"))
         with ours._locked():
-            children.enter_context(forked())
+            children.enter_context(bystander())
         with (unfinished(directory)[0].parent / "lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         ours.abandon(made, file)

@@ -21,7 +21,7 @@ from mixtera_backends.storage.s3 import S3Storage
 from mixtera_backends.storage.s3.ring import Ring
 from mixtera_backends.storage.s3.shared import Directory
 from mixtera_backends.storage.s3.stretches import Stripe, Stripes
-from tests.forked import forked
+from tests.forks import bystander
 from tests.storage.objects import new_root
 
 DATA = np.random.default_rng(9).integers(0, 256, 100_000, np.uint8).tobytes()
@@ -291,7 +291,7 @@ def test_a_child_that_was_forked_while_room_was_made_does_not_end_that(tmp_path,
     directory, stripe = Directory(str(tmp_path), 1), Stripe(OBJECT, 0, 10_000)
     with ExitStack() as children:
         with monkeypatch.context() as during:
-            during.setattr(Directory, "_remove_unused", lambda here: children.enter_context(forked()))
+            during.setattr(Directory, "_remove_unused", lambda here: children.enter_context(bystander()))
             directory.have(stripe, lambda: iter([DATA[:10_000]]))
         assert len(list(tmp_path.rglob("*.stripe"))) == 1
         directory.make_room()
