@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from mixtera_backends.storage.fsspec import FsspecStorage
+from tests.forks import status_in_a_child
 from tests.paged import another
 from tests.synthetic import plan_data
 
@@ -398,18 +397,6 @@ def test_what_a_process_leaves_that_is_killed_while_others_read(local, far, tmp_
 
 def test_a_process_that_was_forked_fetches_for_itself(local, far):
     assert far.data.rows[:3].tolist() == local.data.rows[:3].tolist()
-    reading, writing = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: that of a process with threads
-        child = os.fork()
-    if not child:
-        try:
-            os.write(writing, far.data.rows[50_000:50_010].tobytes())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as answer:
-        assert answer.read() == local.data.rows[50_000:50_010].tobytes()
-    os.waitpid(child, 0)
-    values = far.data.rows[50_000:50_010]
-    assert values.tolist() == local.data.rows[50_000:50_010].tolist()
+    wanted = local.data.rows[50_000:50_010].tolist()
+    assert status_in_a_child(lambda: far.data.rows[50_000:50_010].tolist() == wanted) == 0
+    assert far.data.rows[50_000:50_010].tolist() == wanted

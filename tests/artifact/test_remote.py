@@ -1,19 +1,23 @@
 """Plans at URLs, on a storage in memory: what is written when, and that a machine copies a plan once."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import fsspec
 import pytest
 
+from mixtera.artifact.remote import _one_at_a_time
 from mixtera.artifact.urls import cache_directory
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from tests.artifact.tiny import tiny
+from tests.forks import bystander
 
 SERVED = """
 import sys
@@ -93,6 +97,15 @@ def test_processes_that_open_it_at_once_make_one_copy(plan, tmp_path):
     assert [path.name for path in Path(copy).parent.iterdir() if path.is_dir()] == [Path(copy).name]
 
 
+def test_a_child_that_was_forked_while_it_was_copied_keeps_nobody_waiting(tmp_path):
+    path = tmp_path / "plan.lock"
+    with ExitStack() as children:
+        with _one_at_a_time(path):
+            children.enter_context(bystander())
+        with path.open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_the_cache_is_where_caches_are(monkeypatch, tmp_path):
     monkeypatch.delenv("MIXTERA_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -104,7 +117,6 @@ def test_the_cache_is_where_caches_are(monkeypatch, tmp_path):
 
 def test_a_file_system_without_locks_is_no_obstacle(plan, monkeypatch):
     import errno
-    import fcntl
 
     def unsupported(handle, kind):
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from mixtera.catalog import Catalog
+from mixtera.catalog.lock import writing
 from mixtera.errors import CatalogError
+from tests.forks import bystander
 
 
 def test_a_catalog_is_made_on_first_use(tmp_path: Path) -> None:
@@ -76,3 +79,14 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "c" / "catalog.db").write_text("no database")
     with pytest.raises(CatalogError, match=r"catalog.db: file is not a database"):
         Catalog.open(str(tmp_path / "c"))
+
+
+def test_a_child_that_was_forked_while_it_was_written_keeps_nobody_waiting(tmp_path: Path) -> None:
+    def waiting(who: str) -> None:
+        raise AssertionError(who)
+
+    with ExitStack() as children:
+        with writing(tmp_path, waiting):
+            children.enter_context(bystander())
+        with writing(tmp_path, waiting):
+            pass

@@ -1,5 +1,6 @@
 """Decompressed copies that processes share: made once, given up when unused, nothing left by those that die."""
 
+import fcntl
 import gzip
 import json
 import multiprocessing
@@ -8,15 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from mixtera.errors import StorageError
 from mixtera.formats import spool, temporary
+from mixtera.formats.copies import Copies
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
+from tests.forks import bystander
 
 jsonl = Jsonl()
 LINE = json.dumps({"text": "x" * 987}).encode() + b"\n"  # 1,000 bytes
@@ -194,6 +198,24 @@ def test_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, directory):
     results.get(timeout=600)
     waiting.join(600)
     assert [copy.stat().st_size for copy in copies(directory)] == [10_000_000]
+
+
+def test_a_child_that_is_forked_meanwhile_keeps_nobody_waiting(tmp_path, directory):
+    """It has all files open that its parent has open, and locks go with the last who has."""
+    file = storage_of(str(tmp_path)).stat(str(written(tmp_path, "a.jsonl.gz")))
+    ours = Copies(str(directory), 1 << 20)
+    with ExitStack() as children:
+        made, _ = ours.find_or_begin(file)
+        waiting = children.enter_context(unfinished(directory)[0].open("rb"))
+        with ours._locked():
+            children.enter_context(bystander())
+        with (unfinished(directory)[0].parent / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours.abandon(made, file)
+        fcntl.flock(waiting, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as who waits for the copy
+        again, is_new = ours.find_or_begin(file)
+        assert is_new
+        again.close()
 
 
 def test_a_broken_file_leaves_nothing(tmp_path, directory):

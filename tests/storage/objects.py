@@ -53,6 +53,7 @@ class Objects:
             input="\n".join(keys),
             text=True,
             check=True,
+            timeout=600,
         )
 
     def delete(self, url: str) -> None:

@@ -21,6 +21,7 @@ from mixtera.stream import Stream
 from mixtera.testing.storage import StorageLaws
 from mixtera_backends.storage.fsspec import FsspecStorage, address, failures
 from mixtera_backends.storage.fsspec.facts import file_info
+from tests.forks import status_in_a_child
 from tests.storage.web import Web
 
 storage = FsspecStorage()
@@ -380,12 +381,8 @@ def test_a_child_that_was_forked_reads_too(web, tmp_path):
     (tmp_path / "a.bin").write_bytes(b"abc")
     access = storage.random_access(f"{web.url}/a.bin")
     assert access.gather(np.array([0]), np.array([3])).to_pylist() == [b"abc"]
-    child = os.fork() if sys.version_info < (3, 12) else None
-    if child == 0:
-        found = access.gather(np.array([1]), np.array([3])).to_pylist()
-        os._exit(0 if found == [b"bc"] else 1)
-    if child is not None:
-        assert os.waitpid(child, 0)[1] == 0
+    if sys.version_info < (3, 12):
+        assert status_in_a_child(lambda: access.gather(np.array([1]), np.array([3])).to_pylist() == [b"bc"]) == 0
 
 
 def test_captures_over_any_scheme(tmp_path):

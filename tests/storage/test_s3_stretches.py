@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from mixtera_backends.storage.s3 import S3Storage
 from mixtera_backends.storage.s3.ring import Ring
 from mixtera_backends.storage.s3.shared import Directory
 from mixtera_backends.storage.s3.stretches import Stripe, Stripes
+from tests.forks import bystander
 from tests.storage.objects import new_root
 
 DATA = np.random.default_rng(9).integers(0, 256, 100_000, np.uint8).tobytes()
@@ -283,6 +285,17 @@ def test_a_full_disk_is_named_and_nothing_half_written_is_used(tmp_path, monkeyp
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.stripe"))
     assert read(stripes, Fetched(), CELLS, [5], [20]) == 0
+
+
+def test_a_child_that_was_forked_while_room_was_made_does_not_end_that(tmp_path, monkeypatch):
+    directory, stripe = Directory(str(tmp_path), 1), Stripe(OBJECT, 0, 10_000)
+    with ExitStack() as children:
+        with monkeypatch.context() as during:
+            during.setattr(Directory, "_remove_unused", lambda here: children.enter_context(bystander()))
+            directory.have(stripe, lambda: iter([DATA[:10_000]]))
+        assert len(list(tmp_path.rglob("*.stripe"))) == 1
+        directory.make_room()
+        assert not list(tmp_path.rglob("*.stripe"))
 
 
 def test_a_file_of_another_size_is_not_used(tmp_path):

@@ -20,7 +20,7 @@ from mixtera_backends.storage.s3.budget import Budget
 from mixtera_backends.storage.s3.connection import Connection, environment
 from mixtera_backends.storage.s3.failures import Failure, changed, failure_of, refused
 from mixtera_backends.storage.s3.patience import Patience
-from mixtera_backends.storage.s3.process import INHERITED, PROCESS
+from mixtera_backends.storage.s3.process import PROCESS
 from mixtera_backends.storage.s3.settings import Settings
 from mixtera_backends.storage.s3.shared import keeper
 from mixtera_backends.storage.s3.stretches import Stripe, Stripes
@@ -65,6 +65,7 @@ class Clients:
         self.stripes = None if (kept_here := keeper()) is None else Stripes(kept_here, self._submit)
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
+        PROCESS.clients.add(self)
 
     @property
     def endpoint(self) -> str:
@@ -271,10 +272,7 @@ class ClientsHere:
     def get(self) -> Clients:
         """The clients; new ones after a fork, and when the environment names others."""
         clients = self._clients
-        if clients is not None and clients.process != os.getpid():
-            INHERITED.append(clients)
-            clients = None
-        if clients is None or clients.environment != environment():
+        if clients is None or clients.process != os.getpid() or clients.environment != environment():
             clients = self._clients = Clients(self._patience, self._options)
         self._looked = time.monotonic()
         return clients

@@ -98,19 +98,25 @@ class Directory:
         with (self._directory / _LOCK).open("ab") as lock:
             if not _locked(lock):
                 return  # somebody else is at it
-            sizes = {}
-            for path in self._directory.iterdir():
-                with suppress(FileNotFoundError):
-                    if path.suffix == _UNFINISHED:
-                        _remove_unlocked(path)
-                    elif path.suffix == _KEPT:
-                        sizes[path] = path.stat()
-            used = sum(status.st_size for status in sizes.values())
-            for path in sorted(sizes, key=lambda path: sizes[path].st_mtime_ns):
-                if used <= self.capacity_bytes:
-                    return
-                path.unlink(missing_ok=True)
-                used -= sizes[path].st_size
+            try:
+                self._remove_unused()
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
+
+    def _remove_unused(self) -> None:
+        sizes = {}
+        for path in self._directory.iterdir():
+            with suppress(FileNotFoundError):
+                if path.suffix == _UNFINISHED:
+                    _remove_unlocked(path)
+                elif path.suffix == _KEPT:
+                    sizes[path] = path.stat()
+        used = sum(status.st_size for status in sizes.values())
+        for path in sorted(sizes, key=lambda path: sizes[path].st_mtime_ns):
+            if used <= self.capacity_bytes:
+                return
+            path.unlink(missing_ok=True)
+            used -= sizes[path].st_size
 
     def _fill(self, stripe: Stripe, made: BinaryIO, parts: Iterator[Buffer]) -> None:
         """Write an unfinished file, and give it its name."""

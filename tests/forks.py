@@ -1,0 +1,56 @@
+"""Children that are forked from the process of the tests: none goes on as a second one of it, and none stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.waiting import PATIENCE_SECONDS
+
+
+def status_in_a_child(check: Callable[[], bool]) -> int:
+    """The exit code of a forked child that makes a check: 0 where it holds, less than 0 where a signal ended it.
+
+    A child that hangs is ended by the system, since a lock that it inherited may keep Python from running at all.
+    """
+    child = _forked()
+    if not child:
+        status = 1
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # that of the tests' own limit is Python
+            signal.alarm(int(PATIENCE_SECONDS))
+            status = 0 if check() else 2
+        except BaseException:  # noqa: BLE001 - whatever it is
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@contextmanager
+def bystander() -> Iterator[None]:
+    """A forked child that does nothing, and holds open what was open; it ends with the block."""
+    reading, writing = os.pipe()
+    child = _forked()
+    if not child:
+        try:
+            os.close(writing)
+            os.read(reading, 1)
+        finally:
+            os._exit(0)
+    os.close(reading)
+    try:
+        yield
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+
+
+def _forked() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on: that of a process with threads
+        return os.fork()
