@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from mixtera.formats.parquet import Parquet
 from mixtera.formats.parquet import read as reading
 from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import storage_of
+from tests.forked import ended
 from tests.opened import opened_below
 
 parquet = Parquet()
@@ -205,10 +205,11 @@ def test_nothing_is_left_behind(path, tmp_path, directory):
 def test_a_forked_child_has_a_spool_of_its_own(path):
     opened = reader(path)
     drift(opened)
-    child = os.fork()
-    if child == 0:
+
+    def has_its_own() -> bool:
         own = reader(path)
         drift(own)
-        os._exit(0 if own._spool is not opened._spool else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return own._spool is not opened._spool
+
+    assert ended(has_its_own) == 0
     check(opened, 1)

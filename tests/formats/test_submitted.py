@@ -5,10 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import signal
 import struct
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from mixtera.errors import StorageError
 from mixtera.formats import submitted
 from mixtera.formats.ranges import MANY_READS, RangedFile
 from mixtera.formats.submitted import CALLS, DEPTH, read_many
+from tests.forked import ended
 
 SIZE = 50_000
 CONTENT = np.random.default_rng(3).integers(0, 256, SIZE, np.uint8)
@@ -68,20 +67,10 @@ def read(path: Path, starts: np.ndarray, lengths: np.ndarray) -> bytes:
 
 def in_a_child(check: Callable[[], bool]) -> None:
     """Make a check in a fork of this process, which must end well."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: other threads; the child needs none of them
-        child = os.fork()
-    if not child:
-        signal.alarm(60)
-        status = 1
-        try:
-            status = 0 if check() else 2
-        finally:
-            os._exit(status)
-    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if ended == NO_SANDBOX:
+    code = ended(check)
+    if code == NO_SANDBOX:
         pytest.skip("this system lets no process forbid itself a call")
-    assert ended == 0
+    assert code == 0
 
 
 @submitting

@@ -19,6 +19,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.artifact.pointers import PointerMap
 from mixtera.errors import SampleError, StateError, StorageError
 from mixtera.stream.contents import _plain_array
+from tests.forked import ended
 from tests.opened import opened_below
 from tests.stream.big import big_plan
 from tests.stream.written import RECORD_BYTES, expected, open_stream, rows_of, written_plan
@@ -143,16 +144,12 @@ def test_a_stream_may_be_collected_anywhere(tmp_path: Path, fresh: PlanData) -> 
 def test_a_forked_child_goes_on_by_itself(data: PlanData) -> None:
     stream = open_stream(data, batch_size=8)
     next(stream)
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def goes_on() -> bool:
         rows = [row for batch in stream for row in rows_of(batch)]
-        os.write(write_end, b"1" if rows == expected(data, 8, 8 + len(rows)) and len(rows) > 500 else b"0")
-        os._exit(0)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as answer:
-        assert answer.read() == b"1"
-    os.waitpid(child, 0)
+        return rows == expected(data, 8, 8 + len(rows)) and len(rows) > 500
+
+    assert ended(goes_on) == 0
     assert rows_of(next(stream)) == expected(data, 8, 16)
     stream.close()
 
