@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Final
 
 from tests.waiting import until
@@ -42,3 +45,24 @@ def ended(check: Callable[[], bool]) -> int:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
     return codes[0]
+
+
+def keeps(held: AbstractContextManager[None], path: Path) -> bool:
+    """Whether a child that is forked while a lock on a file is held has it still when its parent has let it go."""
+    reader, writer = os.pipe()
+    with held:
+        child = os.fork()
+        if not child:
+            os.close(writer)
+            os.read(reader, 1)  # until the parent is done, or gone
+            os._exit(0)
+    os.close(reader)
+    try:
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
+    return False

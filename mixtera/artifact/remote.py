@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final, TypeAlias
@@ -223,4 +223,6 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
                 raise
         yield
     finally:
+        with suppress(OSError):  # where there are none
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
         os.close(handle)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mixtera.errors import CatalogError
@@ -34,6 +34,8 @@ def writing(root: Path, waiting: Callable[[str], None], shown: str = "") -> Iter
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
+        with suppress(OSError):  # where there are no locks
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a child that was forked meanwhile has it, too
         os.close(handle)
 
 

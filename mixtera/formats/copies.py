@@ -90,6 +90,7 @@ class Copies:
         """Remove an unfinished copy."""
         with self._locked():
             self._paths(file)[1].unlink(missing_ok=True)
+            fcntl.flock(made, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
             made.close()
 
     def make_room(self) -> None:
@@ -120,7 +121,10 @@ class Copies:
     def _locked(self) -> Iterator[None]:
         with (self._directory / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has it, too, and may want it
 
 
 def _opened(path: Path, lock: int) -> BinaryIO | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from mixtera.artifact.remote import _one_at_a_time
 from mixtera.artifact.urls import cache_directory
 from mixtera.errors import PlanError, StorageError
 from mixtera.plan import Plan
 from tests.artifact.tiny import tiny
+from tests.forked import keeps
 
 SERVED = """
 import sys
@@ -112,3 +114,7 @@ def test_a_file_system_without_locks_is_no_obstacle(plan, monkeypatch):
     plan.save("memory://plans/a")
     monkeypatch.setattr(fcntl, "flock", unsupported)
     assert Plan.open("memory://plans/a").digest == plan.digest
+
+
+def test_a_child_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    assert not keeps(_one_at_a_time(tmp_path / "lock"), tmp_path / "lock")

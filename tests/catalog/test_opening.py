@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from mixtera.catalog import Catalog
+from mixtera.catalog.lock import writing
 from mixtera.errors import CatalogError
+from tests.forked import keeps
 
 
 def test_a_catalog_is_made_on_first_use(tmp_path: Path) -> None:
@@ -76,3 +78,7 @@ def test_a_database_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "c" / "catalog.db").write_text("no database")
     with pytest.raises(CatalogError, match=r"catalog.db: file is not a database"):
         Catalog.open(str(tmp_path / "c"))
+
+
+def test_a_child_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path: Path) -> None:
+    assert not keeps(writing(tmp_path, pytest.fail), tmp_path / "lock")

@@ -14,9 +14,11 @@ import pytest
 
 from mixtera.errors import StorageError
 from mixtera.formats import spool, temporary
+from mixtera.formats.copies import Copies
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
+from tests.forked import keeps
 
 jsonl = Jsonl()
 LINE = json.dumps({"text": "x" * 987}).encode() + b"\n"  # 1,000 bytes
@@ -147,6 +149,7 @@ def slowly(*arguments):
     print("written", flush=True)
     time.sleep(600)
 spool._write = slowly
+from mixtera.formats.copies import Copies
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT
@@ -194,6 +197,13 @@ def test_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, directory):
     results.get(timeout=600)
     waiting.join(600)
     assert [copy.stat().st_size for copy in copies(directory)] == [10_000_000]
+
+
+def test_a_child_that_is_forked_meanwhile_does_not_keep_the_lock(tmp_path):
+    shared = Copies(str(tmp_path), 1000)
+    folder = tmp_path / f"mixtera-copies-{os.getuid()}"
+    folder.mkdir()
+    assert not keeps(shared._locked(), folder / "lock")
 
 
 def test_a_broken_file_leaves_nothing(tmp_path, directory):
