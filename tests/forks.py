@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import connection
 
 from tests.waiting import PATIENCE_SECONDS
 
@@ -29,6 +30,27 @@ def status_in_a_child(check: Callable[[], bool]) -> int:
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def answer_of_a_child(call: Callable[[], bytes]) -> bytes:
+    """What a forked child answers; empty where the call fails there. It ends in any case."""
+    reader, writer = os.pipe()
+    child = _forked()
+    if not child:
+        try:
+            os.write(writer, call())
+        except BaseException:  # noqa: BLE001 - whatever it is, this is not to go on as a second process of the tests
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        try:
+            assert connection.wait([answer], PATIENCE_SECONDS), "the forked child hangs"
+            return answer.read()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 @contextmanager

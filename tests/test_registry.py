@@ -33,7 +33,11 @@ def answer(directory: Path, module: str, entry_points: str = FORMAT, program: st
     (directory / "ours_format.py").write_text(module)
     path = os.pathsep.join([str(directory), *filter(None, sys.path)])
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import connection
 
 import psutil
 
@@ -45,26 +40,3 @@ def patience_with(process: subprocess.Popen[str]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def forked(call: Callable[[], bytes]) -> bytes:
-    """What a forked child answers; empty where the call fails there. It ends in any case."""
-    reader, writer = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads: these tests are about them
-        child = os.fork()
-    if not child:
-        try:
-            os.write(writer, call())
-        except BaseException:  # noqa: BLE001 - whatever it is, this is not to go on as a second process of the tests
-            traceback.print_exc()
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as answer:
-        try:
-            assert connection.wait([answer], PATIENCE_SECONDS), "the forked child hangs"
-            return answer.read()
-        finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)

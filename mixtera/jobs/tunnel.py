@@ -97,10 +97,16 @@ class Tunnel:
         """End the thread; harmless in another process than the one that made it."""
         if os.getpid() != self.process:
             return
-        with self._changed:
+        self.abandon()
+        self._thread.join(_JOIN_SECONDS)
+
+    def abandon(self) -> None:
+        """Have the thread end, without waiting for it; harmless in another process, too."""
+        if os.getpid() != self.process:
+            return
+        with self._changed:  # held for moments, by those who wait for nothing meanwhile
             self._closed = True
             self._changed.notify_all()
-        self._thread.join(_JOIN_SECONDS)
 
     def _enter(self, round_: int) -> None:
         if round_ > self._round:

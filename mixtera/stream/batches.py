@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -83,6 +83,7 @@ class Batches:
         self._decoder = MeteredThread("mixtera-decode")
         self._unpacker = MeteredThread("mixtera-unpack")
         self._promise_seconds = 0.0
+        self._abandoned = False
         self._hits = Hits()
         self._waiting: deque[tuple[Piece, ...]] = deque()
         self._asked: deque[Asked] = deque()
@@ -133,6 +134,14 @@ class Batches:
         self._asked.clear()
         self._open.clear()
         self._fetcher.close()
+
+    def abandon(self) -> None:
+        """Have no more fetched. Threads and files end with this object, of which only what is under way is left.
+
+        The collector of garbage calls this, in any thread and while that holds any lock. So nothing is waited for: the
+        thread might need that lock to end, and a lock of `threading` itself this very one.
+        """
+        self._abandoned = True
 
     def _enter(self, round_: int, guide: Guide) -> None:
         """Have the round after a new one promised and read ahead."""
@@ -189,6 +198,8 @@ class Batches:
         Storages that serve many requests at a time are told of the fetches after, too. Frames that the next one needs
         are decompressed by a third thread in the meantime.
         """
+        if self._abandoned:
+            raise CancelledError
         self._hits = hits_here()
         if self._guide is not None:
             begun = time.perf_counter()

@@ -34,7 +34,14 @@ class OpenBatches(Protocol):
         """What was done in the background until now."""
 
     def close(self) -> None:
-        """Let everything go; harmless in another process than the one that made it."""
+        """Let everything go, and wait for it; harmless in another process than the one that made it."""
+
+    def abandon(self) -> None:
+        """Let everything go by itself, soon, and wait for nothing.
+
+        The garbage collector calls this, in any thread and in the middle of anything: locks may be held here that the
+        threads in the background need, in order to end, too.
+        """
 
 
 class BatchSource(Protocol):

@@ -35,7 +35,8 @@ class Stream:
     (int64). A batch is mostly a view of a larger piece that was fetched in one go.
 
     Threads and files are made at the first batch, in the process that reads: a forked child that inherits an open
-    stream opens its own and goes on at the same position.
+    stream opens its own and goes on at the same position. One that is dropped without `close` ends its threads and
+    files a moment later.
     """
 
     def __init__(
@@ -188,13 +189,14 @@ class Stream:
     def close(self) -> None:
         """End the background thread and close all files; the next batch opens them again, at the same position."""
         batches, self._batches = self._batches, None
+        self._returned = 0.0
+        if self._finalizer is not None:
+            self._finalizer.detach()
+            self._finalizer = None
         if batches is not None and batches.process == os.getpid():
             self._earlier += batches.traffic()
             self._earlier_work = replace(self._earlier_work + batches.work(), queue=0, held_bytes=0)
-        self._returned = 0.0
-        if self._finalizer is not None:
-            self._finalizer()
-            self._finalizer = None
+            batches.close()
 
     def _rewind(self, consumer: Consumer) -> None:
         if self._data.delivery is not None:
@@ -217,7 +219,7 @@ class Stream:
         if skips is not None:
             data = replace(data, skips=skips.known())
         self._batches = self._source(data, consumer, self._columns, self._budget_bytes, self._guide, skips)
-        self._finalizer = weakref.finalize(self, self._batches.close)
+        self._finalizer = weakref.finalize(self, self._batches.abandon)
         return self._batches
 
     def __enter__(self) -> Stream:

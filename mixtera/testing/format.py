@@ -21,9 +21,9 @@ from __future__ import annotations
 import math
 import multiprocessing
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +55,7 @@ PROPERTIES = (
     PropertyColumn("topics", "topics", "list<string>"),
 )
 ROWS = 3_000
+_PATIENCE_SECONDS: Final = 600.0
 
 
 def records(rows: int = ROWS) -> list[dict[str, object]]:
@@ -97,6 +98,17 @@ def scan_file(
     table = pa.Table.from_batches([piece.table for piece in pieces], schema=pa.schema(fields))
     bad = [sample for piece in pieces for sample in piece.bad]
     return table, bad, scan.facts(), sum(piece.bytes_read for piece in pieces)
+
+
+def _scan_there(
+    answer: Connection,
+    plugin: Format,
+    path: Path,
+    properties: Sequence[PropertyColumn],
+    content: Sequence[ContentColumn],
+) -> None:
+    """What another process does: scan a file, and send the whole index."""
+    answer.send(scan_file(plugin, path, properties, content)[0])
 
 
 def request(table: pa.Table, chosen: Sequence[int], line_end: int = 1) -> ReadRequest:
@@ -352,6 +364,15 @@ class FormatLaws:
 
     def test_files_are_scanned_in_other_processes(self, tmp_path: Path) -> None:
         path = self._written(tmp_path, self._records(100))
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            found = pool.submit(scan_file, self.format, path, self.properties, self.content).result()
-        assert found[0] == self._scan(path)[0]
+        context = multiprocessing.get_context("spawn")
+        answer, sender = context.Pipe(duplex=False)
+        arguments = sender, self.format, path, self.properties, self.content
+        process = context.Process(target=_scan_there, args=arguments)
+        process.start()
+        sender.close()
+        try:
+            assert answer.poll(_PATIENCE_SECONDS), "the scan hangs there"
+            assert answer.recv() == self._scan(path)[0]
+        finally:
+            process.kill()
+            process.join()

@@ -86,7 +86,11 @@ def test_from_files_to_trainers(documents: dict[str, list[list[int]]], capsys: p
     whole = len(expected) // 8 * 8
     assert in_torch("plan", 0) == in_torch("plan", 2) == expected[:whole]
     done = subprocess.run(
-        [sys.executable, "-c", JAX], env={**os.environ, "JAX_PLATFORMS": "cpu"}, capture_output=True, check=True
+        [sys.executable, "-c", JAX],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        check=True,
+        timeout=600,
     )
     assert json.loads(done.stdout) == expected[:whole]
 

@@ -33,7 +33,7 @@ def test_diff(
     written = {block.file: block.text for block in blocks(PAGE) if block.file}
     (tmp_path / "mixture.yaml").write_text(written["mixture.yaml"], encoding="utf-8")
     change = next(line for block in blocks(PAGE) for line in block.text.splitlines() if line.startswith("sed "))
-    subprocess.run(["bash", "-c", change], check=True)
+    subprocess.run(["bash", "-c", change], check=True, timeout=600)
     assert main(["index", "mixture.yaml", "--quiet"]) == 0
     capsys.readouterr()
     assert main(["diff", "mixture.yaml", "changed.yaml", "--batch", "64"]) == 0

@@ -12,8 +12,8 @@ from mixtera.jobs.beats import Beats
 from mixtera.jobs.connection import Access, Connection
 from mixtera.jobs.messages import AliveRequest, Reader, ReaderNumbers
 from mixtera.service.readers import Readers, lately
+from tests.forks import answer_of_a_child
 from tests.stream.written import open_stream, written_plan
-from tests.waiting import forked
 
 ORDER = OrderParameters(seed=3, shuffle="global", chunk_size=32, lanes=2, granule=4)
 
@@ -28,7 +28,7 @@ def test_readers_are_told_of_until_they_are_gone(tmp_path: Path) -> None:
     assert (reader.rank, reader.worker, reader.position) == (3, 1, 8)
     assert reader.numbers is not None
     assert reader.numbers.batches == 1
-    assert forked(lambda: b"none" if beats.readers() == () else b"some") == b"none"  # it has readers of its own
+    assert answer_of_a_child(lambda: str(len(beats.readers())).encode()) == b"0"  # it has readers of its own
     stream.close()
     del stream
     gc.collect()
@@ -45,7 +45,7 @@ def test_a_child_forked_while_somebody_looks_at_the_readers_has_its_own(tmp_path
             return b"%d" % len(beats.readers())
 
         with beats._own.guard:  # as the thread that says it does, now and then
-            assert forked(said) == b"1"
+            assert answer_of_a_child(said) == b"1"
     beats.close()
 
 

@@ -17,9 +17,10 @@ from mixtera.jobs import Job
 from mixtera.jobs.guide import JobGuide
 from mixtera.plan import Plan
 from mixtera.testing.job import JobLaws
+from tests.forks import answer_of_a_child
 from tests.jobs.following import NAMES, ROUND, decided, following_plan, push, steering, taken
 from tests.stream.written import text_of
-from tests.waiting import PATIENCE_SECONDS, forked
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def test_a_forked_child_asks_for_promises_itself(plan: Plan, tmp_path: Path) -> 
         asked.set()
         assert held.wait(PATIENCE_SECONDS)
         try:
-            found = forked(lambda: json.dumps(taken([stream], 40)).encode())
+            found = answer_of_a_child(lambda: json.dumps(taken([stream], 40)).encode())
         finally:
             leave.set()
         assert [tuple(row) for row in json.loads(found)] == taken([stream], 40)

@@ -133,4 +133,4 @@ def test_jax_takes_over_too(compiled: Callable[..., mixtera.Plan], tmp_path: Pat
     state = old.state_at(320)
     compiled("natural", Stop.of(old, state)).save(str(tmp_path / "plan"))
     # a process of its own: where JAX was used, no other test may fork any more
-    subprocess.run([sys.executable, "-c", JAX, str(tmp_path / "plan"), json.dumps(state)], check=True)
+    subprocess.run([sys.executable, "-c", JAX, str(tmp_path / "plan"), json.dumps(state)], check=True, timeout=600)

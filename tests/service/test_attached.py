@@ -20,9 +20,10 @@ from mixtera.jobs import Job, messages, model
 from mixtera.plan import Plan
 from mixtera.service.directory import create
 from mixtera.service.tokens import entry
+from tests.forks import answer_of_a_child
 from tests.paged import another, far
 from tests.service.running import PATIENCE_SECONDS, ROUND, TOKENS, Service, rows_of, trained, uninterrupted
-from tests.waiting import forked, until
+from tests.waiting import until
 
 
 def test_the_samples_are_those_of_a_job_in_a_directory(service: Service, plan: Plan, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_forked_child_has_a_connection_of_its_own(service: Service, plan: Plan
     service.create("run", plan)
     with service.attach("run") as job:
         expected = job._port.promise(0, 2)
-        answer = forked(lambda: msgspec.json.encode(job._port.promise(0, 2)))
+        answer = answer_of_a_child(lambda: msgspec.json.encode(job._port.promise(0, 2)))
         assert msgspec.json.decode(answer, type=model.Promise) == expected
         assert job._port.promise(0, 2) == expected
 

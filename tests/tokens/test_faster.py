@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 import mixtera
 from mixtera.errors import SpecError, TokenizerError
 from mixtera.tokens.tokenizers import open_tokenizer
+from tests.forks import status_in_a_child
 
 tokenizers = pytest.importorskip("tokenizers")
 pytest.importorskip("fastokens")
@@ -80,13 +80,7 @@ def test_it_works_in_forked_processes(directory: Path) -> None:
     _, fast = both(directory)
     column = pa.array(["def f(x):\n    return x\n" * 50] * 40)
     wanted = fast.encode(column).tokens.tolist()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        os.write(writer, b"1" if fast.encode(column).tokens.tolist() == wanted else b"0")
-        os._exit(0)
-    assert os.read(reader, 1) == b"1"
-    assert os.waitpid(child, 0)[1] == 0
+    assert status_in_a_child(lambda: fast.encode(column).tokens.tolist() == wanted) == 0
 
 
 def test_a_tokenizer_that_it_gives_other_ids_is_refused(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

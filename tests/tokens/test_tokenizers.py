@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
 import subprocess
 import sys
@@ -192,12 +192,21 @@ def test_forked_workers_neither_warn_nor_hang(name: str, directory: Path, parall
     assert (done.returncode, done.stdout, done.stderr) == (0, "same\n", "")
 
 
-def count_in_spawned(name: str, directory: Path) -> tuple[str, list[int]]:
-    opened = open_tokenizer(name, directory)
-    return opened.fingerprint, opened.encode(pa.array(["a few words", "and more"])).tokens.tolist()
+ELSEWHERE = """
+import json, sys
+from pathlib import Path
+import pyarrow as pa
+from mixtera.tokens.tokenizers import open_tokenizer
+
+opened = open_tokenizer(sys.argv[1], Path(sys.argv[2]))
+print(json.dumps([opened.fingerprint, opened.encode(pa.array(json.loads(sys.argv[3]))).tokens.tolist()]))
+"""
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_another_process_gives_the_same(name: str, directory: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(count_in_spawned, (name, directory)) == count_in_spawned(name, directory)
+    texts = ["a few words", "and more"]
+    command = [sys.executable, "-c", ELSEWHERE, name, str(directory), json.dumps(texts)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
+    opened = open_tokenizer(name, directory)
+    assert json.loads(done.stdout) == [opened.fingerprint, opened.encode(pa.array(texts)).tokens.tolist()]

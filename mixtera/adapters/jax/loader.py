@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -108,7 +107,10 @@ class MixteraLoader:
 
 
 class BatchIterator:
-    """The batches of one process; a thread makes some of them ahead. The state counts what was taken."""
+    """The batches of one process; a thread makes some of them ahead. The state counts what was taken.
+
+    One that is dropped without `close` ends its thread and files a moment later: the collector must not wait for them.
+    """
 
     def __init__(
         self,
@@ -127,7 +129,6 @@ class BatchIterator:
         self._ahead: deque[Future[tuple[Batch, int] | None]] = deque()
         self._read: deque[Future[pa.RecordBatch | None]] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mixtera-jax")
-        self._finalizer = weakref.finalize(self, _end, self._thread, stream)
         self._begin()
 
     def __iter__(self) -> BatchIterator:
@@ -188,7 +189,8 @@ class BatchIterator:
         """End the threads and close all files."""
         self._ahead.clear()
         self._read.clear()
-        self._finalizer()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._stream.close()
 
     def _begin(self) -> None:
         reached, place = self._reached, self._place
@@ -260,8 +262,3 @@ def _group_of(read: str, place: Coordinate) -> Group | None:
             "`topology`"
         )
     return Group(place.groups) if len(place.groups[place.rank]) > 1 else None
-
-
-def _end(thread: ThreadPoolExecutor, stream: Stream) -> None:
-    thread.shutdown(wait=True, cancel_futures=True)
-    stream.close()

@@ -169,9 +169,9 @@ class PlanLoader(DataLoader[Batch]):
         return self._ordered(shared(messages, self._peers))
 
     def _read_here(self) -> Iterator[Batch]:
-        with self._messages.stream(self._messages.start) as stream:
-            for group in gathered(stream, self._messages.most):
-                yield from torch_batches(pa.concat_batches(group), self._messages.batch_size)
+        stream = self._messages.stream(self._messages.start)  # ends by itself; in a `with`, the collector might wait
+        for group in gathered(stream, self._messages.most):
+            yield from torch_batches(pa.concat_batches(group), self._messages.batch_size)
 
     def _of_workers(self) -> Iterator[Message | Failure]:
         self._messages.handle.quiet()

@@ -107,7 +107,11 @@ def test_what_the_program_tar_writes(form: str, tmp_path: Path) -> None:
     for i in range(3):
         (folder / f"ü{i}.jpg").write_bytes(b"x" * i)
         (folder / f"ü{i}.txt").write_text(f"{i}")
-    subprocess.run(["tar", f"--format={form}", "--sort=name", "-cf", tmp_path / "a.tar", "-C", folder, "."], check=True)
+    subprocess.run(
+        ["tar", f"--format={form}", "--sort=name", "-cf", tmp_path / "a.tar", "-C", folder, "."],
+        check=True,
+        timeout=600,
+    )
     content = (ContentColumn("image", "jpg"), ContentColumn("text", "txt"))
     table, bad, _ = scan(tmp_path / "a.tar", KEY, content=content)
     assert (table["key"].to_pylist(), bad) == ([f"./ü{i}" for i in range(3)], [])
@@ -130,7 +134,7 @@ def test_links_and_sparse_files_say_how_to_pack_them(tmp_path: Path) -> None:
         file.write(b"x")
     for form in ("gnu", "pax"):
         command = ["tar", f"--format={form}", "--sparse", "--sort=name", "-cf", tmp_path / "a.tar", "-C", folder]
-        subprocess.run([*command, "a.jpg", "b.jpg", "c.jpg", "d.jpg"], check=True)
+        subprocess.run([*command, "a.jpg", "b.jpg", "c.jpg", "d.jpg"], check=True, timeout=600)
         table, bad, _ = scan(tmp_path / "a.tar")
         assert table["row"].to_pylist() == [0]
         words = ("--hard-dereference", "--dereference", "without `tar --sparse`")

@@ -191,7 +191,7 @@ def test_the_jax_loader_leaves_bytes_on_the_host(here: Path) -> None:
         assert isinstance(batch["image"], numpy.ndarray) and batch["image"].dtype == object
         print(json.dumps([image.hex() for image in batch["image"]]))
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert [bytes.fromhex(text) for text in json.loads(done.stdout)] == [picture(n)[0][1] for n in expected[:8]]
 
 
