@@ -21,6 +21,7 @@ from mixtera.catalog.mirror import Mirror
 from mixtera.catalog.names import commit_name
 from mixtera.contracts.storage import FileInfo
 from mixtera.errors import CatalogError, MissingError, StorageError
+from mixtera.pauses import pauses
 
 FOLDER: Final = "commits"
 _NAME: Final = re.compile(r"(\d{10})\.json")
@@ -218,12 +219,12 @@ def until_first(refresh: Callable[[], None], call: Callable[[], _Result]) -> _Re
     Raises:
         Overtaken: They always were.
     """
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
     first, longest = _PAUSES
     attempts = Retrying(
         retry=retry_if_exception_type(Overtaken),
-        wait=wait_random_exponential(first, longest),
+        wait=pauses(first, longest),
         stop=stop_after_attempt(_ATTEMPTS),
         reraise=True,
     )

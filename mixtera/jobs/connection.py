@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from random import SystemRandom
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from mixtera.errors import AlgorithmError, JobError, MixteraError, PlanError, SampleError, ServiceError, StateError
 from mixtera.jobs.messages import JSON, NAME_PATTERN, Refusal
+from mixtera.pauses import pauses
 
 _LOG: Final = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
@@ -34,7 +34,6 @@ _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 60.0
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 5.0
-_CHANCE: Final = SystemRandom()
 _AGAIN: Final = (429, 502, 503, 504)
 """Answers that pass: a proxy or a service that is starting, busy, or has no room on its disk."""
 _RAISED: Final[dict[str, type[MixteraError]]] = {
@@ -151,7 +150,7 @@ class Connection:
         return Retrying(
             retry=retry_if_exception_type(Unreachable),
             stop=lambda state: is_over() or is_late(state),
-            wait=_pause,
+            wait=pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, shortest=_FIRST_PAUSE_SECONDS),
             before_sleep=self._tell,
             retry_error_callback=self._given_up,
         )
@@ -253,12 +252,6 @@ class Connection:
             f"the service {self.service} cannot be reached: {why} ({state.attempt_number} attempts in "
             f"{state.seconds_since_start or 0:.0f} s); start it again, or give more patience{shown}"
         ) from why
-
-
-def _pause(state: RetryCallState) -> float:
-    """Seconds until the next attempt; by chance of their own: what the training draws from `random` stays the same."""
-    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(state.attempt_number - 1, 30))
-    return _CHANCE.uniform(_FIRST_PAUSE_SECONDS, longest)
 
 
 def parted(url: str) -> tuple[str, str]:

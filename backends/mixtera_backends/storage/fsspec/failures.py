@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from mixtera.errors import MixteraError, PluginError, StorageError
+from mixtera.pauses import pauses
 
 ATTEMPTS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.25
@@ -26,11 +27,11 @@ def asked(url: str, call: Callable[[], Result]) -> Result:
     Raises:
         StorageError: It failed for good. Its cause is a `FileNotFoundError` where there is no such file.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay
 
     attempts = Retrying(
         retry=retry_if_exception(lambda error: not isinstance(error, MixteraError) and is_temporary(reason_of(error))),
-        wait=wait_random_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
+        wait=pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS),
         stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(BUDGET_SECONDS),
         reraise=True,
     )

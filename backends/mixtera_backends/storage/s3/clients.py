@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from mixtera.cached import cached_property
 from mixtera.contracts.storage import Options
 from mixtera.errors import MixteraError, StorageError
+from mixtera.pauses import pauses
 from mixtera_backends.storage.s3.address import Address
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, Blocks, kept_bytes
 from mixtera_backends.storage.s3.budget import Budget
@@ -192,12 +193,12 @@ class Clients:
 
     def _patiently(self, address: Address, start: int, stop: int, etag: str) -> Buffer:
         """Read with botocore, which does not try again by itself once an answer has begun."""
-        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+        from tenacity import Retrying, retry_if_exception, stop_after_delay
 
         patience, started = self._patience, time.monotonic()
         attempts = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.failure.is_temporary),
-            wait=wait_random_exponential(patience.first_pause_seconds, patience.longest_pause_seconds),
+            wait=pauses(patience.first_pause_seconds, patience.longest_pause_seconds),
             stop=stop_after_delay(patience.budget_seconds),
             before_sleep=lambda _: self.budget.retried(),
             reraise=True,

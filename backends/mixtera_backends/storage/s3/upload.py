@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from mixtera.pauses import pauses
 from mixtera_backends.storage.s3.address import Address
 from mixtera_backends.storage.s3.clients import Refused
 from mixtera_backends.storage.s3.failures import Failure
@@ -51,11 +52,11 @@ def create(clients: Clients, address: Address, content: bytes) -> bool:
     Raises:
         Refused: The server did not take it.
     """
-    from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+    from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
     attempts = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.failure.status == _CONFLICT),
-        wait=wait_random_exponential(0.1, 2),
+        wait=pauses(0.1, 2.0),
         stop=stop_after_attempt(_CONFLICTS),
         reraise=True,
     )
