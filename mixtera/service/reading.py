@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -70,7 +71,6 @@ async def opened(held: HeldJob, request: ReadRequest, reads: Reads) -> AsyncGene
 async def _pieces(source: _Source, piece: list[Buffer], reads: Reads) -> AsyncGenerator[Buffer, None]:
     """The pieces; the next is made while one is sent."""
     loop = asyncio.get_running_loop()
-    following: asyncio.Future[list[Buffer]] | None = None
     try:
         while piece:
             following = loop.run_in_executor(reads.threads, source.piece)
@@ -79,24 +79,32 @@ async def _pieces(source: _Source, piece: list[Buffer], reads: Reads) -> AsyncGe
             piece = await following
     finally:
         reads.open -= 1
-        if following is not None:
-            await asyncio.wait([following])
-        await loop.run_in_executor(reads.threads, source.close)
+        await asyncio.wait([loop.run_in_executor(reads.threads, source.close)])
 
 
 class _Source:
-    """An Arrow IPC stream that is made piece by piece. One thread at a time calls it.
+    """An Arrow IPC stream that is made piece by piece, by one thread at a time: who closes it waits for the others.
 
     Batches are written one by one, each into memory of its own that goes to the socket as it is: a writer over a Python
     file copies them twice more.
     """
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._stream, self._turn = stream, threading.Lock()
         self._begun = self._ended = False
 
     def piece(self) -> list[Buffer]:
         """The next piece: some batches, of about a MiB, or what there is after a moment; empty after the end."""
+        with self._turn:
+            return self._made()
+
+    def close(self) -> None:
+        """Close the files; there are no more pieces then, and the one that is being made gets no longer."""
+        self._ended = True
+        with self._turn:
+            self._stream.close()
+
+    def _made(self) -> list[Buffer]:
         until = time.monotonic() + PIECE_SECONDS
         parts: list[Buffer] = []
         size = 0
@@ -110,10 +118,6 @@ class _Source:
             self._begun = True
             size += len(parts[-1])
         return parts if size >= len(parts) * LARGE_BYTES else [b"".join(parts)] if parts else []
-
-    def close(self) -> None:
-        """Close the files."""
-        self._stream.close()
 
 
 def _following(batch: pa.RecordBatch) -> pa.Buffer:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -181,3 +183,25 @@ def test_batches_go_to_the_wire_as_arrow_writes_them(rows: int) -> None:
             found = list(reader)
         assert [each.to_pylist() for each in found] == [each.to_pylist() for each in wanted]
     assert list(iter(_Source(iter([])).piece, [])) == []  # type: ignore[arg-type]
+
+
+def test_who_goes_away_closes_nothing_that_is_being_read(static_plan: Plan) -> None:
+    begun, go_on = Event(), Event()
+
+    class Slow(Stream):
+        def __next__(self) -> pa.RecordBatch:
+            begun.set()
+            go_on.wait()
+            return super().__next__()
+
+    source = _Source(Slow(static_plan.data, static_plan.digest, batch_size=8))
+    with ThreadPoolExecutor(2) as threads:
+        piece = threads.submit(source.piece)
+        begun.wait()
+        closing = threads.submit(source.close)
+        assert not wait([closing], timeout=0.1).done
+        go_on.set()
+        assert len(piece.result()) == 1
+        closing.result()
+    assert source._stream._batches is None
+    assert source.piece() == []
