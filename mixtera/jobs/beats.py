@@ -14,6 +14,7 @@ from mixtera.errors import MixteraError
 from mixtera.jobs.connection import Connection
 from mixtera.jobs.messages import AliveRequest, Done, Reader
 from mixtera.jobs.observed import numbers_of
+from mixtera.jobs.processes import OfProcess
 from mixtera.stream import Stream
 
 SECONDS: Final = 10.0
@@ -25,7 +26,6 @@ _Streams = dict[tuple[int, int], "weakref.ref[Stream]"]
 class _Own:
     """What one process tells of: a fork of it has neither the thread nor whoever held the lock just then."""
 
-    process: int = field(default_factory=os.getpid)
     guard: threading.Lock = field(default_factory=threading.Lock)
     readers: _Streams = field(default_factory=dict)
     end: threading.Event = field(default_factory=threading.Event)
@@ -43,17 +43,11 @@ class Beats:
             first: The plan's first position: on the way, positions count from there.
         """
         self._connection, self._path, self._first = connection, path, first
-        self._kept = _Own()
-
-    @property
-    def _own(self) -> _Own:
-        if self._kept.process != os.getpid():
-            self._kept = _Own()
-        return self._kept
+        self._own = OfProcess(_Own)
 
     def add(self, rank: int, worker: int, stream: Stream) -> None:
         """Tell of a reader from now on, until it is gone; one with the same numbers is replaced."""
-        own = self._own
+        own = self._own.here
         with own.guard:
             begin = not own.readers
             own.readers = {**own.readers, (rank, worker): weakref.ref(stream)}
@@ -63,7 +57,7 @@ class Beats:
 
     def close(self) -> None:
         """Say no more."""
-        own = self._own
+        own = self._own.here
         with own.guard:
             own.readers = {}
             own.end.set()
@@ -80,7 +74,7 @@ class Beats:
 
     def readers(self) -> tuple[Reader, ...]:
         """The readers of this process now."""
-        own = self._own
+        own = self._own.here
         with own.guard:
             found = {key: known() for key, known in own.readers.items()}
             own.readers = {key: own.readers[key] for key, stream in found.items() if stream is not None}

@@ -5,13 +5,13 @@ So the training never waits for feedback, and the job hears of a step before it 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from mixtera.errors import JobError, MixteraError, ServiceError
+from mixtera.jobs.processes import OfProcess
 
 _Answer = TypeVar("_Answer")
 MOST_WAITING: Final = 10_000
@@ -22,7 +22,6 @@ MOST_WAITING: Final = 10_000
 class _Line:
     """The thread of one process, and what it has to tell."""
 
-    process: int = field(default_factory=os.getpid)
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="mixtera-job"))
     waiting: int = 0
     failure: MixteraError | None = None
@@ -33,17 +32,11 @@ class Channel:
 
     def __init__(self) -> None:
         """Prepare; the thread starts with the first message."""
-        self._kept = _Line()
-
-    @property
-    def _line(self) -> _Line:
-        if self._kept.process != os.getpid():
-            self._kept = _Line()
-        return self._kept
+        self._lines = OfProcess(_Line)
 
     def send(self, call: Callable[[], _Answer]) -> Future[_Answer]:
         """Have something said, after all that was sent before; returns at once."""
-        return self._line.thread.submit(call)
+        return self._lines.here.thread.submit(call)
 
     def report(self, call: Callable[[], Any]) -> None:
         """Have something said whose failure is to be raised by a later call.
@@ -54,7 +47,7 @@ class Channel:
         Raises:
             JobError: Too much is waiting.
         """
-        line = self._line
+        line = self._lines.here
         if line.waiting >= MOST_WAITING:
             raise JobError(f"the job has not answered {MOST_WAITING:,} reports: it is gone, or too slow")
 
@@ -76,7 +69,7 @@ class Channel:
         Raises:
             MixteraError: What it failed with.
         """
-        line = self._line
+        line = self._lines.here
         failure, line.failure = line.failure, None
         if failure is not None:
             raise failure
@@ -93,8 +86,8 @@ class Channel:
 
     def close(self) -> None:
         """End the thread, after what waits."""
-        self._line.thread.shutdown(wait=True)
-        self._kept = _Line()
+        self._lines.here.thread.shutdown(wait=True)
+        self._lines.renew()
 
     def __reduce__(self) -> tuple[type[Channel], tuple[()]]:
         return Channel, ()

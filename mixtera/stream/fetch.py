@@ -101,7 +101,7 @@ class Fetcher:
             StorageError: A file is gone or changed.
         """
         if self._contents.is_far and tuple(pieces) not in self._expected:
-            wanted = self._expected[tuple(pieces)] = self._find(pieces)
+            wanted = self._found_ahead(pieces)
             if len(wanted.found.sample):
                 self._contents.expect(wanted.distinct)
 
@@ -114,12 +114,17 @@ class Fetcher:
         """
         if not self._contents.is_framed:
             return
-        if tuple(pieces) not in self._expected:
-            self._expected[tuple(pieces)] = self._find(pieces)
-        wanted = self._expected[tuple(pieces)]
+        wanted = self._found_ahead(pieces)
         if len(wanted.found.sample):
             with suppress(StorageError):  # raised again by whoever reads them, after what comes before
                 self._contents.unpack(wanted.distinct, unpacker)
+
+    def _found_ahead(self, pieces: Sequence[Piece]) -> Wanted:
+        """What pieces need that `fetch` will be asked for; found once."""
+        key = tuple(pieces)
+        if key not in self._expected:
+            self._expected[key] = self._find(pieces)
+        return self._expected[key]
 
     def _begun(self, samples: Samples, decoder: Executor | None, expected: bool) -> Callable[[], pa.RecordBatch]:
         try:

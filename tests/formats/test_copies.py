@@ -151,7 +151,6 @@ def slowly(*arguments):
     print("written", flush=True)
     time.sleep(600)
 spool._write = slowly
-from mixtera.formats.copies import Copies
 from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT

@@ -44,7 +44,7 @@ def test_a_child_forked_while_somebody_looks_at_the_readers_has_its_own(tmp_path
             beats.add(0, 0, stream)
             return b"%d" % len(beats.readers())
 
-        with beats._own.guard:  # as the thread that says it does, now and then
+        with beats._own.here.guard:  # as the thread that says it does, now and then
             assert answer_of_a_child(said) == b"1"
     beats.close()
 

@@ -262,6 +262,7 @@ class FramedFile:
         return {number: memoryview(value.as_buffer()) for number, value in zip(numbers.tolist(), values, strict=True)}
 
     def _unpacked_ahead(self, piece: int, packed: memoryview) -> None:
+        """The same for another thread, whose future must not hold the piece: what is kept of it has a limit."""
         self._unpacked(piece, packed)
 
     def _unpacked(self, piece: int, packed: memoryview) -> Bytes:
