@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,9 @@ from mixtera.cli.output import complain, json_text, note, write, write_file
 from mixtera.errors import LockError, PlanError
 
 if TYPE_CHECKING:
+    from mixtera.compiler import Overlap
     from mixtera.explanation import Explanation
+    from mixtera.plan import Plan
 
 NAME: Final = "explain"
 HELP: Final = "show what a spec or a plan will do"
@@ -32,6 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write it to a file; an older one there is replaced")
     parser.add_argument(
         "--readers", type=whole_number(1), metavar="N", help="ranks × workers of the training: how much more they read"
+    )
+    parser.add_argument(
+        "--machines",
+        type=whole_number(1),
+        default=1,
+        metavar="M",
+        help="machines that the readers are on: those of one share what they fetch from S3 (default: 1)",
     )
     parser.add_argument(
         "--batch", type=whole_number(1), metavar="B", help="samples of a step over all ranks: names steps too"
@@ -96,20 +106,28 @@ def _give(arguments: argparse.Namespace, text: str) -> None:
 
 def _explained(arguments: argparse.Namespace) -> tuple[Explanation, dict[str, str]]:
     """The explanation, and by source what the engine says of its query, if that is asked."""
-    from mixtera.explanation import explain
     from mixtera.plan import Plan
 
     directory = plan_directory(arguments.given)
     if directory is not None:
         if arguments.analyze:
             raise _needs_a_spec(arguments.given, "--analyze")
-        return explain(Plan.open(directory), readers=arguments.readers, batch=arguments.batch), {}
+        return _explain(arguments, Plan.open(directory)), {}
     from mixtera.compiler import analyze, overlap
 
     found, moved = _compiled(arguments)
     pairs = overlap(found.spec, found.catalog, arguments.engine)
-    explanation = explain(found.plan, readers=arguments.readers, overlap=pairs, moved=moved, batch=arguments.batch)
+    explanation = _explain(arguments, found.plan, pairs, moved)
     return explanation, analyze(found.spec, found.catalog, arguments.engine) if arguments.analyze else {}
+
+
+def _explain(
+    arguments: argparse.Namespace, plan: Plan, overlap: Sequence[Overlap] | None = None, moved: str | None = None
+) -> Explanation:
+    from mixtera.explanation import explain
+
+    readers, machines, batch = arguments.readers, arguments.machines, arguments.batch
+    return explain(plan, readers=readers, overlap=overlap, moved=moved, batch=batch, machines=machines)
 
 
 def _compiled(arguments: argparse.Namespace) -> tuple[Compiled, str | None]:

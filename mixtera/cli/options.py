@@ -70,7 +70,7 @@ def add_spool(parser: argparse.ArgumentParser) -> None:
         "--spool-dir",
         metavar="DIR",
         help="keep decompressed copies of compressed files, and what is fetched of objects, here, for all processes of "
-        f"this machine and later ones (default: ${SPOOL_VARIABLE}, else temporary files of each process alone)",
+        f"this machine and later ones (default: ${SPOOL_VARIABLE}, else temporary files, gone when they have ended)",
     )
     parser.add_argument(
         "--spool-size",

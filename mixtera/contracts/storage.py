@@ -24,8 +24,9 @@ class AccessProfile:
         block_bytes: Records smaller than this are read in blocks of so many bytes, each of which a process fetches once
             and keeps; a gap is then read along and kept too. 0 for a storage that keeps nothing.
         kept_bytes: Bytes that it keeps, at most, of what is wanted whole (see `Stretching`), each of which is fetched
-            once, in requests of `request_bytes`.
+            once, in requests of `request_bytes`: for each process, or, where it `stays`, for all of a machine.
         is_shared: Whether the processes of a machine share these.
+        stays: Whether it stays there when they have ended.
     """
 
     request_bytes: int
@@ -35,6 +36,7 @@ class AccessProfile:
     block_bytes: int = 0
     kept_bytes: int = 0
     is_shared: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +169,13 @@ class Pinning(Protocol):
 class Stretching(Protocol):
     """A storage of one file that reads stretches of it whole, and keeps them for what comes."""
 
-    def stretched(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> Storage:
+    def stretched(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64], alone: bool) -> Storage:
         """This storage, told that who reads something of one of these stretches will soon want all of it.
 
         Args:
             starts: First byte of each stretch, ascending.
             stops: Byte after the last of each; stretches do not overlap.
+            alone: Nobody else reads the same.
         """
 
 

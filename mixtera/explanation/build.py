@@ -29,6 +29,7 @@ def report(
     readers: int | None = None,
     overlap: tuple[Overlap, ...] | None = None,
     batch: int | None = None,
+    machines: int = 1,
 ) -> Report:
     """Everything that can be said of a plan, a pure function of it.
 
@@ -38,13 +39,15 @@ def report(
         readers: Readers (ranks × workers) to compare with one.
         overlap: Components whose predicates overlap; None when it was not looked for.
         batch: Samples of a training step; by default that of the spec's budget, where it has one.
+        machines: Machines that the readers are on, as many on each.
     """
     facts = facts_of(data.facts)
     end = end_of(data, facts)
     mixture, spans = tree(data, facts.weights, end), course(data, facts)
     parts, batch = components(mixture), batch or facts.batch
     units = units_of(data)
-    meter = Meter(units, wanted=wanted_whole(data, readers or 1))
+    here = (readers or 1) // machines
+    meter = Meter(units, wanted=wanted_whole(data, readers or 1, here), here=here)
     read = reading(data, readers, units, meter)
     found = Report(
         mixtera_explanation=EXPLANATION_VERSION,

@@ -40,13 +40,12 @@ Wanted: TypeAlias = Callable[[int, AccessProfile], WantedWhole]
 """Reader → what it wants whole of each file."""
 
 
-def wanted_whole(data: PlanData, readers: int) -> Wanted:
-    """What each of some readers wants whole; those that share what is kept count as one."""
+def wanted_whole(data: PlanData, readers: int, here: int = 1) -> Wanted:
+    """What each of some readers wants whole, of which so many are on one machine."""
 
     def wanted(reader: int, profile: AccessProfile) -> WantedWhole:
         first, total = data.timeline.phases[0].first, data.timeline.total
-        rank, ranks = (0, 1) if profile.is_shared else (reader, readers)
-        return Stretches(data, Consumer(data.order.granule, rank, ranks, first, total)).of
+        return Stretches(data, Consumer(data.order.granule, reader, readers, first, total), here).of
 
     return wanted
 
@@ -67,14 +66,18 @@ class Meter:
     """
 
     def __init__(
-        self, units: Units, profiles: Mapping[str, AccessProfile] | None = None, wanted: Wanted | None = None
+        self,
+        units: Units,
+        profiles: Mapping[str, AccessProfile] | None = None,
+        wanted: Wanted | None = None,
+        here: int = 1,
     ) -> None:
-        self._units, self._wanted = units, wanted
+        self._units, self._wanted, self._here = units, wanted, here
         self.profiles = _profiles() if profiles is None else dict(profiles)
         self.profiles |= {
-            _SHARED + name: replace(profile, is_shared=True, kept_bytes=spool_bytes())
+            _SHARED + name: replace(profile, is_shared=True, stays=True, kept_bytes=spool_bytes())
             for name, profile in self.profiles.items()
-            if profile.kept_bytes and not profile.is_shared
+            if profile.kept_bytes and not profile.stays
         }
         self._unit_file = np.zeros(len(units.bytes), np.int64)
         is_whole = units.unit >= 0
@@ -88,9 +91,12 @@ class Meter:
     def __call__(self, alone: Pointers, missed: Int64s, reader: int = 0) -> None:
         """One fetch of a reader; those of a reader follow each other."""
         if reader != self._reader:
+            is_beside = self._reader >= 0 and reader // self._here == self._reader // self._here
             self._reader = reader
             self._blocks = {
-                name: self._kept(name, profile) for name, profile in self.profiles.items() if profile.block_bytes
+                name: self._kept(name, profile, is_beside)
+                for name, profile in self.profiles.items()
+                if profile.block_bytes
             }
         starts, stops, new_file = _ranges(alone)
         copied = self._units.on_disk[missed]
@@ -106,11 +112,11 @@ class Meter:
             )
             self.copied[name] += _pieces(stored[copied], profile)
 
-    def _kept(self, name: str, profile: AccessProfile) -> KeptBlocks:
-        """What a new reader has: nothing, or the stripes that the readers before it on this machine have fetched."""
-        wanted = _nothing if self._wanted is None else self._wanted(0 if profile.is_shared else self._reader, profile)
+    def _kept(self, name: str, profile: AccessProfile, is_beside: bool) -> KeptBlocks:
+        """What a new reader has: nothing, or the stripes that the readers before it on its machine have fetched."""
+        wanted = _nothing if self._wanted is None else self._wanted(self._reader, profile)
         kept = KeptBlocks(profile, self._units.file_bytes, wanted)
-        if profile.is_shared and name in self._blocks:
+        if profile.is_shared and is_beside:
             kept.share(self._blocks[name])
         return kept
 

@@ -68,6 +68,7 @@ def explain(
     overlap: Sequence[Claimed] | None = None,
     moved: str | None = None,
     batch: int | None = None,
+    machines: int = 1,
 ) -> Explanation:
     """Explain a plan: mixture, epochs, end, reading, memory, and warnings that name the fix. Reads no sample.
 
@@ -78,14 +79,20 @@ def explain(
         moved: Why the lock of its spec does not hold, where it does not: the first warning.
         batch: Samples of a training step over all ranks, so that steps can be named; by default that of the spec's
             budget, where it is written in steps.
+        machines: Machines that the readers are on, as many on each; those of a machine share what they fetch from S3.
 
     Raises:
-        PlanError: `readers` or `batch` is not positive.
+        PlanError: `readers` or `batch` is not positive, or so many readers are not spread evenly over the machines.
     """
     if readers is not None and readers < 1:
         raise PlanError(f"readers is {readers}; it must be at least 1 (ranks × workers of a rank)")
+    if machines < 1 or (readers or 1) % machines:
+        raise PlanError(
+            f"{readers or 1} readers are not spread evenly over {machines} machines: give ranks × workers of all "
+            "machines, a multiple of their number"
+        )
     if batch is not None and batch < 1:
         raise PlanError(f"batch is {batch}; it must be at least 1 (samples of a step over all ranks)")
     pairs = None if overlap is None else tuple(Overlap(pair.first, pair.second, pair.samples) for pair in overlap)
-    found = report(plan.data, plan.digest, readers, pairs, batch)
+    found = report(plan.data, plan.digest, readers, pairs, batch, machines)
     return Explanation(found if moved is None else replace(found, warnings=(lock_moved(moved), *found.warnings)))

@@ -32,8 +32,8 @@ from mixtera.stream.stream import BUDGET_BYTES
 
 POSITIONS: Final = 1 << 18
 """Positions that are looked at for one number of readers, about."""
-READERS: Final = 4
-"""Readers that are simulated where there are more: they are alike."""
+READERS: Final = 16
+"""Readers that are simulated where there are more: they are alike. They stand side by side, as those of a machine."""
 CACHE_BYTES: Final = BUDGET_BYTES // 2
 """Bytes that the files of a reader keep."""
 
@@ -58,14 +58,14 @@ def simulate(data: PlanData, units: Units, readers: int, watch: Watch | None = N
     Args:
         data: The plan.
         units: Its units.
-        readers: Readers in total; at most `READERS` of them, evenly spread, are simulated.
+        readers: Readers in total; at most `READERS` of them, the first ones, are simulated.
         watch: Told of what is read.
     """
     find, counts = _finder(data), _Counts()
-    chosen = sorted({number * readers // min(readers, READERS) for number in range(min(readers, READERS))})
-    for rank in chosen:
+    chosen = min(readers, READERS)
+    for rank in range(chosen):
         consumer = Consumer(data.order.granule, rank, readers, data.timeline.phases[0].first, data.timeline.total)
-        _read(data, units, find, consumer, POSITIONS // len(chosen), counts, watch)
+        _read(data, units, find, consumer, POSITIONS // chosen, counts, watch)
     return Reads(
         readers=readers,
         lanes=data.order.lanes,

@@ -19,6 +19,7 @@ from mixtera.artifact.pointers import PointerMap, Pointers
 from mixtera.errors import SampleError, StorageError
 from mixtera.stream.consumer import Consumer
 from mixtera.stream.contents import Contents, Samples, distinct_samples
+from mixtera.stream.machine import ranks_here
 from mixtera.stream.pieces import Piece
 from mixtera.stream.skips import Mender, Skips
 from mixtera.stream.stretches import Stretches
@@ -59,7 +60,8 @@ class Fetcher:
         self._mender = None if skips is None or not skips.most else Mender(data, columns, skips)
         self._pointers = PointerMap(data)
         self._consumer = consumer
-        self._contents = Contents(data, columns, cache_bytes, Stretches(data, consumer))
+        stretches = Stretches(data, consumer, ranks_here(consumer.world_size))
+        self._contents = Contents(data, columns, cache_bytes, stretches)
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
         self.delivered_bytes = 0.0

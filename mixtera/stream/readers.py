@@ -137,7 +137,8 @@ class Readers:
         ):  # not pinned: what every read checks need not be asked before
             check_unchanged(storage, info, source.name)
         if self._stretches is not None and _can_stretch(type(storage)):
-            storage = cast(Stretching, storage).stretched(*self._stretches.of(file, storage.profile()))
+            starts, stops = self._stretches.of(file, storage.profile())
+            storage = cast(Stretching, storage).stretched(starts, stops, self._stretches.alone)
         plugin, frames = format_named(source.format), frames_of(self._data, file)
         check_beside(storage_of(info.url, self._options), plugin, info, source.name)
         content = [ContentColumn(name, path) for name, path in source.content if name in self._columns]

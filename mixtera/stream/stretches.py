@@ -7,7 +7,6 @@ through the files together. A segment that such components fill is wanted whole.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -34,10 +33,11 @@ class Stretches:
     Args:
         data: The plan.
         consumer: The reader.
+        here: Ranks on its machine; see `mixtera.stream.machine`.
     """
 
-    def __init__(self, data: PlanData, consumer: Consumer) -> None:
-        self._data, self._consumer = data, consumer
+    def __init__(self, data: PlanData, consumer: Consumer, here: int = 1) -> None:
+        self._data, self._consumer, self._here = data, consumer, here
         self._segment_file = to_numpy(data.segments.column("file"))
         self._entry_segment = to_numpy(data.entries.column("segment"))
         self._entry_count = to_numpy(data.entries.column("count"))
@@ -45,6 +45,11 @@ class Stretches:
         framed = to_numpy(data.frames.column("file")).astype(np.int64)
         self._framed = frozenset(framed[np.diff(framed, prepend=-1) != 0].tolist())
         self._pace: Int64s | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else reads the plan."""
+        return self._consumer.world_size * self._consumer.workers == 1
 
     def of(self, file: int, profile: AccessProfile) -> tuple[Int64s, Int64s]:
         """First byte, and byte after the last, of each segment of a file that is wanted whole, ascending."""
@@ -54,12 +59,12 @@ class Stretches:
             for name in ("rows", "start", "offset")
         )
         none = np.empty(0, np.int64)
-        consumer = replace(self._consumer, worker=0, workers=1) if profile.is_shared else self._consumer
+        consumer = of_machine(self._consumer, self._here) if profile.is_shared else self._consumer
         own, order = own_share(consumer, self._data.order), self._data.order
         is_framed = file in self._framed
         if own < WHOLE_SHARE or is_framed or not profile.kept_bytes or first == last or int(start.min()) < 0:
             return none, none
-        if not profile.is_shared and read_twice(self._data, consumer) > TWICE:
+        if not profile.stays and read_twice(self._data, consumer) > TWICE:
             return none, none
         whole = np.flatnonzero(self._wanted(first, last) * own >= WHOLE_SHARE * rows)
         starts = offset[whole]
@@ -68,9 +73,14 @@ class Stretches:
         ends = start[whole[open_]] + rows[whole[open_]]
         stops[open_] = starts[open_] + self._data.starts[ends].astype(np.int64)
         window = order.window_segments * int((stops - starts).max(initial=0))
-        if min(SPREAD * window * len(consumer.lanes(order)), self._bytes) > profile.kept_bytes:
+        if min(SPREAD * window * len(consumer.lanes(order)), self._bytes) > self._kept_bytes(profile):
             return none, none
         return starts, stops
+
+    def _kept_bytes(self, profile: AccessProfile) -> int:
+        """Bytes that are kept for all who share them."""
+        each = profile.is_shared and not profile.stays
+        return profile.kept_bytes * (self._here * self._consumer.workers if each else 1)
 
     def _wanted(self, first: int, last: int) -> Int64s:
         """[n] rows of segments [first, last) that are wanted together, at most."""
@@ -101,6 +111,17 @@ def paces(data: PlanData) -> Int64s:
     return found
 
 
+def of_machine(consumer: Consumer, here: int) -> Consumer:
+    """The readers of a machine as one: ranks that follow each other take positions that follow each other."""
+    return Consumer(
+        consumer.batch_size * here,
+        consumer.rank // here,
+        consumer.world_size // here,
+        consumer.start,
+        consumer.total,
+    )
+
+
 def own_share(consumer: Consumer, order: OrderParameters) -> float:
     """Part of the samples of a reader's lanes that it takes, on average."""
     lanes = len(consumer.lanes(order))
@@ -111,7 +132,7 @@ def read_twice(data: PlanData, consumer: Consumer) -> float:
     """Part of what a reader reads, if all segments are read whole, that the readers of other lanes read too; about.
 
     Where the stretches of two lanes meet, both lanes have samples of the same window, of each component at another
-    place.
+    place. A reader whose batches are several granules has so many lanes that follow each other.
     """
     if consumer.world_size * consumer.workers == 1:
         return 0.0
@@ -121,4 +142,5 @@ def read_twice(data: PlanData, consumer: Consumer) -> float:
     total = data.timeline.total
     chunk = data.order.chunk_size if total is None else min(data.order.chunk_size, total / data.order.lanes)
     passed = chunk * weights[largest] / sum(weights) * entries / max(1, data.components[largest].samples)
-    return SPREAD * data.order.window_segments / max(passed, 1e-9)
+    side_by_side = max(1, min(consumer.batch_size // data.order.granule, data.order.lanes))
+    return SPREAD * data.order.window_segments / max(passed, 1e-9) / side_by_side

@@ -5,9 +5,11 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial, partialmethod
 from itertools import pairwise
 
 import numpy as np
@@ -307,13 +309,16 @@ def test_a_file_of_another_size_is_not_used(tmp_path):
     assert read(Stripes(Directory(str(tmp_path), 1 << 20), at_once), Fetched(), CELLS, [5], [20]) == 1
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "shared"])
+@pytest.fixture(params=["alone", "together", "spool"])
 def spool(request, monkeypatch, tmp_path):
-    if request.param:
+    """Whether the reader is alone: with a file of its own, one that goes with the readers, or one that stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if request.param == "spool":
         monkeypatch.setenv("MIXTERA_SPOOL", str(tmp_path / "spool"))
         (tmp_path / "spool").mkdir()
     else:
         monkeypatch.delenv("MIXTERA_SPOOL", raising=False)
+    return request.param == "alone"
 
 
 STARTS = np.array([100, 30_000, 60_000, 99_000])
@@ -321,16 +326,16 @@ STOPS = np.array([200, 50_000, 60_001, 100_000])
 WANTED = [DATA[a:b] for a, b in zip(STARTS.tolist(), STOPS.tolist(), strict=True)]
 
 
-def opened(url):
+def opened(url, alone):
     storage = S3Storage()
     whole = np.array([0, 50_000]), np.array([50_000, 80_000])
-    return storage.pinned(storage.stat(url)).stretched(*whole).random_access(url)
+    return storage.pinned(storage.stat(url)).stretched(*whole, alone).random_access(url)
 
 
 def test_stretches_come_in_requests_of_their_own(spool, objects, proxy):
     url = f"{new_root()}/a.bin"
     objects.put(url, DATA)
-    access = opened(url)
+    access = opened(url, spool)
     proxy.requests.clear()
     access.expect(STARTS, STOPS)
     for _ in range(2):
@@ -344,15 +349,15 @@ def test_the_first_large_records_do_not_wait_for_their_stripes(spool, objects, p
     objects.put(url, data)
     monkeypatch.setenv("MIXTERA_S3_REQUEST_BYTES", "500000")
     storage, is_there = S3Storage(), threading.Event()
-    access = storage.pinned(storage.stat(url)).stretched(np.array([0]), np.array([len(data)])).random_access(url)
-    have = Ring.have if storage.profile().is_shared is False else Directory.have
+    pinned = storage.pinned(storage.stat(url)).stretched(np.array([0]), np.array([len(data)]), alone=spool)
+    access = pinned.random_access(url)
 
-    def waiting(keeper, stripe, read):
+    def waiting(have, keeper, stripe, read):
         assert is_there.wait(600)
         have(keeper, stripe, read)
 
-    monkeypatch.setattr(Ring, "have", waiting)
-    monkeypatch.setattr(Directory, "have", waiting)
+    for kind in (Ring, Directory):
+        monkeypatch.setattr(kind, "have", partialmethod(partial(waiting, kind.have)))
     access.expect(np.array([10]), np.array([70_000]))
     assert access.gather(np.array([10]), np.array([70_000])).to_pylist() == [data[10:70_000]]
     is_there.set()
@@ -362,7 +367,7 @@ def test_the_first_large_records_do_not_wait_for_their_stripes(spool, objects, p
 def test_a_changed_object_is_refused(spool, objects, s3):
     url = f"{new_root()}/a.bin"
     objects.put(url, DATA)
-    access = opened(url)
+    access = opened(url, spool)
     objects.put(url, DATA[::-1])
     with pytest.raises(StorageError, match="changed since it was indexed"):
         access.gather(STARTS, STOPS)
@@ -372,7 +377,7 @@ def test_a_changed_object_is_refused(spool, objects, s3):
 def test_a_stripe_is_tried_again(spool, objects, proxy, fault):
     url = f"{new_root()}/a.bin"
     objects.put(url, DATA)
-    access = opened(url)
+    access = opened(url, spool)
     proxy.first(2, fault)
     assert access.gather(STARTS, STOPS).to_pylist() == WANTED
     assert len(proxy.met) == 2

@@ -2,6 +2,7 @@
 
 import io
 import json
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import pytest
 
 import mixtera
 from mixtera.explanation.build import report
+from mixtera.registry import storage_of
 from mixtera.stream import Stream
 from mixtera.stream.traffic import Traffic
 from tests.storage.objects import new_root
@@ -57,21 +59,29 @@ def plan(corpus, s3, tmp_path):
         return mixtera.compile(loaded, catalog)
 
 
-def streamed(plan, readers, monkeypatch) -> Traffic:
-    """What all readers ask for, each with clients and blocks of its own as in a process of its own."""
-    total = Traffic()
+def streamed(plan, readers, machines, monkeypatch, tmp_path) -> Traffic:
+    """What all readers ask for, each with clients and blocks of its own as in a process of its own.
+
+    A machine is a temporary directory. Workers are those of one rank; where there are more machines, readers are ranks.
+    """
+    total, clients = Traffic(), []  # a process has its own until it ends
     for reader in range(readers):
+        place = {"rank": reader, "world_size": readers} if machines > 1 else {"worker": reader, "workers": readers}
         monkeypatch.setenv("MIXTERA_S3_READER", f"{reader} of {readers}")
-        stream = Stream(plan.data, plan.digest, batch_size=32, worker=reader, workers=readers)
+        here = tmp_path / f"machine-{reader * machines // readers}"
+        here.mkdir(exist_ok=True)
+        monkeypatch.setattr(tempfile, "tempdir", str(here))
+        stream = Stream(plan.data, plan.digest, batch_size=32, **place)
         assert stream.traffic() == Traffic()
         assert sum(batch.num_rows for batch in stream) > 0
+        clients.append(storage_of("s3://")._clients.get())
         total += stream.traffic()
     return total
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "shared"])
+@pytest.fixture(params=[False, True], ids=["by default", "in a directory"])
 def shared(request, monkeypatch, tmp_path):
-    """Whether the readers share a directory."""
+    """Whether the readers share a directory that stays."""
     if request.param:
         monkeypatch.setenv("MIXTERA_SPOOL", str(tmp_path))
     else:
@@ -79,33 +89,60 @@ def shared(request, monkeypatch, tmp_path):
     return request.param
 
 
+def cost(plan, readers, machines=1):
+    found = report(plan.data, plan.digest, readers, machines=machines).cost
+    (on_s3,) = [one for one in found if one.storage == "s3"]
+    return on_s3
+
+
 @pytest.mark.parametrize("readers", [1, 2])
-def test_explain_says_before_what_the_stream_asks_for(shared, plan, readers, monkeypatch):
-    (said,) = [cost for cost in report(plan.data, plan.digest, readers).cost if cost.storage == "s3"]
-    found = streamed(plan, readers, monkeypatch)
+def test_explain_says_before_what_the_stream_asks_for(shared, plan, readers, monkeypatch, tmp_path):
+    said = cost(plan, readers)
+    found = streamed(plan, readers, 1, monkeypatch, tmp_path)
+    agree(said, found)
+    assert found.amplification <= 1.1
+
+
+def test_readers_of_several_machines_share_with_those_of_their_own(plan, monkeypatch, tmp_path):
+    """Four ranks on two machines, of which those that started them told."""
+    monkeypatch.delenv("MIXTERA_SPOOL", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    plan.data = replace(plan.data, order=replace(plan.data.order, lanes=4, chunk_size=CHUNK // 4))
+    agree(cost(plan, 4, 2), streamed(plan, 4, 2, monkeypatch, tmp_path))
+
+
+def test_readers_of_which_none_is_on_the_same_machine_share_nothing(plan, monkeypatch, tmp_path):
+    monkeypatch.delenv("MIXTERA_SPOOL", raising=False)
+    found = streamed(plan, 2, 2, monkeypatch, tmp_path)
+    agree(cost(plan, 2, 2), found)
+    assert found.amplification > cost(plan, 2).amplification
+
+
+def agree(said, found):
     assert said.delivered_bytes == pytest.approx(found.delivered_bytes, rel=0.01)
     assert said.amplification == pytest.approx(found.amplification, rel=0.1)
     requests = said.requests / said.delivered_bytes
     assert requests == pytest.approx(found.requests / found.delivered_bytes, rel=0.1)
-    if readers == 1 or shared:
-        assert found.amplification <= 1.1
 
 
-def test_explain_says_what_sharing_would_spare(plan, monkeypatch, tmp_path):
+def test_explain_says_what_a_directory_that_stays_would_spare(plan, monkeypatch, tmp_path):
     monkeypatch.delenv("MIXTERA_SPOOL", raising=False)
-    (alone,) = [cost for cost in report(plan.data, plan.digest, 2).cost if cost.storage == "s3"]
+    apart, together = cost(plan, 2, 2), cost(plan, 2)
     monkeypatch.setenv("MIXTERA_SPOOL", str(tmp_path))
-    (together,) = [cost for cost in report(plan.data, plan.digest, 2).cost if cost.storage == "s3"]
-    assert (alone.shared_requests, alone.shared_read_bytes) == (together.requests, together.read_bytes)
-    assert (together.shared_requests, together.shared_read_bytes) == (None, None)
-    assert together.read_bytes < alone.read_bytes
+    staying = cost(plan, 2)
+    assert (together.requests, together.read_bytes) == (staying.requests, staying.read_bytes)
+    assert (together.shared_requests, together.shared_read_bytes) == (staying.requests, staying.read_bytes)
+    assert (staying.shared_requests, staying.shared_read_bytes) == (None, None)
+    assert staying.read_bytes < apart.read_bytes
 
 
 def test_large_chunks_spare_readers_what_others_read_too(plan):
     costs = []
     for chunk in (CHUNK // 4, CHUNK):
         data = replace(plan.data, order=replace(plan.data.order, chunk_size=chunk))
-        costs += [cost.amplification for cost in report(data, plan.digest, 2).cost if cost.storage == "s3"]
+        found = report(data, plan.digest, 2, machines=2).cost
+        costs += [cost.amplification for cost in found if cost.storage == "s3"]
     small, large = costs
     assert large < small
 

@@ -15,7 +15,7 @@ from tests.explanation.plans import labels
 from tests.synthetic import plan_data
 
 ALONE = AccessProfile(1 << 20, 1 << 17, 16, False, 1 << 15, 1 << 40)
-SHARED = replace(ALONE, is_shared=True)
+SHARED = replace(ALONE, is_shared=True, stays=True)
 SMALL = replace(SHARED, kept_bytes=1 << 10)
 ORDER = OrderParameters(7, "global", 256, 2, 16)
 

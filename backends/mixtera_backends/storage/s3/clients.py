@@ -63,10 +63,22 @@ class Clients:
         self._connection = Connection(patience, self.settings)
         kept = kept_bytes()
         self.blocks = Blocks(kept) if kept >= BLOCK_BYTES else None
-        self.stripes = None if (kept_here := keeper()) is None else Stripes(kept_here, self._submit)
+        self._kept: dict[bool, Stripes | None] = {}
         self._stores: dict[str, S3Store] = {}
         self._lock = threading.Lock()
         PROCESS.clients.add(self)
+
+    def stripes(self, alone: bool) -> Stripes | None:
+        """The stripes of this process; None where nothing is kept.
+
+        Args:
+            alone: Nobody else reads the same, so there is nothing to share.
+        """
+        with self._lock:
+            if alone not in self._kept:
+                kept = keeper(alone)
+                self._kept[alone] = None if kept is None else Stripes(kept, self._submit)
+            return self._kept[alone]
 
     @property
     def endpoint(self) -> str:

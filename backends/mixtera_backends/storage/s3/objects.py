@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,20 @@ what is larger still, such as a row group, the blocks at its ends are few."""
 Positions = npt.NDArray[np.int64]
 
 
+class StretchesOfObject(NamedTuple):
+    """What of an object is wanted whole.
+
+    Attributes:
+        starts: First bytes, ascending.
+        stops: Bytes after the last.
+        alone: Nobody else reads the same; see `Stretching`.
+    """
+
+    starts: Positions
+    stops: Positions
+    alone: bool
+
+
 class S3Object:
     """A `RandomAccess` to one object, pinned to its etag.
 
@@ -44,7 +58,7 @@ class S3Object:
         etag: What every answer must have.
         indexed: Whether that is the etag of the index.
         fast: Whether the fast client may be used.
-        stretches: First bytes, and bytes after the last, of what is wanted whole; see `Stretching`.
+        stretches: What is wanted whole; None where nobody told.
     """
 
     def __init__(
@@ -55,7 +69,7 @@ class S3Object:
         etag: str,
         indexed: bool,
         fast: bool,
-        stretches: tuple[Positions, Positions] | None = None,
+        stretches: StretchesOfObject | None = None,
     ) -> None:
         self._clients, self._address = clients, address
         self._stretches = stretches
@@ -80,19 +94,20 @@ class S3Object:
         self._check(int(wanted.stops.max(initial=0)))
         clients = self._here()
         cells = self._cells_for(clients, wanted.starts, wanted.stops)
-        if cells is None or clients.stripes is None:
+        kept = None if cells is None else self._kept(clients)
+        if cells is None or kept is None:
             self._read_into(clients, target, wanted)
             return
         pieces = cells.cut(*_filled(wanted.starts, wanted.stops))
         places = np.cumsum(pieces.stops - pieces.starts) - (pieces.stops - pieces.starts)
         inside, outside = np.flatnonzero(pieces.in_stripe), np.flatnonzero(~pieces.in_stripe)
         if len(inside):
-            stripes, mine, coming = self._striped(clients, clients.stripes, cells, pieces.of(inside))
+            stripes, mine, coming = self._striped(clients, kept, cells, pieces.of(inside))
             size = int((mine.stops - mine.starts).sum())
-            if not (self._is_hurried and clients.stripes.may_hurry(size)):
+            if not (self._is_hurried and kept.may_hurry(size)):
                 for stripe in coming:
                     stripe.result()
-            left = clients.stripes.read_into(target.data, stripes, mine, places[inside])
+            left = kept.read_into(target.data, stripes, mine, places[inside])
             outside = np.union1d(outside, inside[left])
         if len(outside):
             self._scatter(clients, target, pieces.of(outside), places[outside])
@@ -136,13 +151,14 @@ class S3Object:
         if not self._fast or clients.blocks is None or not len(starts):
             return
         self._check(int(stops.max()))
-        if clients.stripes is not None and clients.stripes.is_shared and _are_very_large(starts, stops):
+        kept = self._kept(clients)
+        if kept is not None and kept.is_shared and _are_very_large(starts, stops):
             self._whole.update(zip(starts.tolist(), stops.tolist(), strict=True))
         self._is_hurried = _are_large(starts, stops)
         cells = self._cells_for(clients, starts, stops)
-        if cells is not None and clients.stripes is not None:
+        if cells is not None and kept is not None:
             pieces = cells.cut(*_filled(starts, stops))
-            self._striped(clients, clients.stripes, cells, pieces.of(np.flatnonzero(pieces.in_stripe)))
+            self._striped(clients, kept, cells, pieces.of(np.flatnonzero(pieces.in_stripe)))
             if pieces.in_stripe.all():
                 return
             rest = pieces.of(np.flatnonzero(~pieces.in_stripe))
@@ -176,8 +192,12 @@ class S3Object:
         """Where stretches that are wanted whole lie; None where there are none."""
         if self._stretches is None or not self._fast:
             return None
-        starts, stops = _filled(self._stretches[0], np.minimum(self._stretches[1], self._size))
+        starts, stops = _filled(self._stretches.starts, np.minimum(self._stretches.stops, self._size))
         return Cells(starts, stops, self._size, self._here().settings.request_bytes) if len(starts) else None
+
+    def _kept(self, clients: Clients) -> Stripes | None:
+        """The stripes among which those of this object are."""
+        return clients.stripes(self._stretches is None or self._stretches.alone)
 
     def _here(self) -> Clients:
         """The clients: those of the environment when it is first read, and for a moment after that."""

@@ -4,6 +4,9 @@ A stripe that is there has its name; one that is being fetched is an unfinished 
 a lock that the system releases with the process. So two processes never fetch the same stripe at the same time, and an
 unfinished file without a lock is what a dead process left. A file may be removed while others read it: they have it
 open, or fetch it again.
+
+Where the user names no directory, it is one in the system's temporary directory, and goes with the last of those who
+share it.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mixtera.errors import MixteraError
-from mixtera.formats.temporary import shared_directory, spool_bytes
+from mixtera.formats.temporary import shared_directory, spool_bytes, spool_directory
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, kept_bytes
+from mixtera_backends.storage.s3.company import Company
+from mixtera_backends.storage.s3.locks import is_at, locked
 from mixtera_backends.storage.s3.ring import Ring, cannot_be_kept, write
 from mixtera_backends.storage.s3.stretches import Keeper, Stripe
 
@@ -46,12 +51,17 @@ class Directory:
 
     Args:
         directory: Where a folder of this user is made for them.
-        capacity_bytes: Bytes that they may have together, about.
+        capacity_bytes: Bytes that they may have together, about; where it does not stay, for each who shares it.
+        stays: Whether the folder stays when this process and all that share it have ended.
     """
 
-    def __init__(self, directory: str, capacity_bytes: int) -> None:
+    def __init__(self, directory: str, capacity_bytes: int, stays: bool = True) -> None:
         self.capacity_bytes, self.is_shared = capacity_bytes, True
         self._above, self._directory = directory, Path(directory) / f"mixtera-s3-{os.getuid()}"
+        self._company: Company | None = None
+        if not stays:
+            self._each_bytes, self._directory = capacity_bytes, self._directory.with_suffix(".now")
+            self._company = Company(self._directory)
         self._open: OrderedDict[Stripe, BinaryIO] = OrderedDict()
         self._known: set[Stripe] = set()
         self._lock = threading.Lock()
@@ -72,7 +82,7 @@ class Directory:
     def have(self, stripe: Stripe, read: Callable[[], Iterator[Buffer]]) -> None:
         """See `Keeper.have`; where another process is fetching the stripe, wait for it."""
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
+            self._enter()
             with self._claimed(stripe) as made:
                 if made is not None:
                     self._fill(stripe, made, read())
@@ -95,13 +105,20 @@ class Directory:
         Raises:
             OSError: The directory cannot be read.
         """
+        if self._company is not None:
+            self.capacity_bytes = self._each_bytes * self._company.size()
         with (self._directory / _LOCK).open("ab") as lock:
-            if not _locked(lock):
+            if not locked(lock):
                 return  # somebody else is at it
             try:
                 self._remove_unused()
             finally:
                 fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
+
+    def _enter(self) -> None:
+        if self._company is not None:
+            self._company.join()
+        self._directory.mkdir(mode=0o700, exist_ok=True)
 
     def _remove_unused(self) -> None:
         sizes = {}
@@ -135,11 +152,11 @@ class Directory:
         pause, until = _FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < until and not path.exists():
             with closing(part.open("a+b", buffering=0)) as made:
-                if _locked(made) and _is_at(made, part):
+                if locked(made) and is_at(made, part):
                     try:
                         yield None if path.exists() else made
                     finally:
-                        if _is_at(made, part):  # else it has its name by now
+                        if is_at(made, part):  # else it has its name by now
                             part.unlink()
                         fcntl.flock(made, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
                     return
@@ -171,16 +188,22 @@ class Directory:
         return self._directory / (_name(stripe) + _UNFINISHED)
 
 
-def keeper() -> Keeper | None:
-    """What keeps the stripes of this process, as the environment says; None where nothing is kept."""
+def keeper(alone: bool) -> Keeper | None:
+    """What keeps the stripes of this process, as the environment says; None where nothing is kept.
+
+    Args:
+        alone: Nobody else reads the same.
+    """
     kept, directory = stripe_bytes(), shared_directory()
     if not kept:
         return None
-    return Ring(kept) if directory is None else Directory(directory, kept)
+    if directory is not None:
+        return Directory(directory, kept)
+    return Ring(kept) if alone else Directory(spool_directory(), kept, stays=False)
 
 
 def stripe_bytes() -> int:
-    """Bytes of stripes that may be kept: by the processes of a machine together, where they share them.
+    """Bytes of stripes that may be kept: by each process, or, where the user names a directory, by all of a machine.
 
     Raises:
         StorageError: The environment says no number.
@@ -196,27 +219,9 @@ def _name(stripe: Stripe) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
-def _locked(file: BinaryIO) -> bool:
-    """Lock a file, if nobody else has."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is the one of that name."""
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return os.path.samestat(os.fstat(file.fileno()), there)
-
-
 def _remove_unlocked(path: Path) -> None:
     with path.open("rb") as file:
-        if _locked(file):
+        if locked(file):
             path.unlink(missing_ok=True)
 
 

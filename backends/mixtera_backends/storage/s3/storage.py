@@ -20,7 +20,7 @@ from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, BRIDGED_BLOCKS, kept
 from mixtera_backends.storage.s3.budget import Traffic
 from mixtera_backends.storage.s3.clients import Clients, ClientsHere, Refused
 from mixtera_backends.storage.s3.failures import missing, refused
-from mixtera_backends.storage.s3.objects import GAP_BYTES, Positions, S3Object
+from mixtera_backends.storage.s3.objects import GAP_BYTES, Positions, S3Object, StretchesOfObject
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.settings import OPTIONS, Settings
 from mixtera_backends.storage.s3.shared import stripe_bytes
@@ -59,8 +59,8 @@ class S3Storage:
         settings = Settings.of(self._given)
         keeps = kept_bytes() >= BLOCK_BYTES
         gap, block = (BRIDGED_BLOCKS * BLOCK_BYTES, BLOCK_BYTES) if keeps else (GAP_BYTES, 0)
-        kept, is_shared = stripe_bytes(), shared_directory() is not None
-        return AccessProfile(settings.request_bytes, gap, settings.concurrency, False, block, kept, is_shared)
+        kept, stays = stripe_bytes(), shared_directory() is not None
+        return AccessProfile(settings.request_bytes, gap, settings.concurrency, False, block, kept, kept > 0, stays)
 
     def expand(self, patterns: Sequence[str]) -> list[FileInfo]:
         """List the objects of some patterns, each once, sorted by (name, url); `**` stands for any depth."""
@@ -132,7 +132,7 @@ class S3Storage:
             raise refused(url, error.failure, clients.endpoint, error.seconds, done) from error
 
     def _object(
-        self, file: FileInfo, fast: bool, indexed: bool, stretches: tuple[Positions, Positions] | None = None
+        self, file: FileInfo, fast: bool, indexed: bool, stretches: StretchesOfObject | None = None
     ) -> S3Object:
         return S3Object(self._clients, address_of(file.url), file.size, f'"{file.etag}"', indexed, fast, stretches)
 
@@ -198,14 +198,12 @@ class PinnedObject:
     name = S3Storage.name
     schemes: tuple[str, ...] = S3Storage.schemes
 
-    def __init__(
-        self, storage: S3Storage, file: FileInfo, stretches: tuple[Positions, Positions] | None = None
-    ) -> None:
+    def __init__(self, storage: S3Storage, file: FileInfo, stretches: StretchesOfObject | None = None) -> None:
         self._storage, self._pinned, self._stretches = storage, file, stretches
 
-    def stretched(self, starts: Positions, stops: Positions) -> PinnedObject:
+    def stretched(self, starts: Positions, stops: Positions, alone: bool) -> PinnedObject:
         """This storage, which reads some stretches of the object whole; see `Stretching`."""
-        return PinnedObject(self._storage, self._pinned, (starts, stops))
+        return PinnedObject(self._storage, self._pinned, StretchesOfObject(starts, stops, alone))
 
     def profile(self) -> AccessProfile:
         """That of the storage."""
