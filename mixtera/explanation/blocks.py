@@ -29,6 +29,11 @@ LARGE_BLOCKS: Final = (1, 8)
 """What has so many blocks is read alone, and not kept: in whole blocks, most bytes would be those of others."""
 
 
+def opening(file_bytes: Int64s) -> Float64s:
+    """Requests and bytes for opening files of so many bytes."""
+    return np.array([len(file_bytes), np.minimum(file_bytes, OPENING_BYTES).sum()], np.float64)
+
+
 class KeptBlocks:
     """The blocks that one reader has fetched, and the stripes of what it wants whole.
 
@@ -51,7 +56,7 @@ class KeptBlocks:
         """Requests and bytes for opening files, those that are open already among them."""
         new = [file for file in np.unique(files).tolist() if file not in self._opened]
         self._opened.update(new)
-        return np.array([len(new), np.minimum(self._file_bytes[new], OPENING_BYTES).sum()], np.float64)
+        return opening(self._file_bytes[new])
 
     def read(self, alone: Pointers) -> Float64s:
         """Requests and bytes for some records; those that are large, on average over their file, are read alone."""

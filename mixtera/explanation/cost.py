@@ -21,7 +21,7 @@ from mixtera.artifact.model import ROW_BITS, PlanData
 from mixtera.artifact.pointers import Pointers
 from mixtera.contracts.storage import AccessProfile, AnyScheme
 from mixtera.errors import PluginError
-from mixtera.explanation.blocks import KeptBlocks, WantedWhole
+from mixtera.explanation.blocks import KeptBlocks, WantedWhole, opening
 from mixtera.explanation.forecast import Cost
 from mixtera.explanation.model import Reads
 from mixtera.explanation.units import Float64s, Units, stored_bytes
@@ -63,6 +63,7 @@ class Meter:
         alone: Requests and bytes of records read alone, by name.
         whole: Requests and bytes of whole units that are read again when they are needed again, by name.
         copied: Requests and bytes of compressed files, which each reader reads once, by name.
+        opened: Requests and bytes for opening files, which each reader does once, by name.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Meter:
         self.alone = {name: np.zeros(2) for name in self.profiles}
         self.whole = {name: np.zeros(2) for name in self.profiles}
         self.copied = {name: np.zeros(2) for name in self.profiles}
+        self.opened = {name: np.zeros(2) for name in self.profiles}
 
     def __call__(self, alone: Pointers, missed: Int64s, reader: int = 0) -> None:
         """One fetch of a reader; those of a reader follow each other."""
@@ -106,7 +108,8 @@ class Meter:
                 self.alone[name] += _joined(starts, stops, new_file, profile)
             else:
                 files = np.concatenate([alone.file, self._unit_file[missed]])
-                self.alone[name] += kept.read(alone) + kept.opened(files)
+                self.alone[name] += kept.read(alone)
+                self.opened[name] += kept.opened(files)
             self.whole[name] += (
                 _pieces(stored[~copied], profile) if kept is None else kept.whole(missed[~copied], stored[~copied])
             )
@@ -124,6 +127,10 @@ class Meter:
         """Requests and bytes that one reader of all compressed files makes: more it never needs."""
         used = self._units.used_units
         return _pieces(self._units.stored[used[self._units.on_disk[used]]], profile)
+
+    def all_openings(self) -> Float64s:
+        """Requests and bytes that one reader makes that opens all files."""
+        return opening(self._units.file_bytes)
 
 
 def costs(data: PlanData, meter: Meter, reads: Reads) -> tuple[Cost, ...]:
@@ -170,7 +177,8 @@ def _cost(
 def _asked(name: str, profile: AccessProfile, meter: Meter, factor: float, readers: int) -> Float64s:
     """Requests and bytes of the whole run."""
     copies = np.minimum(meter.copied[name] * factor, meter.all_copies(profile) * readers)
-    found: Float64s = (meter.alone[name] + meter.whole[name]) * factor + copies
+    openings = np.minimum(meter.opened[name] * factor, meter.all_openings() * readers)
+    found: Float64s = (meter.alone[name] + meter.whole[name]) * factor + copies + openings
     return found
 
 

@@ -34,6 +34,8 @@ POSITIONS: Final = 1 << 18
 """Positions that are looked at for one number of readers, about."""
 READERS: Final = 16
 """Readers that are simulated where there are more: they are alike. They stand side by side, as those of a machine."""
+FEW: Final = 4
+"""Where readers have lanes in common, each looks at the positions of all who have: so many times as many altogether."""
 CACHE_BYTES: Final = BUDGET_BYTES // 2
 """Bytes that the files of a reader keep."""
 
@@ -62,10 +64,13 @@ def simulate(data: PlanData, units: Units, readers: int, watch: Watch | None = N
         watch: Told of what is read.
     """
     find, counts = _finder(data), _Counts()
-    chosen = min(readers, READERS)
+    chunks = data.order.chunk_size * max(1, data.order.lanes // readers)  # of a reader, at least
+    chosen = min(readers, READERS, max(1, POSITIONS // chunks))
+    each = POSITIONS // min(chosen, max(FEW, data.order.lanes))
+    each = each // chunks * chunks or each  # what is read ahead for a chunk counts with all of it
     for rank in range(chosen):
         consumer = Consumer(data.order.granule, rank, readers, data.timeline.phases[0].first, data.timeline.total)
-        _read(data, units, find, consumer, POSITIONS // chosen, counts, watch)
+        _read(data, units, find, consumer, each, counts, watch)
     return Reads(
         readers=readers,
         lanes=data.order.lanes,
@@ -88,10 +93,11 @@ def _read(
     kept, seen = _Kept(units), 0
     for fetch in _fetches(data, consumer):
         found = joined_pointers([find(piece) for piece in fetch])
-        _count(units, found, consumer.owns(found.position), kept, counts, watch, consumer.rank, once=data.packs)
-        seen += _different(found.position)
-        if seen >= positions:
+        now = _different(found.position)
+        if 2 * seen >= positions and seen + now > positions:
             return
+        _count(units, found, consumer.owns(found.position), kept, counts, watch, consumer.rank, once=data.packs)
+        seen += now
 
 
 def _finder(data: PlanData) -> Callable[[Piece], Pointers]:

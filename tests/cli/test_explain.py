@@ -32,7 +32,7 @@ def test_a_plan_is_explained_without_a_catalog(here: Path, capsys: pytest.Captur
 
 def test_json_is_one_object_of_the_same_plan(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["--json"], ["--format", "json"]):
-        assert main(["explain", "mixed.yaml", "--readers", "8", *words]) == 0
+        assert main(["explain", "mixed.yaml", "--readers", "8", "--machines", "2", *words]) == 0
         out, err = capsys.readouterr()
         values = json.loads(out)
         assert (err, values["plan"]["digest"]) == ("", mixtera.Plan.open("plan").digest)
@@ -86,6 +86,7 @@ def test_a_spec_that_is_not_indexed_names_the_way_out(
     [
         ["plan", "--readers", "0"],
         ["plan", "--readers", "many"],
+        ["plan", "--readers", "4", "--machines", "0"],
         ["plan", "--format", "pdf"],
         ["plan", "--format", "html", "--json"],
         ["mixed.yaml", "--format", "html", "--analyze"],

@@ -143,6 +143,9 @@ def test_readers_and_batch_must_be_positive(tmp_path: object) -> None:
         explain(plan_of(SHARED, tmp_path), readers=0)
     with pytest.raises(mixtera.PlanError, match=r"batch is -1; it must be at least 1"):
         explain(plan_of(SHARED, tmp_path), batch=-1)
+    for readers, machines in ((4, 3), (4, 0), (None, 2)):
+        with pytest.raises(mixtera.PlanError, match=r"readers are not spread evenly over \d machines"):
+            explain(plan_of(SHARED, tmp_path), readers=readers, machines=machines)
 
 
 def test_a_batch_names_steps(tmp_path: object) -> None:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixtera
+from mixtera.adapters.torch import loader
 from mixtera.explanation.build import report
 from mixtera.registry import storage_of
 from mixtera.stream import Stream
@@ -117,6 +118,24 @@ def test_readers_of_which_none_is_on_the_same_machine_share_nothing(plan, monkey
     found = streamed(plan, 2, 2, monkeypatch, tmp_path)
     agree(cost(plan, 2, 2), found)
     assert found.amplification > cost(plan, 2).amplification
+
+
+def test_workers_of_a_loader_fetch_nothing_twice(plan, proxy, monkeypatch, tmp_path):
+    """As it is without any setting."""
+    monkeypatch.delenv("MIXTERA_SPOOL", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    saved = tmp_path / "plan"
+    plan.save(str(saved))
+    proxy.requests.clear()
+    batches = loader(str(saved), 32, num_workers=2)
+    assert sum(len(batch["sample"]) for batch in batches) == ROWS // 32 * 32
+    read = sum(_length(asked.range) for asked in proxy.requests if asked.range is not None)
+    assert read <= 1.1 * sum(plan.data.files.column("size").to_pylist())
+
+
+def _length(range_):
+    first, last = range_.removeprefix("bytes=").split("-")
+    return int(last) + 1 - int(first)
 
 
 def agree(said, found):

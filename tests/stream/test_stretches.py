@@ -10,12 +10,13 @@ import pytest
 from mixtera.artifact.model import OrderParameters, PlanData
 from mixtera.contracts.storage import AccessProfile
 from mixtera.stream.consumer import Consumer
-from mixtera.stream.stretches import Stretches, own_share, paces
+from mixtera.stream.stretches import Stretches, of_machine, own_share, paces, read_twice
 from tests.explanation.plans import labels
 from tests.synthetic import plan_data
 
 ALONE = AccessProfile(1 << 20, 1 << 17, 16, False, 1 << 15, 1 << 40)
-SHARED = replace(ALONE, is_shared=True, stays=True)
+TOGETHER = replace(ALONE, is_shared=True)
+SHARED = replace(TOGETHER, stays=True)
 SMALL = replace(SHARED, kept_bytes=1 << 10)
 ORDER = OrderParameters(7, "global", 256, 2, 16)
 
@@ -24,9 +25,9 @@ def plan(counts: list[int], weights: list[int] | None = None, unselected: int = 
     return plan_data(labels(counts, 2, unselected), weights or counts, order=ORDER)
 
 
-def wanted(data: PlanData, consumer: Consumer, profile: AccessProfile) -> int:
+def wanted(data: PlanData, consumer: Consumer, profile: AccessProfile, here: int = 1) -> int:
     """Bytes that are wanted whole of all files."""
-    found = Stretches(data, consumer)
+    found = Stretches(data, consumer, here)
     total = 0
     for file in range(len(data.files)):
         starts, stops = found.of(file, profile)
@@ -72,6 +73,46 @@ def test_workers_who_share_a_directory_want_together_what_each_alone_does_not() 
     consumer = Consumer(16, worker=1, workers=4)
     assert wanted(data, consumer, ALONE) == 0
     assert wanted(data, consumer, SHARED) == every(data)
+
+
+def test_ranks_of_a_machine_want_together_what_each_alone_does_not() -> None:
+    data = plan([3000, 1500, 500])
+    ranks = [Consumer(16, rank, 4) for rank in range(4)]
+    assert [wanted(data, rank, TOGETHER) for rank in ranks] == [0] * 4
+    assert [wanted(data, rank, TOGETHER, here=4) for rank in ranks] == [every(data)] * 4
+    assert [wanted(data, rank, ALONE, here=4) for rank in ranks] == [0] * 4
+
+
+def test_a_machine_is_a_reader_with_larger_batches() -> None:
+    for rank in range(8):
+        consumer = Consumer(16, rank, 8, 5, 9000, 1, 3)
+        machine = of_machine(consumer, 4)
+        assert machine == Consumer(64, rank // 4, 2, 5, 9000)
+        positions = np.arange(5, 9000)
+        of_ranks = [
+            Consumer(16, other, 8, 5, 9000).owns(positions) for other in range(rank // 4 * 4, rank // 4 * 4 + 4)
+        ]
+        assert (machine.owns(positions) == np.logical_or.reduce(of_ranks)).all()
+
+
+def test_the_more_ranks_a_machine_has_the_less_it_reads_of_what_others_read() -> None:
+    order = replace(ORDER, lanes=16, chunk_size=256)
+    data = plan_data(labels([30_000, 15_000, 5_000], 2, 0), [30_000, 15_000, 5_000], order=order)
+    parts = [read_twice(data, of_machine(Consumer(16, 0, 16), here)) for here in (1, 2, 8, 16)]
+    assert parts == pytest.approx([parts[0], parts[0] / 2, parts[0] / 8, 0])
+    assert parts[0] > 0
+
+
+def test_each_of_those_who_share_brings_room() -> None:
+    data = plan([3000, 1500, 500])
+    room = min(one for one in range(1 << 14, 1 << 20, 1 << 12) if wanted(data, Consumer(16), _with_room(one)))
+    assert wanted(data, Consumer(16), _with_room(room // 4)) == 0
+    assert wanted(data, Consumer(16, worker=3, workers=4), _with_room(room // 4 + 1)) == every(data)
+    assert wanted(data, Consumer(16, rank=1, world_size=4), _with_room(room // 4 + 1), here=4) == every(data)
+
+
+def _with_room(kept_bytes: int) -> AccessProfile:
+    return replace(TOGETHER, kept_bytes=kept_bytes)
 
 
 def test_lanes_that_meet_often_are_not_read_whole_by_each_reader() -> None:
