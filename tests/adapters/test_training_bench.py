@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import training
+from benchmarks import training, training_resume, training_turns
 from benchmarks.gpt import Shape, Trainer
 from benchmarks.specs import GROUPS
 from benchmarks.tokens import SEPARATOR
@@ -50,10 +50,10 @@ def test_turns_and_their_table(plan: str) -> None:
     variants = [reference, read, again]
     for turn in range(2):
         for variant in variants:
-            variant.turns.append(training.run_turn(trainer, variant, turn, warmup=1, steps=2))
+            variant.turns.append(training_turns.run_turn(trainer, variant, turn, warmup=1, steps=2))
     assert reported == [0, 1, 2, 3, 4, 5]
-    read.alone = training.alone(read.begin(0), SHAPE, 0.01)
-    found = [training.summary(variant, reference.turns, SHAPE) for variant in variants]
+    read.alone = training_turns.alone(read.begin(0), SHAPE, 0.01)
+    found = [training_turns.summary(variant, reference.turns, SHAPE) for variant in variants]
     assert [figure["variant"] for figure in found] == [variant.name for variant in variants]
     assert found[0]["ratios"] == [1, 1]
     for variant, figure in zip(variants, found, strict=True):
@@ -61,13 +61,13 @@ def test_turns_and_their_table(plan: str) -> None:
         assert figure["tokens/s"] == pytest.approx(figure["steps/s"] * SHAPE.tokens, rel=0.01)
         assert figure["wait ms p50"] >= 0 < figure["gap ms p50"]
     assert found[1]["alone tokens/s"] > 0
-    lines = training.markdown(found).splitlines()
+    lines = training_turns.markdown(found).splitlines()
     assert len(lines) == 2 + len(variants)
-    assert {line.count("|") for line in lines} == {len(training.HEADERS) + 1}
+    assert {line.count("|") for line in lines} == {len(training_turns.HEADERS) + 1}
 
 
 def test_what_goes_on_gets_the_same(plan: str) -> None:
-    found = training.check_resume(plan, lambda: Trainer(SHAPE, CPU), SHAPE, workers=(0, 1), steps=2)
+    found = training_resume.check_resume(plan, lambda: Trainer(SHAPE, CPU), SHAPE, workers=(0, 1), steps=2)
     assert found["workers"] == [1, 0]
     assert found["batches equal"]
     assert found["losses differ by at most"] == 0
@@ -79,11 +79,11 @@ def batch(first: int) -> dict[str, object]:
 
 
 def test_equal_is_what_is_equal_to_the_last_element() -> None:
-    assert training.same([batch(0), batch(3)], [batch(0), batch(3)])
-    assert not training.same([batch(0), batch(3)], [batch(0), batch(4)])
-    assert not training.same([batch(0)], [batch(0), batch(3)])
-    assert not training.same([batch(0)], [{**batch(0), "component": ["a", "a"]}])
-    assert not training.same([batch(0)], [{**batch(0), "sample": batch(1)["sample"]}])
+    assert training_resume.same([batch(0), batch(3)], [batch(0), batch(3)])
+    assert not training_resume.same([batch(0), batch(3)], [batch(0), batch(4)])
+    assert not training_resume.same([batch(0)], [batch(0), batch(3)])
+    assert not training_resume.same([batch(0)], [{**batch(0), "component": ["a", "a"]}])
+    assert not training_resume.same([batch(0)], [{**batch(0), "sample": batch(1)["sample"]}])
 
 
 def test_the_model_learns_what_counts_and_nothing_else() -> None:
