@@ -9,7 +9,7 @@ one by one, as in any training; the clock begins and ends where the device is wa
 The wait is the time in `next(batches)`. The gap is the time on the device's own clock from the end of a step to the
 beginning of the next one: what a wait, a copy or a report really costs, once the device has nothing else to do.
 
-With `--through-service`, text is also trained on through a job of `mixtera serve` that follows the losses (ADO): each
+With `--through-service`, text is also trained on through a job of `mixtera serve` that follows the losses: each
 step reports losses by component, so it waits for the device. Its reference does the same without data.
 
 Afterwards: how fast each loader is when nothing trains, and whether a training that was stopped and goes on with
@@ -139,7 +139,9 @@ def measure(options: argparse.Namespace, shape: Shape, device: torch.device, wor
         on_device = trainer.moved({name: some[name] for name in NEEDED})
         reference, again, reading = references(on_device, len(mixtera.Plan.open(next(iter(plans.values()))).components))
         served = [
-            Variant(f"text through a service, ADO, {counted(workers)}", REPORTING, job.begin, job.after, job.end)
+            Variant(
+                f"text through a service, weights follow, {counted(workers)}", REPORTING, job.begin, job.after, job.end
+            )
             for workers, job in jobs.items()
         ]
         variants = [reference, *loaders, again, *([reading, *served] if served else [])]

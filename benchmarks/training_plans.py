@@ -23,13 +23,8 @@ FILES = 4
 """Of the eight files of the corpus, so many are trained on."""
 LANES = 8
 INDEX_PROCESSES = 8
-ADO = {
-    "algorithm": "ado",
-    "floor": 0.02,
-    "every": 10,
-    "options": {"start": 20, "ignore": 5, "interval": 20, "thin": 1, "gamma2": 0.5},
-}
-"""It fits early and often: a run of hundreds of steps shall see what one of many thousands does."""
+FOLLOWS = {"algorithm": "loss_average", "floor": 0.02, "every": 10}
+"""It moves from the first reports on: a run of a hundred steps shall see weights that change."""
 
 
 def name_of(part: int) -> str:
@@ -96,7 +91,7 @@ def make_plan(work: Path, source: str, shape: Shape, *, follows: bool = False) -
         "sources": sources,
         "tokens": {"tokenizer": tokenizer, "sequence_length": shape.context},
         "mixture": {"unit": "tokens", "components": components, "on_exhaust": "repeat"}
-        | ({"dynamic": ADO} if follows else {}),
+        | ({"dynamic": FOLLOWS} if follows else {}),
         "order": order | ({"chunk_size": 2 * shape.batch} if follows else {}),  # a round of 16 steps
     }
     path, plan = work / f"{name}.yaml", work / "plans" / name
