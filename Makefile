@@ -12,10 +12,10 @@ INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo fix check test laws golden soak docs bench bench-scale wheel clean
+.PHONY: help setup demo fix check test laws golden soak docs bench bench-scale bench-training wheel clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with everything that development needs, in the versions of constraints.txt
 
@@ -60,6 +60,9 @@ bench: setup ## Measure against physical references, and write benchmarks/RESULT
 
 bench-scale: setup ## Measure the compiler against size, and write benchmarks/SCALE.md (BENCH_FLAGS="--rows 100M" for more)
 	$(BIN)/python -m benchmarks.scale $(BENCH_FLAGS)
+
+bench-training: setup ## Measure whether a GPT waits for its data, on the GPU if there is one (BENCH_FLAGS="--workers 0 8" …)
+	$(BIN)/python -m benchmarks.training $(BENCH_FLAGS)
 
 wheel: setup ## Build the wheel, install it into a bare environment, and use it there
 	.ci/wheel "$(BIN)/python"
