@@ -85,7 +85,7 @@ class Clients:
         started = time.monotonic()
         try:
             return dict(getattr(self._connection.client, operation)(**arguments))
-        except (BotoCoreError, ClientError, RecursionError) as error:
+        except (BotoCoreError, ClientError, RuntimeError) as error:
             raise Refused(failure_of(error), time.monotonic() - started) from error
 
     def each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
