@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -22,6 +23,7 @@ INPUT_IS_WRONG: Final = 1
 USAGE: Final = 2
 OUTSIDE_FAILED: Final = 3
 INTERRUPTED: Final = 130
+PATIENCE_SECONDS: Final = 3.0
 
 
 class CommandModule(Protocol):
@@ -97,6 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         complain("mixtera: interrupted")
+        if argv is None:
+            _end_soon()
         return INTERRUPTED
     except BrokenPipeError:
         _discard_stdout()
@@ -107,6 +111,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain_with_causes(_os_message(error), error, arguments)
         return OUTSIDE_FAILED
+
+
+def _end_soon() -> None:
+    """End this process in a few seconds, should it not have ended by then.
+
+    Python waits for threads when it ends, and one may be trying for minutes to reach a server.
+    """
+    timer = threading.Timer(PATIENCE_SECONDS, os._exit, (INTERRUPTED,))
+    timer.daemon = True
+    timer.start()
 
 
 def _parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser, CommandModule | None]:

@@ -134,6 +134,11 @@ class Failing:
         (StorageError("s3://bucket is not there"), 3, "s3://bucket is not there\n"),
         (PermissionError(13, "Permission denied", "/data/a"), 3, "mixtera: /data/a: permission denied\n"),
         (KeyboardInterrupt(), 130, "mixtera: interrupted\n"),
+        (
+            StorageError("ftp://me:pass@word@host:21/a: no; http://host/a?X-Sig=1&X-Amz-Signature=ab/c&n=2 neither"),
+            3,
+            "ftp://…@host:21/a: no; http://host/a?X-Sig=1&X-Amz-Signature=…&n=2 neither\n",
+        ),
     ],
 )
 def test_failures_have_their_exit_code(

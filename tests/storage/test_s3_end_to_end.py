@@ -267,6 +267,39 @@ def test_a_replaced_object_ends_the_stream(weed, objects, s3, tmp_path):
     assert sum(text.startswith("Page") for text in texts) > 100
 
 
+def test_what_fails_is_not_tried_again_by_the_fetches_after_it(place, proxy):
+    """Each of them would try for minutes, and the stream end after the last."""
+    plan = mixtera.Plan.open(str(place.path / "remote"))
+    proxy.choose = lambda request: "denied"
+    with pytest.raises(StorageError, match="access denied"):
+        next(plan.stream(batch_size=16))
+    assert len(proxy.met) == 1
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from mixtera.cli.main import main
+threading.Timer(0, lambda: (sys.stdin.readline(), os.kill(os.getpid(), signal.SIGINT))).start()
+sys.argv[0] = "mixtera"
+sys.exit(main())
+"""
+
+
+def test_who_interrupts_a_stream_does_not_wait_for_a_server_that_does_not_answer(place, proxy):
+    asked = threading.Event()
+
+    def choose(request):
+        asked.set()
+        return "reset"
+
+    proxy.choose = choose
+    words = [sys.executable, "-c", INTERRUPTED, "stream", str(place.path / "remote")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert asked.wait(600)
+        _, said = process.communicate("now\n", timeout=120)  # it is tried for 180 s
+    assert (process.returncode, said) == (130, "mixtera: interrupted\n")
+
+
 def test_a_copy_elsewhere_is_read_after_a_remap(place, objects, tmp_path):
     root = new_root()
     write_both(root, objects, tmp_path)
