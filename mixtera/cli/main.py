@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 something outside failed, 1
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -24,6 +25,7 @@ USAGE: Final = 2
 OUTSIDE_FAILED: Final = 3
 INTERRUPTED: Final = 130
 PATIENCE_SECONDS: Final = 3.0
+_MAKE_ROOM: Final = ": make room where the output goes, and where TMPDIR, MIXTERA_CACHE and MIXTERA_SPOOL say"
 
 
 class CommandModule(Protocol):
@@ -152,7 +154,8 @@ def _complain_with_causes(message: str, error: BaseException, arguments: argpars
 def _os_message(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     where = f"{error.filename}: " if error.filename else ""
-    return f"mixtera: {where}{what[0].lower()}{what[1:]}"
+    room = "" if where or error.errno != errno.ENOSPC else _MAKE_ROOM
+    return f"mixtera: {where}{what[0].lower()}{what[1:]}{room}"
 
 
 def _discard_stdout() -> None:

@@ -101,6 +101,13 @@ def test_a_password_in_the_endpoint_is_refused_and_not_repeated(url, process, mo
     assert "hunter2" not in str(error.value)
 
 
+def test_certificates_that_are_not_there_are_named(url, monkeypatch, tmp_path):
+    access = pinned(url, monkeypatch)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    with pytest.raises(StorageError, match=r"cannot be read from .*none\.pem: .*AWS_CA_BUNDLE"):
+        head(access)
+
+
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:99999", "ftp://127.0.0.1"])
 def test_an_endpoint_that_is_none_ends_the_read_at_once(url, process, monkeypatch, endpoint):
     monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)

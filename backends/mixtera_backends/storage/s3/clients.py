@@ -168,7 +168,10 @@ class Clients:
 
     def _check_length(self, address: Address, come: int, asked: int) -> None:
         if come != asked:
-            raise StorageError(f"{address.url}: {self.endpoint} sent {come} bytes where {asked} were asked for")
+            raise StorageError(
+                f"{address.url} cannot be read: {self.endpoint} sent {come} bytes where {asked} were asked for; "
+                "it is no S3 server, or something before it changes answers: check AWS_ENDPOINT_URL, and proxies"
+            )
 
     @cached_property
     def _stripe_threads(self) -> ThreadPoolExecutor:

@@ -109,8 +109,14 @@ class Connection:
     def _root_certificate(self) -> ClientConfig:
         if not self._certificates:
             return {}
-        with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration
-            return {"root_certificate": file.read()}
+        try:
+            with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration
+                return {"root_certificate": file.read()}
+        except OSError as error:
+            raise StorageError(
+                f"the certificates of S3 servers cannot be read from {self._certificates}: {error.strerror}; check "
+                "AWS_CA_BUNDLE, or `ca_bundle` in ~/.aws/config"
+            ) from error
 
     def _provider(self, bucket: str) -> Callable[[], S3Credential]:
         credentials = self._session.get_credentials()

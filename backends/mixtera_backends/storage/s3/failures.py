@@ -81,7 +81,7 @@ def failure_of(error: Exception) -> Failure:
         if not number and "redirect" in text:
             number = 307
         reason = _REASON.search(text)
-        return Failure(number, found[1] if found else "", reason[1].strip() if reason else text[:120])
+        return Failure(number, found[1] if found else "", reason[1].strip() if reason else text.split("\n")[0][:120])
     if isinstance(error, RuntimeError):  # so botocore says that it was given keys that have ended
         return Failure(0, _NOT_RENEWED, text, is_final=True)
     kinds = {kind.__name__ for kind in type(error).__mro__}
