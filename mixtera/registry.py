@@ -27,6 +27,7 @@ from mixtera.contracts.storage import (
 from mixtera.contracts.storage import Configurable as ConfigurableStorage
 from mixtera.contracts.tokenizer import TokenizerKind
 from mixtera.errors import PluginError
+from mixtera.links import parted
 
 _Ability = TypeVar("_Ability")
 _PATHS: Final = "file"
@@ -142,7 +143,7 @@ def format_named(name: str) -> Format:
 def format_of(path: str) -> Format | None:
     """The format whose suffix a path ends with (the longest wins), or None."""
     suffixes = {suffix: name for name in names("formats") for suffix in format_named(name).suffixes}
-    path = path.partition("::")[0].lower() if "://" in path else path.lower()
+    path = parted(path)[1].lower()
     matching = [suffix for suffix in suffixes if path.endswith(suffix)]
     return format_named(suffixes[max(matching, key=len)]) if matching else None
 

@@ -12,6 +12,7 @@ from mixtera.artifact.model import PlanData
 from mixtera.artifact.pages import PagedArray
 from mixtera.contracts.storage import RandomAccess
 from mixtera.errors import PlanError, StorageError
+from mixtera.links import parted
 from mixtera.order.seats import Int64s
 from mixtera.registry import storage_of
 
@@ -127,7 +128,5 @@ def is_missing(error: StorageError) -> bool:
 
 def at(url: str, *names: str) -> str:
     """The URL of something below a folder; of a chain of URLs, in its first link that has a path."""
-    links = url.split("::")
-    first = next(number for number, link in enumerate(links) if "://" in link)
-    links[first] = "/".join([links[first].rstrip("/"), *names])
-    return "::".join(links)
+    before, link, after = parted(url)
+    return before + "/".join([link.rstrip("/"), *names]) + after

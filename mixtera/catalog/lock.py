@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from mixtera.errors import CatalogError
+from mixtera.errors import CatalogError, StorageError
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -23,6 +27,7 @@ def writing(root: Path, waiting: Callable[[str], None], shown: str = "") -> Iter
 
     Raises:
         CatalogError: The directory cannot be written.
+        StorageError: Its disk is full.
     """
     try:
         handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -30,8 +35,9 @@ def writing(root: Path, waiting: Callable[[str], None], shown: str = "") -> Iter
         raise not_writable(root, error) from error
     try:
         _acquire(handle, shown or str(root), waiting)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        with suppress(OSError):  # a full disk: who needs room says so
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
         with suppress(OSError):
@@ -53,8 +59,13 @@ def _acquire(handle: int, root: str, waiting: Callable[[str], None]) -> None:
         ) from error
 
 
-def not_writable(root: Path, error: OSError) -> CatalogError:
-    """The error of a catalog directory that cannot be written."""
+def not_writable(root: Path, error: OSError) -> CatalogError | StorageError:
+    """The error of a catalog directory that cannot be written, by its kind: the wrong one, or a disk that is full."""
+    if error.errno in _FULL:
+        return StorageError(
+            f"cannot write the catalog {root}: {error.strerror}; free some space, or put the catalog elsewhere with "
+            "--catalog or MIXTERA_CATALOG"
+        )
     return CatalogError(
         f"cannot write the catalog {root}: {error.strerror or error}; "
         "choose a directory you can write with --catalog or MIXTERA_CATALOG"

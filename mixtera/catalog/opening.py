@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -96,6 +97,8 @@ def _write_mark(root: Path, mark: Mark) -> None:
         part.write_bytes(msgspec.json.encode(mark))
         part.replace(root / MARK)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise not_writable(root, error) from error
 
 

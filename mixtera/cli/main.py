@@ -6,9 +6,11 @@ Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 something outside failed, 1
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
@@ -22,6 +24,8 @@ INPUT_IS_WRONG: Final = 1
 USAGE: Final = 2
 OUTSIDE_FAILED: Final = 3
 INTERRUPTED: Final = 130
+PATIENCE_SECONDS: Final = 3.0
+_MAKE_ROOM: Final = ": make room where the output goes, and where TMPDIR, MIXTERA_CACHE and MIXTERA_SPOOL say"
 
 
 class CommandModule(Protocol):
@@ -97,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else 0
     except KeyboardInterrupt:
         complain("mixtera: interrupted")
+        if argv is None:
+            _end_soon()
         return INTERRUPTED
     except BrokenPipeError:
         _discard_stdout()
@@ -107,6 +113,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain_with_causes(_os_message(error), error, arguments)
         return OUTSIDE_FAILED
+
+
+def _end_soon() -> None:
+    """End this process in a few seconds, should it not have ended by then.
+
+    Python waits for threads when it ends, and one may be trying for minutes to reach a server.
+    """
+    timer = threading.Timer(PATIENCE_SECONDS, os._exit, (INTERRUPTED,))
+    timer.daemon = True
+    timer.start()
 
 
 def _parser(words: Sequence[str]) -> tuple[argparse.ArgumentParser, CommandModule | None]:
@@ -138,7 +154,8 @@ def _complain_with_causes(message: str, error: BaseException, arguments: argpars
 def _os_message(error: OSError) -> str:
     what = error.strerror or str(error) or type(error).__name__
     where = f"{error.filename}: " if error.filename else ""
-    return f"mixtera: {where}{what[0].lower()}{what[1:]}"
+    room = "" if where or error.errno != errno.ENOSPC else _MAKE_ROOM
+    return f"mixtera: {where}{what[0].lower()}{what[1:]}{room}"
 
 
 def _discard_stdout() -> None:

@@ -65,5 +65,9 @@ def note(arguments: argparse.Namespace, text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Write what went wrong to stderr."""
+    """Write what went wrong to stderr; a URL may have been given with a password, which is not repeated."""
+    if "://" in text:
+        from mixtera.spec.paths import without_credentials
+
+        text = without_credentials(text)
     sys.stderr.write(text + "\n")

@@ -12,6 +12,8 @@ _VARIABLE: Final = re.compile(r"\$\{[A-Za-z_]\w*\}?|\$[A-Za-z_]\w*|%[A-Za-z_]+%"
 _SECRET_PARAMETER: Final = re.compile(
     r"signature|secret|token|password|passwd|credential|api.?key|access.?key|^sig$", re.IGNORECASE
 )
+_PASSWORD: Final = re.compile(r"(?<=://)[^\s/@]*:[^\s/]*@")
+_PARAMETER: Final = re.compile(r"([?&][\w.-]*=)[^&\s'\"]+")
 
 
 def problem_of(path: str) -> str | None:
@@ -43,6 +45,14 @@ def has_credentials(url: str) -> bool:
     """
     parts = urlsplit(url)
     return parts.password is not None or any(_SECRET_PARAMETER.search(name) for name, _ in parse_qsl(parts.query))
+
+
+def without_credentials(text: str) -> str:
+    """The text, in which no URL has a password or a signature any more."""
+    return _PARAMETER.sub(
+        lambda found: f"{found[1]}…" if _SECRET_PARAMETER.search(found[1][1:-1]) else found[0],
+        _PASSWORD.sub("…@", text),
+    )
 
 
 def _variable_problem(path: str) -> str | None:

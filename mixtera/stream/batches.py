@@ -200,6 +200,13 @@ class Batches:
         """
         if self._abandoned:
             raise CancelledError
+        try:
+            return self._begun(group)
+        except BaseException:
+            self._abandoned = True  # the next one would try for minutes what has just failed, and `close` wait for it
+            raise
+
+    def _begun(self, group: tuple[Piece, ...]) -> Future[Fetched]:
         self._hits = hits_here()
         if self._guide is not None:
             begun = time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -25,6 +26,7 @@ from mixtera.stream.skips import Mender, Skips
 from mixtera.stream.stretches import Stretches
 
 Int64s = npt.NDArray[np.int64]
+_PACKED: Final = re.compile(r"\.(gz|bz2|xz|lz4|zst)(::|$)", re.IGNORECASE)
 POINTER_FIELDS: Final = tuple(field.name for field in fields(Pointers))
 
 
@@ -65,7 +67,7 @@ class Fetcher:
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
         self.delivered_bytes = 0.0
-        self._file_bytes = mean_record_bytes(data)
+        self._file_bytes, self._is_packed = mean_record_bytes(data), packed_files(data)
         self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
     @property
@@ -90,7 +92,7 @@ class Fetcher:
         """
         announced = self._expected.pop(tuple(pieces), None)
         wanted = announced or self._find(pieces)
-        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes)
+        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes, self._is_packed)
         if not len(wanted.found.sample):
             return list
         content = self._begun(wanted.distinct, decoder, announced is not None)
@@ -186,9 +188,17 @@ def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
     return mean
 
 
-def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64]) -> float:
+def packed_files(data: PlanData) -> npt.NDArray[np.bool_]:
+    """[F] whether a file is compressed as a whole: then the places of its records are those of a decompressed copy."""
+    packed = np.array([_PACKED.search(url) is not None for url in data.files.column("url").to_pylist()], np.bool_)
+    packed[to_numpy(data.frames.column("file"))] = True
+    return packed
+
+
+def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64], is_packed: npt.NDArray[np.bool_]) -> float:
     """Bytes of samples as they lie in their files; the mean of the file where they have no place of their own."""
-    return float(np.where(found.start < 0, file_bytes[found.file], found.stop - found.start).sum())
+    has_no_place = (found.start < 0) | is_packed[found.file]
+    return float(np.where(has_no_place, file_bytes[found.file], found.stop - found.start).sum())
 
 
 def joined_pointers(parts: Sequence[Pointers]) -> Pointers:

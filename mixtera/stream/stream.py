@@ -114,7 +114,7 @@ class Stream:
             batch = batches.at(self._next)
         except BaseException as error:
             self._failed = isinstance(error, Exception)
-            self.close()
+            self.close(wait=self._failed)  # whoever interrupts it does not wait for a server that does not answer
             raise
         self._next += self._turn_size
         self._left -= 1
@@ -186,8 +186,12 @@ class Stream:
             work += batches.work()
         return Statistics(self._taken, self._waited, self._between, work, self.traffic())
 
-    def close(self) -> None:
-        """End the background thread and close all files; the next batch opens them again, at the same position."""
+    def close(self, wait: bool = True) -> None:
+        """End the background thread and close all files; the next batch opens them again, at the same position.
+
+        Args:
+            wait: Whether to wait for what is being read; else that is left to itself.
+        """
         batches, self._batches = self._batches, None
         self._returned = 0.0
         if self._finalizer is not None:
@@ -196,7 +200,10 @@ class Stream:
         if batches is not None and batches.process == os.getpid():
             self._earlier += batches.traffic()
             self._earlier_work = replace(self._earlier_work + batches.work(), queue=0, held_bytes=0)
-            batches.close()
+            if wait:
+                batches.close()
+            else:
+                batches.abandon()
 
     def _rewind(self, consumer: Consumer) -> None:
         if self._data.delivery is not None:

@@ -270,6 +270,19 @@ def test_a_directory_that_cannot_be_listed_is_not_passed_over(pattern: str, plac
     assert place.samples() == 4
 
 
+@pytest.mark.parametrize("pattern", ["two/*.jsonl", "two/a.jsonl"])
+def test_a_directory_that_may_be_listed_and_not_entered(pattern: str, place: Place) -> None:
+    (place.data / "two").mkdir()
+    (place.data / "two" / "a.jsonl").write_text(lines(2))
+    place.spec(pattern=pattern)
+    (place.data / "two").chmod(0o600)
+    try:
+        _, err, _ = place.index(code=3, before=without_privileges)
+    finally:
+        (place.data / "two").chmod(0o755)
+    assert "data/two/a.jsonl cannot be read: Permission denied" in err
+
+
 PACKED = {
     "gz": gzip.compress,
     "zst": zstandard.ZstdCompressor().compress,

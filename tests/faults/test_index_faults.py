@@ -172,6 +172,16 @@ def test_a_disk_that_is_full_is_an_error_and_leaves_the_old_state(
     assert len(contents(spec, catalog)) == len(clean) + 60_000
 
 
+def test_a_catalog_that_finds_no_room_at_all_leaves_nothing_in_the_way(spec: Path, tmp_path: Path) -> None:
+    catalog = tmp_path / "new"
+    code, out, err = finish(start(spec, catalog, limit_bytes=0))
+    assert (code, out) == (3, "")
+    assert f"cannot write the catalog {catalog}: " in err
+    assert "free some space" in err
+    assert {path.name for path in catalog.iterdir()} <= {"lock"}
+    assert finish(start(spec, catalog))[0] == 0
+
+
 def test_two_processes_index_one_catalog_at_the_same_time(
     spec: Path, tmp_path: Path, clean: list[dict[str, object]]
 ) -> None:

@@ -1,13 +1,17 @@
 """The whole way over S3, as a user goes it: commands and training processes of their own."""
 
+import io
+import itertools
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mixtera
@@ -267,12 +271,89 @@ def test_a_replaced_object_ends_the_stream(weed, objects, s3, tmp_path):
     assert sum(text.startswith("Page") for text in texts) > 100
 
 
+def test_what_fails_is_not_tried_again_by_the_fetches_after_it(place, proxy):
+    """Each of them would try for minutes, and the stream end after the last."""
+    plan = mixtera.Plan.open(str(place.path / "remote"))
+    proxy.choose = lambda request: "denied"
+    with pytest.raises(StorageError, match="access denied"):
+        next(plan.stream(batch_size=16))
+    assert len(proxy.met) == 1
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from mixtera.cli.main import main
+threading.Timer(0, lambda: (sys.stdin.readline(), os.kill(os.getpid(), signal.SIGINT))).start()
+sys.argv[0] = "mixtera"
+sys.exit(main())
+"""
+
+
+def test_who_interrupts_a_stream_does_not_wait_for_a_server_that_does_not_answer(place, proxy):
+    asked = threading.Event()
+
+    def choose(request):
+        asked.set()
+        return "reset"
+
+    proxy.choose = choose
+    words = [sys.executable, "-c", INTERRUPTED, "stream", str(place.path / "remote")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert asked.wait(600)
+        _, said = process.communicate("now\n", timeout=120)  # it is tried for 180 s
+    assert (process.returncode, said) == (130, "mixtera: interrupted\n")
+
+
 def test_a_copy_elsewhere_is_read_after_a_remap(place, objects, tmp_path):
     root = new_root()
     write_both(root, objects, tmp_path)
     assert place.stream("remote", "--remap", f"{place.root}={root}", "--limit", "50") == place.stream(
         "local", "--limit", "50"
     )
+
+
+def _read_stripes_over_a_restart(server, proxy, objects, directory, monkeypatch):
+    """Images of a tar, which come in stripes that the machine shares: the server is killed while the tenth comes."""
+    root, random, sink = new_root(), np.random.default_rng(4), io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as tar:
+        for number in range(80):
+            member = tarfile.TarInfo(f"{number:03d}.jpg")
+            member.size = 120_000
+            tar.addfile(member, io.BytesIO(random.bytes(member.size)))
+    objects.put(f"{root}/images.tar", sink.getvalue())
+    spec = directory / "images.yaml"
+    spec.write_text(
+        f"version: 1\nname: images\nsources: {{a: {{path: '{root}/*.tar', content: {{image: jpg}}}}}}\n"
+        "mixture: {by: dataset}\norder: {lanes: 1, granule: 8}\n"
+    )
+    monkeypatch.setenv("MIXTERA_S3_REQUEST_BYTES", "500000")
+    loaded = mixtera.load(str(spec))
+    with closing(mixtera.Catalog.open(str(directory / "images"))) as catalog:
+        catalog.index(loaded, workers=1)
+        plan = mixtera.compile(loaded, catalog)
+    again = threading.Timer(1, server.start)
+
+    def streamed(spool):
+        spool.mkdir()
+        monkeypatch.setenv("MIXTERA_SPOOL", str(spool))
+        monkeypatch.setenv("MIXTERA_S3_READER", spool.name)  # so that it has clients of its own
+        return [row for batch in plan.stream(batch_size=8) for row in batch["image"].to_pylist()]
+
+    def choose(request):
+        if request.range is not None and next(asked) == 10:
+            server.kill()
+            again.start()
+
+    expected = streamed(directory / "before")
+    asked = itertools.count(1)
+    proxy.requests.clear()
+    proxy.choose = choose
+    assert streamed(directory / "during") == expected
+    again.join()
+    assert len(list((directory / "during").rglob("*.stripe"))) > 10
+    assert not list((directory / "during").rglob("*.part"))
+    ranges = [request.range for request in proxy.requests]
+    assert len(ranges) > len(set(ranges))
 
 
 def test_a_stream_goes_on_when_the_server_is_killed_and_restarted(objects_of, tmp_path, s3, monkeypatch):
@@ -300,5 +381,7 @@ def test_a_stream_goes_on_when_the_server_is_killed_and_restarted(objects_of, tm
             ranges = [request.path + str(request.range) for request in proxy.requests]
             assert len(set(ranges)) > 10
             assert len(ranges) > len(set(ranges))  # those that met no server came again
+            monkeypatch.delenv("MIXTERA_S3_CACHE_MB")
+            _read_stripes_over_a_restart(server, proxy, objects_of(server), tmp_path, monkeypatch)
     finally:
         server.kill()

@@ -11,6 +11,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import botocore.config
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -18,7 +19,8 @@ from tests.ports import free_ports
 
 KEY, SECRET, BUCKET = "mixkey", "mixsecret-that-no-message-holds", "mix"
 START_SECONDS = 300
-START_ATTEMPTS = 5
+ATTEMPT_SECONDS = 120
+"""A server that runs and does not answer for so long is started anew; one whose process ends is at once."""
 HTTP_PORTS = (
     "master.port",
     "volume.port",
@@ -71,13 +73,15 @@ class Weed:
         A port may be taken between the moment it was found free and now: then once more, with other ports if nobody
         knows the old ones yet.
         """
-        for attempt in range(START_ATTEMPTS):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
             self._launch()
-            if self._answers() and self._has_bucket():
+            deadline = min(end, time.monotonic() + ATTEMPT_SECONDS)
+            if self._answers(deadline) and self._has_bucket(deadline):
                 self._known = True
                 return
             self.kill()
-            time.sleep(attempt / 2)
+            time.sleep(0.5)
             if not self._known:
                 self._take_ports()
         raise RuntimeError("SeaweedFS did not start:\n" + (self._directory / "weed.log").read_text(errors="replace"))
@@ -107,12 +111,11 @@ class Weed:
             self._process.wait()
             self._process = None
 
-    def _has_bucket(self) -> bool:
+    def _has_bucket(self, deadline: float) -> bool:
         """Wait for the bucket, which it makes after it has begun to answer."""
-        deadline = time.monotonic() + START_SECONDS
         client = _client(self.url)
         try:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and self._runs():
                 try:
                     client.head_bucket(Bucket=BUCKET)
                 except (ClientError, BotoCoreError):
@@ -123,14 +126,14 @@ class Weed:
             client.close()
         return False
 
-    def _answers(self) -> bool:
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _answers(self, deadline: float) -> bool:
         """Wait for an answer; False when the process ends instead."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._process is not None and self._process.poll() is not None:
-                return False
+        while time.monotonic() < deadline and self._runs():
             try:
-                connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+                connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
                 connection.request("GET", "/")
                 connection.getresponse().read()
             except OSError:
@@ -144,5 +147,6 @@ class Weed:
 
 def _client(url: str) -> Any:
     session = botocore.session.get_session()
+    patience = botocore.config.Config(connect_timeout=10, read_timeout=30, retries={"total_max_attempts": 1})
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET}
-    return session.create_client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+    return session.create_client("s3", endpoint_url=url, region_name="us-east-1", config=patience, **keys)

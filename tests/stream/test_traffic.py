@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 import mixtera
 from mixtera.explanation.build import report
@@ -18,7 +19,7 @@ from mixtera.stream.traffic import Traffic
 ROWS, DOMAINS = 9000, 6
 
 
-@pytest.fixture(params=["jsonl", "parquet"])
+@pytest.fixture(params=["jsonl", "jsonl.zst", "parquet"])
 def plan(request: pytest.FixtureRequest, tmp_path: Path) -> mixtera.Plan:
     """Interleaved domains of unequal sizes, in two files."""
     random = np.random.default_rng(5)
@@ -27,8 +28,9 @@ def plan(request: pytest.FixtureRequest, tmp_path: Path) -> mixtera.Plan:
         domains = random.choice(DOMAINS, ROWS, p=shares / shares.sum()).tolist()
         rows = [{"text": random.bytes(450).hex(), "domain": f"d{domain}"} for domain in domains]
         path = tmp_path / f"{number}.{request.param}"
-        if request.param == "jsonl":
-            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        if request.param != "parquet":
+            lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+            path.write_bytes(zstandard.compress(lines) if request.param == "jsonl.zst" else lines)
         else:
             pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=1000, use_dictionary=["domain"])
     spec = {
@@ -56,7 +58,9 @@ def test_explain_says_before_what_the_stream_reads(plan: mixtera.Plan, readers: 
         assert stream.traffic() == Traffic()
         assert sum(batch.num_rows for batch in stream) > 0
         found += stream.traffic()
-    assert found.delivered_bytes == pytest.approx(said.delivered_bytes, rel=0.01)
+    assert found.delivered_bytes == pytest.approx(said.delivered_bytes, rel=0.01)  # as they lie in their files
+    if plan.data.files.column("url")[0].as_py().endswith(".zst"):
+        return  # each reader decompresses it once, whatever it reads of that
     assert found.amplification == pytest.approx(said.amplification, rel=0.1)
     if plan.data.sources[0].format == "jsonl":  # a row group is read in more calls than its bytes need
         assert found.requests == pytest.approx(said.requests, rel=0.1)

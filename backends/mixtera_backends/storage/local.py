@@ -122,7 +122,7 @@ def local_path(url: str) -> str:
 
 def _matching(walk: Walk[os.stat_result | None], pattern: str) -> list[FileInfo]:
     path = local_path(pattern)
-    if not glob.has_magic(path) or Path(path).is_file():
+    if not glob.has_magic(path) or os.path.isfile(path):  # noqa: PTH113 - Path refuses directories that may not be entered
         return [_info(path, path.rsplit("/", 1)[-1])]
     base = fixed_part(path)
     matches = dict(walk.matching(base, path[len(base) :].split("/")))

@@ -18,6 +18,7 @@ from mixtera.contracts.format import Int64s
 from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.tokenfiles.ids import TokenType, token_type
+from mixtera.links import parted
 
 MAGIC: Final = b"MMIDIDX\x00\x00"
 _HEAD: Final = struct.Struct("<9sQBQQ")
@@ -112,7 +113,8 @@ class MegatronIndex:
 
 def beside(path: str) -> str | None:
     """The index of a `.bin` file, or the pattern of those of a pattern; None where it is none."""
-    return path.removesuffix(_DATA) + _INDEX if path.endswith(_DATA) else None
+    before, link, after = parted(path)
+    return f"{before}{link.removesuffix(_DATA)}{_INDEX}{after}" if link.endswith(_DATA) else None
 
 
 def index_of(file: FileInfo) -> str:
@@ -123,7 +125,7 @@ def index_of(file: FileInfo) -> str:
     """
     if (found := beside(file.url)) is not None:
         return found
-    if file.url.endswith(_INDEX):
+    if parted(file.url)[1].endswith(_INDEX):
         raise SampleError(
             f"{file.url} is the index of a Megatron dataset: let `path` name the {_DATA} files only, such as *{_DATA}; "
             "the index of each is found beside it"

@@ -15,6 +15,7 @@ from mixtera.contracts.storage import FileInfo, RandomAccess, Storage
 from mixtera.errors import SampleError, StorageError
 from mixtera.formats.compression import plain_stream
 from mixtera.formats.tokens.options import CSV, INDEX
+from mixtera.links import parted
 
 _WIDTH: Final = 8
 _PIECE: Final = 1 << 16
@@ -23,12 +24,14 @@ _CSV_BLOCK: Final = 4 << 20
 
 def index_url(path: str) -> str:
     """Where the index of a file lies, or those of a pattern."""
-    return f"{path}.index"
+    before, link, after = parted(path)
+    return f"{before}{link}.index{after}"
 
 
 def csv_url(path: str) -> str:
     """Where the table of a file lies, or those of a pattern: `X.csv.gz` beside `X.npy`."""
-    return path.removesuffix(PurePosixPath(path).suffix) + ".csv.gz"
+    before, link, after = parted(path)
+    return f"{before}{link.removesuffix(PurePosixPath(link).suffix)}.csv.gz{after}"
 
 
 def beside_of(path: str, boundaries: str | None) -> str | None:

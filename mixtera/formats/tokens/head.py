@@ -15,6 +15,7 @@ from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.formats.tokenfiles.ids import NAMES, TokenType, token_type
 from mixtera.formats.tokens.beside import last_end
 from mixtera.formats.tokens.options import INDEX, Options, says_where_documents_end
+from mixtera.links import parted
 
 _MAGIC: Final = b"\x93NUMPY"
 _LONGEST_HEAD: Final = 10_000
@@ -85,13 +86,14 @@ def _llm_c_head(begin: bytes, file: FileInfo, options: Options) -> Head | None:
 def boundaries_of(path: str, options: Options) -> str | None:
     """What beside a file, or the files of a pattern, says where documents end; None for nothing."""
     if not says_where_documents_end(options):
-        return INDEX if path.lower().endswith(INDEXED) else None
+        return INDEX if parted(path)[1].lower().endswith(INDEXED) else None
     return options.boundaries
 
 
 def _said(storage: Storage, file: FileInfo, options: Options) -> TokenType | None:
     """The type by the suffix, or by how many tokens its index counts."""
-    name = next((name for end, name in _BY_SUFFIX.items() if file.url.lower().endswith(end)), None)
+    link = parted(file.url)[1].lower()
+    name = next((name for end, name in _BY_SUFFIX.items() if link.endswith(end)), None)
     if name is None and boundaries_of(file.url, options) == INDEX:
         end = last_end(storage, file)
         if end == 0 == file.size:

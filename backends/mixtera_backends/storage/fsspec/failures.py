@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from mixtera.errors import MixteraError, PluginError, StorageError
 from mixtera.pauses import pauses
+from mixtera.spec.paths import without_credentials
 
 ATTEMPTS: Final = 8
 FIRST_PAUSE_SECONDS: Final = 0.25
@@ -61,7 +62,8 @@ def is_temporary(error: BaseException) -> bool:
 
 
 def failed(url: str, error: BaseException) -> MixteraError:
-    """The error for a call that failed for good."""
+    """The error for a call that failed for good; it repeats no password of the URL."""
+    url = without_credentials(url)
     status = _status(error)
     if isinstance(error, ImportError):
         return PluginError(f"{url} needs a package that is not installed: {error}")
@@ -71,7 +73,7 @@ def failed(url: str, error: BaseException) -> MixteraError:
 
 
 def _why(error: BaseException, status: int | None) -> str:
-    text = " ".join(str(error).split())[:200]
+    text = without_credentials(" ".join(str(error).split()))[:200]
     if isinstance(error, PermissionError) or status in _REFUSED:
         return f"access denied ({status or text}); give credentials as fsspec's package for this scheme wants them"
     if type(error).__name__ == "TooManyRedirects":

@@ -97,7 +97,7 @@ class Clients:
         started = time.monotonic()
         try:
             return dict(getattr(self._connection.client, operation)(**arguments))
-        except (BotoCoreError, ClientError, RecursionError) as error:
+        except (BotoCoreError, ClientError, RuntimeError) as error:
             raise Refused(failure_of(error), time.monotonic() - started) from error
 
     def each(self, call: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
@@ -180,7 +180,10 @@ class Clients:
 
     def _check_length(self, address: Address, come: int, asked: int) -> None:
         if come != asked:
-            raise StorageError(f"{address.url}: {self.endpoint} sent {come} bytes where {asked} were asked for")
+            raise StorageError(
+                f"{address.url} cannot be read: {self.endpoint} sent {come} bytes where {asked} were asked for; "
+                "it is no S3 server, or something before it changes answers: check AWS_ENDPOINT_URL, and proxies"
+            )
 
     @cached_property
     def _stripe_threads(self) -> ThreadPoolExecutor:

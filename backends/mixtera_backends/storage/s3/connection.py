@@ -6,12 +6,12 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from mixtera.errors import PluginError, StorageError
-from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
+from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE, misconfigured
 from mixtera_backends.storage.s3.patience import Patience
 from mixtera_backends.storage.s3.settings import Settings
 
@@ -54,7 +54,7 @@ class Connection:
             self.client: Any = self._session.create_client("s3", config=config, **where)
             self._certificates = self._session.get_config_variable("ca_bundle")
         except (BotoCoreError, ValueError) as error:
-            raise StorageError(f"S3 is not configured well: {error}; {CREDENTIALS_ADVICE}") from error
+            raise StorageError(misconfigured(error)) from error
         self.endpoint: str = self.client.meta.endpoint_url
         _check_host(self.endpoint)
 
@@ -109,8 +109,14 @@ class Connection:
     def _root_certificate(self) -> ClientConfig:
         if not self._certificates:
             return {}
-        with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration
-            return {"root_certificate": file.read()}
+        try:
+            with open(self._certificates, "rb") as file:  # noqa: PTH123 - a name from the configuration
+                return {"root_certificate": file.read()}
+        except OSError as error:
+            raise StorageError(
+                f"the certificates of S3 servers cannot be read from {self._certificates}: {error.strerror}; check "
+                "AWS_CA_BUNDLE, or `ca_bundle` in ~/.aws/config"
+            ) from error
 
     def _provider(self, bucket: str) -> Callable[[], S3Credential]:
         credentials = self._session.get_credentials()
@@ -120,11 +126,12 @@ class Connection:
         def current() -> S3Credential:
             """Called by obstore when it has none, or those it has expire."""
             frozen = credentials.get_frozen_credentials()  # botocore renews them
+            expires: datetime | None = getattr(credentials, "_expiry_time", None)
             return {
                 "access_key_id": frozen.access_key,
                 "secret_access_key": frozen.secret_key,
                 "token": frozen.token,
-                "expires_at": getattr(credentials, "_expiry_time", None),
+                "expires_at": None if expires is None else expires.astimezone(UTC),  # it takes no other time zone
             }
 
         return current
@@ -143,6 +150,11 @@ def _check_host(endpoint: str) -> None:
     from urllib.request import getproxies  # 10 ms, which whoever reads no objects has no use for
 
     parts = urlsplit(endpoint)
+    if "@" in parts.netloc:  # every message names the endpoint
+        raise StorageError(
+            f"the S3 endpoint at {parts.netloc.rpartition('@')[2]} is written with a name or a password before the @, "
+            f"of which S3 knows none: leave them out of AWS_ENDPOINT_URL, and {CREDENTIALS_ADVICE}"
+        )
     if getproxies() or not parts.hostname:
         return
     port = None

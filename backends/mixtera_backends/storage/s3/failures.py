@@ -12,8 +12,19 @@ from mixtera.errors import MissingError, StorageError
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _REASON: Final = re.compile(r" - (?:HTTP error: )?(.{1,120})")
-_NO_CREDENTIALS: Final = ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError")
+_USER_INFO: Final = re.compile(r"[^\s/:@]+:[^\s/@]*@")
+_PROVIDER: Final = re.compile(r"credential provider: (?:\w+: )?([^\n]{1,200})")
+_NO_CREDENTIALS: Final = ("NoCredentialsError", "PartialCredentialsError")
+_NOT_RENEWED: Final = "CredentialRetrievalError"
 _KEYS_REFUSED: Final = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken")
+_ON_THE_WAY: Final = (
+    "HTTPClientError",
+    "ConnectionError",
+    "IncompleteReadError",
+    "ChecksumError",
+    "FlexibleChecksumError",
+)
+"""Botocore's errors for what happens to a request and its answer; all others come before there is a request."""
 _RIGHTS: Final = {
     "read": "s3:GetObject, and s3:ListBucket for patterns",
     "written": "s3:PutObject",
@@ -21,6 +32,9 @@ _RIGHTS: Final = {
 }
 CREDENTIALS_ADVICE: Final = (
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as other S3 tools want them"
+)
+CONFIGURATION_ADVICE: Final = (
+    "check AWS_ENDPOINT_URL (such as http://minio.lab:9000), AWS_REGION, AWS_PROFILE and ~/.aws"
 )
 
 
@@ -32,15 +46,19 @@ class Failure:
         status: The HTTP status; 0 where there was no answer.
         code: The server's word for it; empty where it said none.
         reason: The client's words, where there was no answer.
+        is_final: Whether there never was a request: the configuration allows none.
     """
 
     status: int
     code: str
     reason: str
+    is_final: bool = False
 
     @property
     def is_temporary(self) -> bool:
         """Whether the same request may succeed a little later."""
+        if self.is_final:
+            return False
         return self.status in (0, 408, 429) or self.status >= 500 or self.code in ("SlowDown", "RequestTimeout")
 
 
@@ -55,14 +73,27 @@ def failure_of(error: Exception) -> Failure:
         return Failure(status or (int(code) if code.isdecimal() else 0), "" if code.isdecimal() else code, "")
     text = str(error)
     if type(error).__module__.startswith("obstore") or isinstance(error, FileNotFoundError):
+        if provider := _PROVIDER.search(text):
+            return Failure(0, _NOT_RENEWED, provider[1].strip(), is_final=True)
         answered, found = _STATUS.search(text), _CODE.search(text)
         named = {"PreconditionError": 412, "FileNotFoundError": 404, "PermissionDeniedError": 403}
         number = int(answered[1]) if answered else named.get(type(error).__name__, 0)
         if not number and "redirect" in text:
             number = 307
         reason = _REASON.search(text)
-        return Failure(number, found[1] if found else "", reason[1].strip() if reason else text[:120])
-    return Failure(0, type(error).__name__, text.split("\n")[0][:200])
+        return Failure(number, found[1] if found else "", reason[1].strip() if reason else text.split("\n")[0][:120])
+    if isinstance(error, RuntimeError):  # so botocore says that it was given keys that have ended
+        return Failure(0, _NOT_RENEWED, text, is_final=True)
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    is_final = "BotoCoreError" in kinds and kinds.isdisjoint(_ON_THE_WAY)
+    return Failure(0, type(error).__name__, text.split("\n")[0][:200], is_final)
+
+
+def misconfigured(reason: object, code: str = "") -> str:
+    """What to say when a client cannot be made, or makes no request."""
+    reason = _USER_INFO.sub("", str(reason))
+    is_of_rights = any(word in f"{code} {reason}".lower() for word in ("credential", "profile", "token"))
+    return f"S3 is not configured well: {reason}; {CREDENTIALS_ADVICE if is_of_rights else CONFIGURATION_ADVICE}"
 
 
 def missing(url: str, advice: str) -> StorageError:
@@ -86,6 +117,8 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0, done:
     match failure:
         case Failure(code=code) if code in _NO_CREDENTIALS:
             why = f"there are no AWS credentials: {CREDENTIALS_ADVICE}"
+        case Failure(code=code) if code == _NOT_RENEWED:
+            why = f"the AWS credentials cannot be renewed: {failure.reason}; log in again, or check ~/.aws"
         case Failure(code=code) if code in _KEYS_REFUSED:
             why = f"{endpoint} refuses the credentials ({code}): {CREDENTIALS_ADVICE}"
         case Failure(code="NoSuchBucket"):
@@ -99,6 +132,8 @@ def refused(url: str, failure: Failure, endpoint: str, seconds: float = 0, done:
             why = "it is gone; restore it, or run `mixtera index` and compile again"
         case Failure(status=301 | 302 | 307 | 308):
             why = f"{endpoint} redirects the request elsewhere: check AWS_ENDPOINT_URL, and AWS_REGION for the bucket"
+        case Failure(is_final=True):
+            why = misconfigured(failure.reason, failure.code)
         case Failure(status=0):
             why = (
                 f"no answer from {endpoint}{tried} ({failure.reason}): check AWS_ENDPOINT_URL, the network, the server"

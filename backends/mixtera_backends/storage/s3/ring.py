@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from mixtera.errors import MixteraError, StorageError
+from mixtera.formats.temporary import SIZE_VARIABLE as SPOOL_SIZE_VARIABLE
 from mixtera.formats.temporary import SPOOL_VARIABLE, spool_directory, unnamed_file
 from mixtera_backends.storage.s3.blocks import SIZE_VARIABLE
 from mixtera_backends.storage.s3.stretches import Stripe
@@ -110,11 +111,12 @@ def write(file: int, parts: Iterator[Buffer], place: int) -> int:
     return place - first
 
 
-def cannot_be_kept(directory: str, error: OSError) -> StorageError:
+def cannot_be_kept(directory: str, error: OSError, is_shared: bool = False) -> StorageError:
     """The error for what the local disk does not take."""
+    fewer = f"{SPOOL_SIZE_VARIABLE} to fewer bytes ({SIZE_VARIABLE}=0: none)" if is_shared else ""
     return StorageError(
         f"blocks of S3 objects cannot be kept in {directory}: {error.strerror}; make room there, set "
-        f"{SPOOL_VARIABLE} to another directory, or {SIZE_VARIABLE} to fewer mebibytes, 0 for none"
+        f"{SPOOL_VARIABLE} to another directory, or {fewer or f'{SIZE_VARIABLE} to fewer mebibytes, 0 for none'}"
     )
 
 

@@ -89,7 +89,7 @@ class Directory:
         except OSError as error:
             if isinstance(error, MixteraError):
                 raise
-            raise cannot_be_kept(self._above, error) from error
+            raise cannot_be_kept(self._above, error, is_shared=True) from error
 
     def places(self, stripes: Sequence[Stripe]) -> list[tuple[int, int] | None]:
         """See `Keeper.places`."""
