@@ -10,7 +10,7 @@ from typing import Final
 
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError
-from mixtera.formats.compression import plain_stream
+from mixtera.formats.compression import Compression, plain_stream
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.registry import split_format
 
@@ -110,11 +110,7 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
         format_name: The format that it was read as.
         only_certain: Leave out what is only guessed.
     """
-    try:
-        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, compression):
-            look = look_at(read_fully(stream, HEAD_BYTES))
-    except MixteraError:
-        return ""
+    look, compression = _looked(storage, file)
     format_name = split_format(format_name)[0]
     if look is None or (only_certain and not look.certain) or (format_name, look.format) in _ALIKE:
         return ""
@@ -124,6 +120,21 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
         return f"its content is {look.words}{packed}: decompress it" if unread else ""
     advice = f": write `format: {look.format}` for the source" if look.format else ""
     return f"its content looks like {look.words}{packed}{advice}"
+
+
+def unread_hint(storage: Storage, file: FileInfo) -> str:
+    """The same clause where a text looks like what no format reads: a JSON array, a page of HTML; else empty."""
+    look, _ = _looked(storage, file)
+    return "" if look is None or look.format or look.certain else f"its content looks like {look.words}"
+
+
+def _looked(storage: Storage, file: FileInfo) -> tuple[Look | None, Compression | None]:
+    """What a file looks like, and how it is compressed; nothing of a file that cannot be read."""
+    try:
+        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, compression):
+            return look_at(read_fully(stream, HEAD_BYTES)), compression
+    except MixteraError:
+        return None, None
 
 
 @contextmanager

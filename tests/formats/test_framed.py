@@ -210,6 +210,14 @@ def test_a_file_cut_short_is_named_when_it_is_indexed(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", PACKERS)
+@pytest.mark.parametrize("behind", [bytes(512), b"garbage"])
+def test_what_stands_behind_the_last_frame_is_said_to_stand_there(tmp_path, name, behind):
+    whole = in_frames(b"".join(map(line, texts(100))), 30_000, PACKERS[name])
+    with pytest.raises(SampleError, match=rf"behind byte {len(whole):,}, where the data end, stands something else"):
+        scan_file(jsonl, written(tmp_path, whole + behind), ())
+
+
+@pytest.mark.parametrize("name", PACKERS)
 def test_damage_in_the_middle_is_named_when_it_is_indexed(tmp_path, name):
     whole = bytearray(in_frames(b"".join(map(line, texts(100))), 30_000, PACKERS[name]))
     whole[len(whole) // 2] ^= 0xFF

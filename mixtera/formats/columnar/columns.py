@@ -24,7 +24,7 @@ def content_columns(schema: pa.Schema, file: FileInfo, content: Sequence[Content
 
 
 def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
-    found = find_column(schema, path)
+    found = find_column(schema, path, file.url)
     if found is not None and found.elements:
         split_path(path)
     if found is None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.formats.columnar.schema import is_list, plain_type
+from mixtera.formats.columnar.sound import unsound, without
 from mixtera.formats.values import clean
 
 Rows = npt.NDArray[np.int64]
@@ -17,17 +18,20 @@ def convert(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, Rows]:
     """Cast values to a property's type.
 
     Returns:
-        The values, NULL where the cast fails, and the places where it does.
+        The values, NULL where the cast fails or a text is not UTF-8, and the places where it is so, ascending.
     """
     prepared = _prepared(array)
+    no_text = unsound(prepared) if _holds_text(prepared.type) else []
+    good = without(prepared, no_text)
     try:
-        return clean(_cast(prepared, target)), np.empty(0, np.int64)
+        return clean(_cast(good, target)), np.array(no_text, np.int64)
     except pa.ArrowInvalid:
-        bad = np.array(_failing(prepared, target, 0), np.int64)
-    mask = np.zeros(len(prepared), np.bool_)
-    mask[bad] = True
-    good = pc.if_else(pa.array(mask), pa.scalar(None, prepared.type), prepared)
-    return clean(_cast(good, target)), bad
+        bad = sorted({*no_text, *_failing(good, target, 0)})
+    return clean(_cast(without(good, bad), target)), np.array(bad, np.int64)
+
+
+def _holds_text(found: pa.DataType) -> bool:
+    return bool(pa.types.is_string(found.value_type if is_list(found) else found))
 
 
 def _prepared(array: pa.Array) -> pa.Array:

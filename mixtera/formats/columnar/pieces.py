@@ -43,9 +43,15 @@ def property_values(prop: PropertyColumn, values: pa.Array | None, count: int, r
         return clean(pa.nulls(count, target))
     converted, failing = convert(values, target)
     for row in failing.tolist():
-        shown = str(values[row].as_py())[:_SHOWN]
-        reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
+        reasons.setdefault(row, f"property {prop.name!r} ({prop.path}){_unfit(values[row], prop)}")
     return converted
+
+
+def _unfit(value: pa.Scalar, prop: PropertyColumn) -> str:
+    try:
+        return f": expected {prop.type}, got {str(value.as_py())[:_SHOWN]}"
+    except UnicodeDecodeError:
+        return " is not valid UTF-8"
 
 
 def piece(
