@@ -53,7 +53,9 @@ def _types(source: Source, files: Sequence[FileInfo], before: Definition | None)
     if untyped := [wanted for wanted in source.properties if types[wanted.name] is None]:
         file = next((file for file in files if file.size), files[0])
         said = hint(storage_of(file.url, source.storage), file, source.format)
-        looked = "none of the first records has a value" if file.size else "no file has a byte in it, so none has a value"
+        looked = (
+            "none of the first records has a value" if file.size else "no file has a byte in it, so none has a value"
+        )
         raise SpecError([_untyped(wanted, looked, f"; {file.url}: {said}" if said else "") for wanted in untyped])
     return {name: type_ for name, type_ in types.items() if type_ is not None}
 

@@ -350,7 +350,9 @@ def test_what_is_shown_of_a_record_that_is_none_any_more_can_be_printed(tmp_path
     table = scan_file(plugin, path, ())[0]
     opened = reader(path)
     path.write_bytes(path.read_bytes().replace(b"3,some text", b"\x1b[2J,\x07,,,\x02.."))
-    with pytest.raises(SampleError, match=r"record 4: Expected 2 columns, got 5: ·\[2J,·,,,·\.\.; the file changed") as error:
+    with pytest.raises(
+        SampleError, match=r"record 4: Expected 2 columns, got 5: ·\[2J,·,,,·\.\.; the file changed"
+    ) as error:
         opened.read(request(table, range(20)))
     assert str(error.value).isprintable()
 

@@ -124,6 +124,33 @@ def test_values_that_are_not_of_the_declared_type_are_named(tmp_path, values, ar
 
 
 @pytest.mark.parametrize(
+    ("kind", "value", "wanted", "shown"),
+    [
+        (pa.timestamp("ms"), 2**60, "timestamp", "1,152,921,504,606,846,976 milliseconds after 1970"),
+        (pa.timestamp("us"), -(2**61), "timestamp", "-2,305,843,009,213,693,952 microseconds after 1970"),
+        (pa.timestamp("us"), 253_402_300_800_000_000, "timestamp", "253,402,300,800,000,000 microseconds after 1970"),
+        (pa.timestamp("ms"), 2**55, "date", "36,028,797,018,963,968 milliseconds after 1970"),
+        (pa.date32(), 2_932_897, "date", "2,932,897 days after 1970"),
+        (pa.date32(), -719_163, "timestamp", "-719,163 days after 1970"),
+    ],
+)
+def test_times_beyond_the_years_of_the_calendar_are_bad_samples(tmp_path, kind, value, wanted, shown):
+    whole = pa.int32() if kind == pa.date32() else pa.int64()
+    values, bad = scanned(written(tmp_path, column(pa.array([0, value, None], whole).view(kind))), wanted)
+    assert [found is None for found in values] == [False, True]
+    ((row, reason),) = bad
+    assert row == 1
+    assert reason == f"property 'p' (p): expected {wanted}, got {shown}, beyond the years 1 to 9999"
+
+
+def test_the_first_and_the_last_moment_of_the_calendar_are_kept(tmp_path):
+    ends = [datetime.datetime(1, 1, 1, tzinfo=UTC), datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
+    path = written(tmp_path, column(ends, pa.timestamp("us", "UTC")))
+    assert scanned(path, "timestamp") == (ends, [])
+    assert scanned(path, "date") == ([end.date() for end in ends], [])
+
+
+@pytest.mark.parametrize(
     ("values", "wanted", "message"),
     [
         (["a"], "int64", "is of type string and cannot be read as int64: declare it as string"),
@@ -258,7 +285,8 @@ def test_a_property_that_is_not_utf8_is_a_bad_sample(tmp_path, kind):
     is_list = pa.types.is_list(kind)
     values, bad = scanned(path, "list<string>" if is_list else "string")
     assert values == ([["a"], ["c"]] if is_list else ["a", "c"])
-    assert bad == [(row, "property 'p' (p) is not valid UTF-8") for row in (1, 3)]
+    wanted = "list<string>" if is_list else "string"
+    assert bad == [(row, f"property 'p' (p): expected {wanted}, got text that is not valid UTF-8") for row in (1, 3)]
 
 
 @pytest.mark.parametrize("kind", TEXT_TYPES)

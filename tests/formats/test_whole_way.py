@@ -203,7 +203,10 @@ def test_when_a_suffix_lies_the_error_says_what_to_write(
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (b"", "property 'p': no file has a byte in it, so none has a value at 'p'; correct the path, or declare its type"),
+        (
+            b"",
+            "property 'p': no file has a byte in it, so none has a value at 'p'; correct the path, or declare its type",
+        ),
         (
             b"text,p\na,1\nb,2\n",
             "property 'p': none of the first records has a value at 'p'; correct the path, or declare its type: "
