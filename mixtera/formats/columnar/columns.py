@@ -34,8 +34,8 @@ def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
         raise SampleError(f"{file.url}: content column {path!r} is a struct: name one of its fields ({fields})")
     if pa.types.is_run_end_encoded(found.type):
         raise SampleError(
-            f"{file.url}: content column {path!r} is of type {found.type}, of which no rows can be read alone: write it "
-            f"as {found.type.value_type}"
+            f"{file.url}: content column {path!r} is of type {found.type}, of which no rows can be read alone: "
+            f"write it as {found.type.value_type}"
         )
     return found
 
