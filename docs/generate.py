@@ -99,7 +99,7 @@ a broken header, something behind the last frame of a compressed file) is an err
 | property type | jsonl | parquet, arrow | csv |
 | --- | --- | --- | --- |
 | `string` | string | string, large, view or dictionary of these | any field |
-| `int64` | number written as an integer: `5`, not `5.0` | any integer; float without a fraction | digits, with a sign or without |
+| `int64` | `5`, not `5.0` | any integer; float without a fraction | digits, with a sign or without |
 | `float64` | number | float, decimal, integer up to 2^53 | decimal number, `nan` (NULL), `inf` |
 | `bool` | true, false | bool | `true`, `false`, `1`, `0` in any case (only the words are guessed) |
 | `date` | string as in ISO 8601, declared | date; timestamp or string, declared | ISO 8601 |

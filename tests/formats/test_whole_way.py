@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +161,10 @@ def test_text_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("a.jsonl", "arrow", None, "its content looks like an Arrow stream: write `format: arrow` for the source"),
         ("a.json", "array", None, "its content looks like one JSON array (write one object a line)"),
         ("a.json", "indented", None, "its content looks like JSON over several lines (write one object a line)"),
+        ("a.jsonl", "lzma", None, "its content looks like LZMA without a container (compress it again as .xz)"),
+        ("a.jsonl", "zlib", None, "its content looks like zlib data (compress it again with gzip)"),
+        ("a.jsonl", "utf-16", None, "its content looks like UTF-16 text (write it again as UTF-8)"),
+        ("a.jsonl", "utf-32", None, "its content looks like UTF-32 text (write it again as UTF-8)"),
         ("a.json", "html", None, "its content looks like an HTML page: was it downloaded behind a login?"),
         ("a.parquet", "jsonl", None, "its content looks like JSON lines: write `format: jsonl` for the source"),
         ("a.parquet", "jsonl.gz", None, "its content looks like JSON lines, compressed with gzip as a whole: write"),
@@ -276,6 +282,13 @@ def content(kind: str, directory: Path) -> bytes:
             pa.csv.write_csv(table, scratch)
         case "jsonl":
             scratch.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        case "lzma":
+            rows = b"".join(b"%x" % (i * i * 2_654_435_761) for i in range(5000))
+            scratch.write_bytes(lzma.compress(rows, lzma.FORMAT_ALONE))
+        case "zlib":
+            scratch.write_bytes(zlib.compress(b"".join(b"%x" % (i * i * 2_654_435_761) for i in range(5000))))
+        case "utf-16" | "utf-32":
+            scratch.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()), kind)
         case "array":
             scratch.write_text(json.dumps(table.to_pylist()))
         case "indented":
