@@ -198,6 +198,8 @@ def test_inferred_types(tmp_path):
         ([{"k": 1}], r"is an object: use a dotted path to one of its keys \(k\)"),
         ([[{"k": 1}]], r"is a list of objects: take one of their keys \(p\[\*\]\.k\)"),
         ([[[1]]], "is a list of something else"),
+        ([2**63], r"line 1: property 'p' \(p\) is 9223372036854775808, beyond int64: declare a type of float64"),
+        ([[1, -(2**63) - 1]], "is -9223372036854775809, beyond int64"),
     ],
 )
 def test_types_that_cannot_be_inferred(tmp_path, values, message):
