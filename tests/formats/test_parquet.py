@@ -299,6 +299,14 @@ def test_content_that_is_not_utf8_is_named_when_it_is_read_and_no_other_row_suff
             opened.read(ReadRequest(np.array([2, 3])))
 
 
+def test_texts_inside_lists_are_checked(tmp_path):
+    path = written(tmp_path, pa.table({"tags": not_text(pa.list_(pa.string()))}))
+    content = (ContentColumn("tags", "tags"),)
+    assert reader(path, content).read(ReadRequest(np.array([0, 2])))["tags"].to_pylist() == [["a"], ["c"]]
+    with pytest.raises(SampleError, match=r"a\.parquet, row 1: content column 'tags' is not valid UTF-8"):
+        reader(path, content).read(ReadRequest(np.arange(4)))
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     path = written(tmp_path, pa.Table.from_arrays([pa.array(["a"]), *[pa.array([1])] * 3], ["text", "p", "p", "q"]))
     assert scan_file(parquet, path, (PropertyColumn("q", "q", "int64"),))[0]["q"].to_pylist() == [1]

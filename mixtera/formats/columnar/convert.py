@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.formats.columnar.schema import is_list, plain_type
-from mixtera.formats.columnar.sound import unsound, without
+from mixtera.formats.columnar.sound import holds_text, unsound, without
 from mixtera.formats.values import ARROW_TYPES, clean
 
 Rows = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ def convert(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, Rows]:
         places where it is so, ascending.
     """
     prepared = _prepared(array)
-    bad = unsound(prepared) if _holds_text(prepared.type) else []
+    bad = unsound(prepared) if holds_text(prepared.type) else []
     good = without(prepared, bad)
     try:
         cast = _cast(good, target)
@@ -56,10 +56,6 @@ def _beyond(values: pa.Array) -> list[int]:
         return []
     outside = pc.fill_null(pc.or_(pc.less(numbers, first), pc.greater(numbers, last)), False)
     return [int(place) for place in np.flatnonzero(outside.to_numpy(zero_copy_only=False))]
-
-
-def _holds_text(found: pa.DataType) -> bool:
-    return bool(pa.types.is_string(found.value_type if is_list(found) else found))
 
 
 def _prepared(array: pa.Array) -> pa.Array:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy
-from mixtera.formats.columnar.sound import unsound
+from mixtera.formats.columnar.sound import holds_text, unsound
 from mixtera.formats.kept import Kept, Volume
 
 PIECE_ROWS: Final = 512
@@ -173,5 +173,6 @@ def _lacking(batch: pa.RecordBatch) -> Rows:
     for array in batch.columns:
         if array.null_count:
             missing |= array.is_null().to_numpy(zero_copy_only=False)
-        missing[unsound(array)] = True
+        if holds_text(array.type):
+            missing[unsound(array)] = True
     return np.flatnonzero(missing)
