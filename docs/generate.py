@@ -92,14 +92,14 @@ counted, with `quarantine` also written down: `mixtera catalog show SOURCE --qua
 where the format has one, reason and first bytes. A `limit` counts for the whole source. The place is `file:number`,
 from 1, for formats with byte offsets (the line of JSONL; the record of CSV, its header not counted; the sample of a
 tar), and `file#row`, from 0, for others. A file that as a whole is not of its format (cut short, another magic number,
-a broken header) is an error under every policy.
+a broken header, something behind the last frame of a compressed file) is an error under every policy.
 
 ## Types
 
 | property type | jsonl | parquet, arrow | csv |
 | --- | --- | --- | --- |
 | `string` | string | string, large, view or dictionary of these | any field |
-| `int64` | number without a fraction | any integer; float without a fraction | digits, with a sign or without |
+| `int64` | `5`, not `5.0` | any integer; float without a fraction | digits, with a sign or without |
 | `float64` | number | float, decimal, integer up to 2^53 | decimal number, `nan` (NULL), `inf` |
 | `bool` | true, false | bool | `true`, `false`, `1`, `0` in any case (only the words are guessed) |
 | `date` | string as in ISO 8601, declared | date; timestamp or string, declared | ISO 8601 |
@@ -108,7 +108,8 @@ a broken header) is an error under every policy.
 
 What a JSON member of WebDataset holds is read as in JSONL, a member of its own (`cls`) likewise, or as text.
 
-NULL, a field that is missing and NaN are NULL; a NULL list is an empty one.
+NULL, a field that is missing and NaN are NULL; a NULL list is an empty one. Dates and timestamps of columns lie in the
+years 1 to 9999; others are bad samples, since the unit of the column is mostly wrong then.
 """
 STORAGES_HEAD = """# Storages
 
@@ -225,6 +226,7 @@ HELD = "([how to](../how-to/existing-tables.md#a-table-in-a-database))."
 NOTES = {
     "jsonl": """
 - A line is a sample: one object, UTF-8. Blank lines are none; a byte order mark and carriage returns are passed over.
+  Of a key that an object has twice, the last value counts. Fields that nobody asks for need not be valid UTF-8.
 - Properties and content by dotted paths into the object; properties also of the elements of lists (`names[*].first`).
 - Lines are read alone, by byte offset. A compressed file of many frames is read frame by frame, any other is
   decompressed once, into a temporary file or the spool that `MIXTERA_SPOOL` names: see
@@ -235,8 +237,12 @@ NOTES = {
     "parquet": """
 - A row is a sample. Properties and content are columns, fields of structs by dotted paths; properties also of the
   elements of lists (`names[*].first`).
-- Row groups are read as a whole and kept while there is room; only the columns that are needed.
-- Bad samples: NULL content, a value that is not of the property's type.
+- Row groups are read as a whole and kept while there is room; only the columns that are needed. Where pages have
+  checksums, these are checked.
+- Indexing reads the footer and the columns of properties. It reads content only where it may be NULL: text that is not
+  valid UTF-8, and a page that is damaged, are errors when they are read, and name the file.
+- Bad samples: NULL content, a value that is not of the property's type, a text of a property that is not valid UTF-8.
+- Refused as a whole: a file whose footer is not whole, two columns of one name where that one is asked for.
 """,
 }
 WIDTH = 110

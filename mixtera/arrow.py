@@ -65,6 +65,14 @@ def to_numpy(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.generic]:
     return np.concatenate(parts) if parts else np.empty(0, kind)
 
 
+def to_python(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """The values of a column as Python has them; all as text where it has not some of the dates or times."""
+    try:
+        return cast("list[Any]", column.to_pylist())
+    except OverflowError:
+        return cast("list[Any]", column.cast(pa.string()).to_pylist())
+
+
 def take(values: _Values, places: npt.NDArray[np.integer[Any]]) -> _Values:
     """`values.take(places)`, which would import `pyarrow.compute`: 30 ms for one of its many functions.
 

@@ -31,7 +31,7 @@ def gone(pid: int) -> bool:
 
 
 @contextmanager
-def patience_with(process: subprocess.Popen[str]) -> Iterator[None]:
+def patience_with(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Iterator[None]:
     """Kill a process that hangs: whoever reads what it writes comes to an end of it then, and fails."""
     timer = threading.Timer(PATIENCE_SECONDS, process.kill)
     timer.daemon = True

@@ -51,8 +51,12 @@ def _types(source: Source, files: Sequence[FileInfo], before: Definition | None)
     guessed = _inferred(source, files, {p.name: p.path for p in source.properties if known[p.name] is None})
     types = {name: type_ or guessed[name] for name, type_ in known.items()}
     if untyped := [wanted for wanted in source.properties if types[wanted.name] is None]:
-        said = hint(storage_of(files[0].url, source.storage), files[0], source.format, only_certain=True)
-        raise SpecError([_untyped(wanted, f"; {files[0].url}: {said}" if said else "") for wanted in untyped])
+        file = next((file for file in files if file.size), files[0])
+        said = hint(storage_of(file.url, source.storage), file, source.format)
+        looked = (
+            "none of the first records has a value" if file.size else "no file has a byte in it, so none has a value"
+        )
+        raise SpecError([_untyped(wanted, looked, f"; {file.url}: {said}" if said else "") for wanted in untyped])
     return {name: type_ for name, type_ in types.items() if type_ is not None}
 
 
@@ -65,9 +69,9 @@ def _inferred(source: Source, files: Sequence[FileInfo], undeclared: dict[str, s
         return format_named(source.format).infer(first, same, undeclared)
 
 
-def _untyped(wanted: Property, said: str) -> Issue:
+def _untyped(wanted: Property, looked: str, said: str) -> Issue:
     message = (
-        f"property {wanted.name!r}: none of the first records has a value at {wanted.path!r}; correct the path, or "
+        f"property {wanted.name!r}: {looked} at {wanted.path!r}; correct the path, or "
         f"declare its type: {{path: {wanted.path}, type: string}}{said}"
     )
     return Issue(wanted.place.file, wanted.place.line, wanted.place.column, message)

@@ -21,6 +21,7 @@ from mixtera.catalog.sidecars import table_batches
 from mixtera.contracts.format import PropertyColumn
 from mixtera.errors import CatalogError
 from mixtera.formats.columnar.convert import convert
+from mixtera.formats.columnar.pieces import shown_value
 from mixtera.formats.columnar.schema import check_convertible, plain_type
 from mixtera.formats.values import ARROW_TYPES, clean
 
@@ -186,7 +187,7 @@ def _typed(values: pa.Array, column: PropertyColumn, what: str) -> pa.Array:
     check_convertible(values.type, column.type, named)
     array, failing = convert(values, ARROW_TYPES[column.type])
     if len(failing):
-        shown = str(values[int(failing[0])].as_py())[:60]
+        shown = shown_value(values[int(failing[0])])
         raise CatalogError(f"{named} has {shown!r}, which is no {column.type}; correct it, or declare another type")
     return array
 

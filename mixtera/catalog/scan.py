@@ -19,7 +19,7 @@ from mixtera.catalog.writing import ParquetFile
 from mixtera.contracts.format import BadSample, FileFacts, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import SampleError, StorageError
-from mixtera.formats.sniff import hint, naming_the_content
+from mixtera.formats.sniff import hint, naming_the_content, unread_hint
 from mixtera.registry import format_named
 
 Advance: TypeAlias = Callable[[int, int], None]
@@ -86,8 +86,8 @@ def _scan_watched(
             rows += piece.table.num_rows
             advance(piece.bytes_read, piece.table.num_rows)
     facts = scan.facts()
-    if not rows and facts.rows > 1:
-        _check_format(bundle, storage, file.info)
+    if not rows and facts.rows:
+        _check_format(bundle, storage, file.info, facts.rows)
     _check_rows(bundle.source, file.info, facts)
     check_unchanged(bundle.source, file.info, storage.now())
     return ScannedFile(
@@ -112,9 +112,14 @@ def _columns(file_id: int, piece: ScanBatch, names: Sequence[str], of_path: Mapp
     ]
 
 
-def _check_format(bundle: Bundle, storage: Storage, file: FileInfo) -> None:
-    """Refuse a file in which nothing is a record and whose first bytes are those of another format."""
-    said = hint(storage, file, bundle.format, only_certain=True)
+def _check_format(bundle: Bundle, storage: Storage, file: FileInfo, rows: int) -> None:
+    """Refuse a file in which nothing is a record and whose first bytes are those of another format.
+
+    Under the policy `fail`, a file of which no format reads what it looks like is refused as a whole, too.
+    """
+    said = hint(storage, file, bundle.format, only_certain=True) if rows > 1 else ""
+    if not said and bundle.policy == "fail":
+        said = unread_hint(storage, file)
     if said:
         raise SampleError(f"source {bundle.source!r}: {file.url} has no record of the format {bundle.format!r}; {said}")
 

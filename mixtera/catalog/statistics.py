@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from mixtera.arrow import to_python
 from mixtera.catalog.columns import Column, plain_schema
 from mixtera.catalog.model import Definition
 from mixtera.contracts.properties import PropertyType
@@ -84,14 +85,15 @@ def _of(values: pa.ChunkedArray, name: str, type_: PropertyType) -> PropertyStat
     values = values.drop_null()
     counts = pc.value_counts(values)
     bounds = pc.min_max(values)
+    smallest, largest = (to_python(pa.repeat(bounds[name], 1))[0] for name in ("min", "max"))
     return PropertyStatistics(
         name,
         type_,
         samples,
         missing,
         len(counts),
-        bounds["min"].as_py(),
-        bounds["max"].as_py(),
+        smallest,
+        largest,
         _top(counts),
     )
 
@@ -102,4 +104,5 @@ def _top(counts: pa.StructArray) -> tuple[tuple[Value, int], ...]:
         k=min(TOP_VALUES, len(counts)),
         sort_keys=[("count", "descending"), ("value", "ascending")],
     )
-    return tuple((entry["values"], entry["counts"]) for entry in counts.take(order).to_pylist())
+    most = counts.take(order)
+    return tuple(zip(to_python(most.field("values")), most.field("counts").to_pylist(), strict=True))

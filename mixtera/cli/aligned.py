@@ -21,7 +21,12 @@ def _is_number(value: object) -> bool:
 def _text(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if _is_number(value) else str(value)
+    return f"{value:,}" if _is_number(value) else one_line(str(value))
+
+
+def one_line(text: str) -> str:
+    """A text, such as the name of a file, with what would break a line or is not visible as Python writes it."""
+    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def _padded(cell: str, width: int, right: bool) -> str:

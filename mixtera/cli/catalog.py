@@ -113,8 +113,7 @@ def _show_quarantine(catalog: Catalog, arguments: argparse.Namespace) -> None:
     for row in rows:
         row["offset"] = None if row["offset"] < 0 else row["offset"]
     if not arguments.json:
-        for row in rows:  # a name or an excerpt may hold line ends
-            row["file"], row["reason"] = _one_line(row["file"]), _one_line(row["reason"])
+        for row in rows:
             row["offset"], row["excerpt"] = "" if row["offset"] is None else row["offset"], repr(row["excerpt"])
     _print_rows(arguments, rows, _nothing_in_quarantine(catalog, arguments.source))
 
@@ -128,10 +127,6 @@ def _nothing_in_quarantine(catalog: Catalog, source: str) -> str:
         f"no record is in quarantine: the {skipped:,} that were left out were skipped and not written down; "
         "`on_bad_sample: quarantine` and `mixtera index` write them down"
     )
-
-
-def _one_line(text: str) -> str:
-    return repr(text)[1:-1] if not text.isprintable() else text
 
 
 def _show_definition(catalog: Catalog, arguments: argparse.Namespace) -> None:

@@ -19,6 +19,8 @@ HEAD_BYTES: Final = 1 << 20
 MAX_PROPERTIES: Final = 24
 LONG_TEXT: Final = 200
 TOKEN_FORMATS: Final = ("megatron", "tokens")
+DESCRIBING: Final = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+"""What Hugging Face `datasets` writes beside the data of a folder."""
 _BATCH_COLUMNS: Final = ("component", "sample")
 _CONTENT_NAMES: Final = ("text", "content", "body", "code", "document")
 

@@ -80,6 +80,7 @@ def _drafts(data: Sequence[str], folder: Path) -> list[Draft]:
 def _groups(data: Sequence[str]) -> dict[tuple[str, str], list[FileInfo]]:
     """(folder, format) → files. Folders named `key=value` of one key are one, named `key={key}`."""
     from mixtera import registry
+    from mixtera.cli.discovery import DESCRIBING
     from mixtera.cli.partitions import partitioned
 
     groups: dict[tuple[str, str], dict[str, FileInfo]] = {}
@@ -87,6 +88,8 @@ def _groups(data: Sequence[str]) -> dict[tuple[str, str], list[FileInfo]]:
         pattern = f"{word.rstrip('/')}/**/*" if "://" not in word and Path(word).is_dir() else word
         for file in registry.storage_of(pattern).expand([pattern]):
             kind = registry.format_of(file.url)
+            if pattern != word and os.path.basename(file.url) in DESCRIBING:  # noqa: PTH119 - a URL too
+                continue
             if kind is None and pattern == word:
                 known = ", ".join(registry.names("formats"))
                 raise PluginError(f"{file.url}: no installed format has this suffix; formats: {known}")

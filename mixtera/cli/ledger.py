@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
+from mixtera.cli.aligned import one_line
 from mixtera.cli.given import opened
 from mixtera.cli.output import note, write, write_json
 from mixtera.errors import PlanError
@@ -56,7 +57,9 @@ def _print_documents(documents: pa.Table, start: int, as_json: bool) -> None:
     else:
         for row in rows:
             part = f"  tokens {row['first_token']:,} … {row['last_token']:,}" if row.get("last_token") else ""
-            write(f"{row['position']:,}  {row['component']}  {row['source']}/{row['file']}#{row['row']}{part}")
+            write(
+                f"{row['position']:,}  {row['component']}  {row['source']}/{one_line(row['file'])}#{row['row']}{part}"
+            )
 
 
 def _print_deliveries(plan: Plan, arguments: argparse.Namespace) -> int:

@@ -81,6 +81,10 @@ def _selected(state: State, keyed: Keyed | None, predicate: str) -> ir.Table:
 
 
 def _named(state: State, rows: pa.Table) -> list[dict[str, object]]:
+    from mixtera.arrow import to_python
+
     names = dict(zip(state.files["file_id"].to_pylist(), state.files["name"].to_pylist(), strict=True))
-    found = sorted(rows.to_pylist(), key=lambda row: (names[row["file_id"]], row["row"]))
+    values = zip(*map(to_python, rows.columns), strict=True)
+    records: list[dict[str, object]] = [dict(zip(rows.column_names, record, strict=True)) for record in values]
+    found = sorted(records, key=lambda row: (names[row["file_id"]], row["row"]))
     return [{"sample": f"{names[row.pop('file_id')]}#{row.pop('row')}", **row} for row in found]

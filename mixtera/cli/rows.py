@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from mixtera.cli.aligned import one_line
 from mixtera.cli.output import write
 from mixtera.cli.samples import NAME_WIDTH, batches, clipped, excerpt, print_samples
 
@@ -63,7 +64,7 @@ def _rows(plan: Plan, start: int, stop: int | None) -> Iterator[tuple[int, str, 
             continue
         names: dict[int, list[str]] = {}
         for number, where in enumerate(plan.samples(first, first + batch.num_rows).to_pylist()):
-            part = f"{where['source']}/{where['file']}#{where['row']}"
+            part = f"{where['source']}/{one_line(where['file'])}#{where['row']}"
             if where.get("last_token"):
                 part += f"[{where['first_token']}:{where['last_token']}]"
             names.setdefault(where.get("position", first + number), []).append(part)

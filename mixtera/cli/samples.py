@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from mixtera.cli.aligned import one_line
 from mixtera.cli.output import write
 from mixtera.errors import PlanError
 
@@ -96,7 +97,7 @@ def print_samples(plan: Plan, first: int, batch: pa.RecordBatch, shown: str, wid
         columns = (table.column(name).to_pylist() for name in ("component", "source", "file", "row"))
         heads = [
             f"{first + number:>{position_width},}  {clipped(component, NAME_WIDTH):<{component_width}}  "
-            f"{source}/{file}#{row}  "
+            f"{source}/{one_line(file)}#{row}  "
             for number, (component, source, file, row) in enumerate(zip(*columns, strict=True))
         ]
         contents = batch.column(shown).to_pylist()

@@ -81,7 +81,12 @@ def named_errors(file: FileInfo) -> Iterator[None]:
 
 
 def broken(file: FileInfo, error: Exception) -> SampleError:
-    """The error for a file whose compressed data are not whole."""
+    """The error for a file whose compressed data are not whole, or cannot be read."""
+    if "too much memory" in str(error):  # as both zstd libraries say
+        return SampleError(
+            f"{file.url} is compressed with a window of more than 128 MiB (`zstd --long=28` and above), which takes as "
+            "much memory to read: compress it again with --long=27, or without"
+        )
     return SampleError(
         f"{file.url}: the compressed data are cut short or broken ({error}); copy or compress the file again"
     )

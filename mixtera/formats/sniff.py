@@ -10,7 +10,7 @@ from typing import Final
 
 from mixtera.contracts.storage import FileInfo, Storage
 from mixtera.errors import MixteraError, SampleError
-from mixtera.formats.compression import plain_stream
+from mixtera.formats.compression import Compression, plain_stream
 from mixtera.formats.opening import open_unchanged, read_fully
 from mixtera.registry import split_format
 
@@ -40,11 +40,19 @@ _MAGIC: Final = (
     (b"\x93NUMPY", Look("a numpy array", "tokens")),
     (b"MMIDIDX\0\0", Look("the index of a Megatron dataset (name the .bin beside it)", "megatron")),
     (b"PK\x03\x04", Look("a ZIP archive (unpack it)")),
+    (b"\x02\x21\x4c\x18", Look("LZ4 of the legacy kind (compress it again without -l)")),
+    (b"\x5d\x00\x00", Look("LZMA without a container (compress it again as .xz)")),
+    (b"\xff\x06\x00\x00sNaPpY", Look("Snappy (compress it again with zstd)")),
+    (b"\x78\x01", Look("zlib data (compress it again with gzip)")),
+    (b"\x78\x9c", Look("zlib data (compress it again with gzip)")),
+    (b"\x78\xda", Look("zlib data (compress it again with gzip)")),
+    (b"7z\xbc\xaf\x27\x1c", Look("a 7-Zip archive (unpack it)")),
     (b"%PDF-", Look("a PDF document")),
     (b"Obj\x01", Look("an Avro file")),
     (b"ORC", Look("an ORC file")),
     (b"\x89HDF\r\n", Look("an HDF5 file")),
     (b"SQLite format 3\x00", Look("an SQLite database")),
+    (b"\xff\xfe\0\0", Look("UTF-32 text (write it again as UTF-8)")),
     (b"\xff\xfe", Look("UTF-16 text (write it again as UTF-8)")),
     (b"\xfe\xff", Look("UTF-16 text (write it again as UTF-8)")),
     (
@@ -110,11 +118,7 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
         format_name: The format that it was read as.
         only_certain: Leave out what is only guessed.
     """
-    try:
-        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, compression):
-            look = look_at(read_fully(stream, HEAD_BYTES))
-    except MixteraError:
-        return ""
+    look, compression = _looked(storage, file)
     format_name = split_format(format_name)[0]
     if look is None or (only_certain and not look.certain) or (format_name, look.format) in _ALIKE:
         return ""
@@ -124,6 +128,21 @@ def hint(storage: Storage, file: FileInfo, format_name: str, only_certain: bool 
         return f"its content is {look.words}{packed}: decompress it" if unread else ""
     advice = f": write `format: {look.format}` for the source" if look.format else ""
     return f"its content looks like {look.words}{packed}{advice}"
+
+
+def unread_hint(storage: Storage, file: FileInfo) -> str:
+    """The same clause where a text looks like what no format reads: a JSON array, a page of HTML; else empty."""
+    look, _ = _looked(storage, file)
+    return "" if look is None or look.format or look.certain else f"its content looks like {look.words}"
+
+
+def _looked(storage: Storage, file: FileInfo) -> tuple[Look | None, Compression | None]:
+    """What a file looks like, and how it is compressed; nothing of a file that cannot be read."""
+    try:
+        with open_unchanged(storage, file) as source, plain_stream(source, file) as (stream, compression):
+            return look_at(read_fully(stream, HEAD_BYTES)), compression
+    except MixteraError:
+        return None, None
 
 
 @contextmanager

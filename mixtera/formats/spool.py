@@ -6,6 +6,7 @@ directory, the copy is kept there for others and for later, see `mixtera.formats
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from contextlib import ExitStack
@@ -125,7 +126,8 @@ def _write(copy: BinaryIO, piece: bytes, directory: str, file: FileInfo) -> None
 
 
 def _no_room(directory: str, file: FileInfo, error: OSError) -> StorageError:
+    way_out = "make the directory" if error.errno == errno.ENOENT else "make room there"
     return StorageError(
-        f"{file.url} is compressed and cannot be decompressed into {directory}: {error.strerror}; make room there, "
+        f"{file.url} is compressed and cannot be decompressed into {directory}: {error.strerror}; {way_out}, "
         f"set {SPOOL_VARIABLE} to another directory, or store the file as plain JSONL or Parquet"
     )

@@ -94,7 +94,9 @@ def _format(fields: Fields, paths: tuple[str, ...], issues: Issues) -> str:
             return ""
         if kind is None:
             tail = path.rsplit("/", 1)[-1]
-            issues.add(place, f"no format has the suffix of {tail!r}; add `format:`, one of {', '.join(known)}")
+            folder = "" if "." in tail else f"name the files of a folder, such as {tail}/*.parquet, or "
+            said = f"no format has the suffix of {tail!r}; {folder}add `format:`, one of {', '.join(known)}"
+            issues.add(place, said)
             return ""
         found.setdefault(kind.name, path)
     if len(found) > 1:

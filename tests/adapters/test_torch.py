@@ -27,7 +27,7 @@ from mixtera.adapters.torch.messages import MessageDataset
 from mixtera.errors import PlanError, StateError, StorageError
 from mixtera.plan import Plan
 from mixtera.testing.stream import assert_continues
-from tests.waiting import gone, until
+from tests.waiting import gone, patience_with, until
 
 # More workers than processors is what these tests are about; PyTorch advises against it.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
@@ -201,7 +201,8 @@ def test_a_killed_trainer_leaves_nothing_shared(plan_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(KILLED), str(plan_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
+        with patience_with(process):
+            assert process.stdout.readline() == b"ready\n"
         try:
             children = [child.pid for child in psutil.Process(process.pid).children()]
         finally:

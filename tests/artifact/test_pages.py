@@ -27,6 +27,7 @@ from mixtera_backends.storage.fsspec import FsspecStorage
 from tests.forks import status_in_a_child
 from tests.paged import another
 from tests.synthetic import plan_data
+from tests.waiting import patience_with
 
 URL = "memory://plans/long"
 ROWS, FILES, LANES, CHUNK = 240_000, 3, 4, 2048
@@ -385,7 +386,8 @@ def test_what_a_process_leaves_that_is_killed_while_others_read(local, far, tmp_
         [sys.executable, "-c", READING, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with child:
-        assert child.stdout.readline() == "0\n"
+        with patience_with(child):
+            assert child.stdout.readline() == "0\n"
         opened = Plan.open(url)
         np.testing.assert_array_equal(opened.data.rows[:100_000], local.data.rows[:100_000])
         child.kill()

@@ -143,6 +143,21 @@ def test_query(mixtera, spec: str) -> None:
     assert "did you mean 'year'" in err
 
 
+def test_times_that_python_has_not_are_shown_as_text(mixtera, tmp_path: Path) -> None:
+    times = ["2020-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"]  # the second is in the year before the first one
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": "-", "at": time}) + "\n" for time in times))
+    spec = tmp_path / "times.yaml"
+    spec.write_text(
+        "version: 1\nsources: {times: {path: a.jsonl, content: text, properties: {at: {path: at, type: timestamp}}}}\n"
+        "mixture: {by: dataset}\n"
+    )
+    assert mixtera("index", str(spec))[0] == 0
+    (facts,) = json.loads(mixtera("catalog", "stats", "times", "--json")[1])
+    assert (facts["smallest"][:10], facts["largest"][:10]) == ("0000-12-31", "2020-01-01")
+    found = json.loads(mixtera("catalog", "query", "times", "at is not None", "--json")[1])
+    assert [row["at"][:10] for row in found["rows"]] == ["2020-01-01", "0000-12-31"]
+
+
 def test_drop(mixtera, spec: str) -> None:
     mixtera("index", spec)
     assert mixtera("catalog", "drop", "web")[0] == 0

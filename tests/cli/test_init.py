@@ -122,6 +122,25 @@ def test_specs_for_other_formats_can_be_indexed(
     assert main(["index", "spec.yaml", "--quiet"]) == 0
 
 
+def test_what_describes_a_folder_of_hugging_face_is_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("saved/train").mkdir(parents=True)
+    table = pa.table({"text": ["one long text", "another"]})
+    with pa.ipc.new_stream("saved/train/data-00000-of-00001.arrow", table.schema) as writer:
+        writer.write_table(table)
+    Path("saved/dataset_dict.json").write_text('{"splits": ["train"]}')
+    for name in ("state.json", "dataset_info.json"):
+        Path("saved/train", name).write_text(json.dumps({"features": {"text": {"dtype": "string"}}}, indent=2))
+    assert main(["init", "saved", "-o", "spec.yaml"]) == 0
+    assert [source.paths for source in load("spec.yaml").sources] == [
+        (str(tmp_path / "saved/train/data-00000-of-00001.arrow"),)
+    ]
+    assert main(["init", "saved/dataset_dict.json"]) == 1  # what is named is looked into
+    assert "saved/dataset_dict.json" in capsys.readouterr().err
+
+
 def test_directories_named_key_value_are_captured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

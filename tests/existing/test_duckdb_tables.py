@@ -27,6 +27,7 @@ from mixtera.spec.schema import json_schema
 from mixtera.testing.holding import HoldingLaws
 from tests.existing.databases import check_plan, in_duckdb, named
 from tests.existing.made import ROWS, Corpus
+from tests.waiting import patience_with
 
 
 def spec_of(corpus: Corpus, file: Path, folder: Path, name: str = "lake.samples", **more: str) -> Spec:
@@ -227,7 +228,8 @@ def test_nobody_reads_while_another_writes_nor_writes_while_one_reads(
     catalog.index(spec)
     with subprocess.Popen(writer, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
-        assert running.stdout.readline() == "open\n"
+        with patience_with(running):
+            assert running.stdout.readline() == "open\n"
         with pytest.raises(CatalogError, match=r"the file cannot be opened: .*lock"):
             compile(spec, catalog)
         running.communicate("")

@@ -291,6 +291,13 @@ def test_content_columns_that_are_not_there_are_named_with_those_that_are(tmp_pa
             call((ContentColumn("text", "meta"),))
 
 
+def test_content_of_which_no_rows_can_be_taken_is_refused_when_it_is_indexed(tmp_path):
+    path = written(tmp_path, {"text": pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int32()), pa.array(["a"]))})
+    for call in (lambda: scan_file(plugin, path, ()), lambda: reader(path)):
+        with pytest.raises(SampleError, match=r"'text' is of type run_end_encoded.*: write it as string"):
+            call()
+
+
 def test_schemas_that_differ_between_files(tmp_path):
     storage = storage_of(str(tmp_path))
     made = [

@@ -21,6 +21,7 @@ from mixtera.formats.jsonl import Jsonl
 from mixtera.registry import storage_of
 from mixtera.testing.format import CONTENT, request, scan_file
 from tests.forks import bystander
+from tests.waiting import patience_with
 
 jsonl = Jsonl()
 LINE = json.dumps({"text": "x" * 987}).encode() + b"\n"  # 1,000 bytes
@@ -164,7 +165,8 @@ def test_what_a_killed_process_left_is_cleaned_by_the_next(tmp_path, directory, 
     path = written(tmp_path, "a.jsonl.gz", 10_000)
     process = subprocess.Popen([sys.executable, "-c", _SLOWLY, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "written\n"
+    with patience_with(process):
+        assert process.stdout.readline() == "written\n"
     assert len(unfinished(directory)) == 1
     other = written(tmp_path, "b.jsonl.gz")
     opened(other).close()
@@ -184,7 +186,8 @@ def test_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, directory):
     path = written(tmp_path, "a.jsonl.gz", 10_000)
     process = subprocess.Popen([sys.executable, "-c", _SLOWLY, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "written\n"
+    with patience_with(process):
+        assert process.stdout.readline() == "written\n"
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(1), context.Queue()
     waiting = context.Process(target=_child, args=(path, barrier, results))

@@ -345,6 +345,18 @@ def test_a_file_that_was_replaced_by_one_of_the_same_size_is_noticed(tmp_path):
         texts(path, table)
 
 
+def test_what_is_shown_of_a_record_that_is_none_any_more_can_be_printed(tmp_path):
+    path = written(tmp_path, "id,text\n" + "".join(f"{i},some text\n" for i in range(20)))
+    table = scan_file(plugin, path, ())[0]
+    opened = reader(path)
+    path.write_bytes(path.read_bytes().replace(b"3,some text", b"\x1b[2J,\x07,,,\x02.."))
+    with pytest.raises(
+        SampleError, match=r"record 4: Expected 2 columns, got 5: ·\[2J,·,,,·\.\.; the file changed"
+    ) as error:
+        opened.read(request(table, range(20)))
+    assert str(error.value).isprintable()
+
+
 def test_a_file_that_was_cut_is_noticed(tmp_path):
     path = written(tmp_path, "id,text\n1,aaaa\n2,bbbb\n")
     table, _, _ = scanned(path)

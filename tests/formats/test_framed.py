@@ -210,6 +210,27 @@ def test_a_file_cut_short_is_named_when_it_is_indexed(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", PACKERS)
+@pytest.mark.parametrize("behind", [bytes(512), b"garbage"])
+def test_what_stands_behind_the_last_frame_is_said_to_stand_there(tmp_path, name, behind):
+    whole = in_frames(b"".join(map(line, texts(100))), 30_000, PACKERS[name])
+    with pytest.raises(SampleError, match=rf"behind byte {len(whole):,}, where the data end, stands something else"):
+        scan_file(jsonl, written(tmp_path, whole + behind), ())
+
+
+@pytest.mark.parametrize(("window_log", "reads"), [(27, True), (28, False), (31, False)])
+def test_a_window_that_takes_too_much_memory_is_said_to_be_that(tmp_path, window_log, reads):
+    """A frame as `zstd --long` writes it from a pipe: a window, no size, and here one block that is not compressed."""
+    data = b"".join(map(line, texts(3)))
+    block = (len(data) << 3 | 1).to_bytes(3, "little") + data
+    path = written(tmp_path, b"\x28\xb5\x2f\xfd\x00" + bytes([(window_log - 10) << 3]) + block)
+    if reads:
+        assert scan_file(jsonl, path, ())[0].num_rows == 3
+        return
+    with pytest.raises(SampleError, match=r"a\.jsonl\.zst is compressed with a window of more .*--long=27"):
+        scan_file(jsonl, path, ())
+
+
+@pytest.mark.parametrize("name", PACKERS)
 def test_damage_in_the_middle_is_named_when_it_is_indexed(tmp_path, name):
     whole = bytearray(in_frames(b"".join(map(line, texts(100))), 30_000, PACKERS[name]))
     whole[len(whole) // 2] ^= 0xFF

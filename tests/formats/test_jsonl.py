@@ -65,9 +65,12 @@ def test_suffixes_are_known(name):
         ('{"text": "a", "meta": {"year": 1.5}}', "property 'year' (meta.year): expected int64, got 1.5"),
         ('{"text": "a", "meta": {"year": 9223372036854775808}}', "expected int64, got 9223372036854775808"),
         ('{"text": "a", "meta": 3}', "property 'year' (meta.year): the way to 'year' is a number, must be an object"),
-        ('{"text": "a", "z": NaN}', "malformed JSON"),
+        ('{"text": "a", "z": NaN}', "malformed JSON: NaN is no JSON value (write null)"),
+        ('{"text": "a", "z": [1, -Infinity]}', "malformed JSON: -Infinity is no JSON value (write null)"),
         (b'{"text": "a\xff"}', "not valid UTF-8"),
-        ('{"text": "\\ud800"}', "malformed JSON"),
+        ('{"text": "\\ud800"}', "malformed JSON: a string has half of a surrogate pair"),
+        ('{"text": "a", "z": "\\uDFFF b"}', "malformed JSON: a string has half of a surrogate pair"),
+        ('{"text": "\\ud800', "malformed JSON: Input data was truncated"),
         ('{"text": "a", "z": ' + "[" * 5000 + "]" * 5000 + "}", "nested too deeply"),
     ],
 )
@@ -195,6 +198,8 @@ def test_inferred_types(tmp_path):
         ([{"k": 1}], r"is an object: use a dotted path to one of its keys \(k\)"),
         ([[{"k": 1}]], r"is a list of objects: take one of their keys \(p\[\*\]\.k\)"),
         ([[[1]]], "is a list of something else"),
+        ([2**63], r"line 1: property 'p' \(p\) is 9223372036854775808, beyond int64: declare a type of float64"),
+        ([[1, -(2**63) - 1]], "is -9223372036854775809, beyond int64"),
     ],
 )
 def test_types_that_cannot_be_inferred(tmp_path, values, message):

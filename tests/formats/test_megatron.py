@@ -161,7 +161,7 @@ def test_any_damage_to_an_index_is_a_named_error_or_harmless(path: Path) -> None
 def test_an_index_that_is_not_there(path: Path) -> None:
     index(path).unlink()
     for use in (scanned, opened):
-        with pytest.raises(StorageError, match=r"its index cannot be opened: no file .*\.idx.*name: tokens, dtype"):
+        with pytest.raises(StorageError, match=r"its index cannot be opened \(no file .*\.idx.*name: tokens, dtype"):
             use(path)
 
 

@@ -124,6 +124,33 @@ def test_values_that_are_not_of_the_declared_type_are_named(tmp_path, values, ar
 
 
 @pytest.mark.parametrize(
+    ("kind", "value", "wanted", "shown"),
+    [
+        (pa.timestamp("ms"), 2**60, "timestamp", "1,152,921,504,606,846,976 milliseconds after 1970"),
+        (pa.timestamp("us"), -(2**61), "timestamp", "-2,305,843,009,213,693,952 microseconds after 1970"),
+        (pa.timestamp("us"), 253_402_300_800_000_000, "timestamp", "253,402,300,800,000,000 microseconds after 1970"),
+        (pa.timestamp("ms"), 2**55, "date", "36,028,797,018,963,968 milliseconds after 1970"),
+        (pa.date32(), 2_932_897, "date", "2,932,897 days after 1970"),
+        (pa.date32(), -719_163, "timestamp", "-719,163 days after 1970"),
+    ],
+)
+def test_times_beyond_the_years_of_the_calendar_are_bad_samples(tmp_path, kind, value, wanted, shown):
+    whole = pa.int32() if kind == pa.date32() else pa.int64()
+    values, bad = scanned(written(tmp_path, column(pa.array([0, value, None], whole).view(kind))), wanted)
+    assert [found is None for found in values] == [False, True]
+    ((row, reason),) = bad
+    assert row == 1
+    assert reason == f"property 'p' (p): expected {wanted}, got {shown}, beyond the years 1 to 9999"
+
+
+def test_the_first_and_the_last_moment_of_the_calendar_are_kept(tmp_path):
+    ends = [datetime.datetime(1, 1, 1, tzinfo=UTC), datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
+    path = written(tmp_path, column(ends, pa.timestamp("us", "UTC")))
+    assert scanned(path, "timestamp") == (ends, [])
+    assert scanned(path, "date") == ([end.date() for end in ends], [])
+
+
+@pytest.mark.parametrize(
     ("values", "wanted", "message"),
     [
         (["a"], "int64", "is of type string and cannot be read as int64: declare it as string"),
@@ -227,6 +254,68 @@ def test_a_page_that_is_broken_is_named(tmp_path):
     path.write_bytes(data)
     with pytest.raises(SampleError, match=r"a\.parquet"):
         reader(path).read(ReadRequest(np.arange(5000)))
+
+
+def test_a_value_that_changed_on_the_disk_is_noticed_where_pages_have_checksums(tmp_path):
+    table = {"text": [f"text {i}" for i in range(500)]}
+    path = written(tmp_path, table, compression="none", use_dictionary=False, write_page_checksum=True)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"text 300", b"text 3OO"))
+    assert path.read_bytes() != data
+    with pytest.raises(SampleError, match=r"a\.parquet is no whole Parquet file: .*checksum"):
+        reader(path).read(ReadRequest(np.arange(300, 301)))
+
+
+def not_text(kind: pa.DataType) -> pa.Array:
+    """Four values that are text by their type, the second and the last of which are not UTF-8."""
+    raw = pa.array([b"a", b"\xff\xfe", b"c", b"\xc3"], pa.binary()).view(pa.string())
+    if pa.types.is_list(kind):
+        return pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4], pa.int32()), raw)
+    if pa.types.is_dictionary(kind):
+        return pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), raw)
+    return raw.cast(kind)
+
+
+TEXT_TYPES = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+
+
+@pytest.mark.parametrize("kind", [*TEXT_TYPES, pa.list_(pa.string())])
+def test_a_property_that_is_not_utf8_is_a_bad_sample(tmp_path, kind):
+    path = written(tmp_path, pa.table({"text": list("wxyz"), "p": not_text(kind)}))
+    is_list = pa.types.is_list(kind)
+    values, bad = scanned(path, "list<string>" if is_list else "string")
+    assert values == ([["a"], ["c"]] if is_list else ["a", "c"])
+    wanted = "list<string>" if is_list else "string"
+    assert bad == [(row, f"property 'p' (p): expected {wanted}, got text that is not valid UTF-8") for row in (1, 3)]
+
+
+@pytest.mark.parametrize("kind", TEXT_TYPES)
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 24])
+def test_content_that_is_not_utf8_is_named_when_it_is_read_and_no_other_row_suffers(tmp_path, kind, cache_bytes):
+    opened = reader(written(tmp_path, pa.table({"text": not_text(kind)})), cache_bytes=cache_bytes)
+    for _ in range(4):  # from the fourth on, it is read from the spool
+        assert opened.read(ReadRequest(np.array([0, 2])))["text"].to_pylist() == ["a", "c"]
+        with pytest.raises(SampleError, match=r"a\.parquet, row 3: content column 'text' is not valid UTF-8: write"):
+            opened.read(ReadRequest(np.array([2, 3])))
+
+
+def test_texts_inside_lists_are_checked(tmp_path):
+    path = written(tmp_path, pa.table({"tags": not_text(pa.list_(pa.string()))}))
+    content = (ContentColumn("tags", "tags"),)
+    assert reader(path, content).read(ReadRequest(np.array([0, 2])))["tags"].to_pylist() == [["a"], ["c"]]
+    with pytest.raises(SampleError, match=r"a\.parquet, row 1: content column 'tags' is not valid UTF-8"):
+        reader(path, content).read(ReadRequest(np.arange(4)))
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    path = written(tmp_path, pa.Table.from_arrays([pa.array(["a"]), *[pa.array([1])] * 3], ["text", "p", "p", "q"]))
+    assert scan_file(parquet, path, (PropertyColumn("q", "q", "int64"),))[0]["q"].to_pylist() == [1]
+    with pytest.raises(SampleError, match=r"a\.parquet: 2 columns are named 'p': write the file again with different"):
+        scanned(path, "int64")
+    with pytest.raises(SampleError, match=r"a\.parquet: 2 columns are named 'p'"):
+        infer(path, p="p")
+    with pytest.raises(SampleError, match=r"a\.parquet: 2 columns are named 'p'"):
+        reader(path, (ContentColumn("text", "p"),))
 
 
 def test_a_row_beyond_the_file_is_a_changed_file(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +159,13 @@ def test_text_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("a.jsonl", "parquet", None, "its content looks like Parquet: write `format: parquet` for the source"),
         ("a.jsonl", "arrow", None, "its content looks like an Arrow stream: write `format: arrow` for the source"),
+        ("a.json", "array", None, "its content looks like one JSON array (write one object a line)"),
+        ("a.json", "indented", None, "its content looks like JSON over several lines (write one object a line)"),
+        ("a.jsonl", "lzma", None, "its content looks like LZMA without a container (compress it again as .xz)"),
+        ("a.jsonl", "zlib", None, "its content looks like zlib data (compress it again with gzip)"),
+        ("a.jsonl", "utf-16", None, "its content looks like UTF-16 text (write it again as UTF-8)"),
+        ("a.jsonl", "utf-32", None, "its content looks like UTF-32 text (write it again as UTF-8)"),
+        ("a.json", "html", None, "its content looks like an HTML page: was it downloaded behind a login?"),
         ("a.parquet", "jsonl", None, "its content looks like JSON lines: write `format: jsonl` for the source"),
         ("a.parquet", "jsonl.gz", None, "its content looks like JSON lines, compressed with gzip as a whole: write"),
         ("a.parquet", "arrow", None, "its content looks like an Arrow stream: write `format: arrow`"),
@@ -197,6 +206,67 @@ def test_when_a_suffix_lies_the_error_says_what_to_write(
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            b"",
+            "property 'p': no file has a byte in it, so none has a value at 'p'; correct the path, or declare its type",
+        ),
+        (
+            b"text,p\na,1\nb,2\n",
+            "property 'p': none of the first records has a value at 'p'; correct the path, or declare its type: "
+            "{path: p, type: string}; %s: its content looks like delimited text: write `format: csv` for the source",
+        ),
+    ],
+)
+def test_what_hides_the_type_of_a_property_is_said(
+    lines: bytes, said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (here / "data" / name).write_bytes(lines if name == "b.jsonl" else b"")
+    (here / "spec.yaml").write_text(
+        "version: 1\nname: s\nsources:\n  web: {path: data/*.jsonl, content: text, properties: {p: p}}\n"
+        "mixture: {by: dataset}\n"
+    )
+    assert main(["index", "spec.yaml", "--quiet"]) == 1
+    assert said.replace("%s", str(here / "data" / "b.jsonl")) in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_end_takes_one_line_wherever_it_is_shown(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "data" / "a\nb é.jsonl").write_text('{"text": "a"}\n{"text": 1}\n')
+    (here / "spec.yaml").write_text(
+        "version: 1\nname: s\nsources:\n  web: {path: data/*.jsonl, content: text, on_bad_sample: quarantine}\n"
+        "mixture: {by: dataset}\norder: {chunk_size: 4, granule: 1}\n"
+    )
+    assert main(["index", "spec.yaml", "--quiet"]) == 0
+    assert main(["compile", "spec.yaml", "-o", "plan", "--quiet"]) == 0
+    capsys.readouterr()
+    for words in (
+        ["catalog", "show", "web"],
+        ["catalog", "show", "web", "--quarantine"],
+        ["stream", "plan"],
+        ["ledger", "plan", "--step", "0", "--batch", "1"],
+    ):
+        assert main(words) == 0
+        shown = capsys.readouterr().out
+        assert r"a\nb é.jsonl" in shown
+        assert "\nb é" not in shown
+
+
+def test_a_page_among_records_that_may_be_skipped_is_skipped(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "data" / "a.json").write_bytes(content("html", here))
+    (here / "data" / "b.json").write_text('{"text": "a"}\n')
+    (here / "spec.yaml").write_text(
+        "version: 1\nname: s\nsources:\n  web: {path: data/*.json, content: text, on_bad_sample: skip}\n"
+        "mixture: {by: dataset}\n"
+    )
+    assert main(["index", "spec.yaml", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"][0]["skipped"] == 2
+
+
 def content(kind: str, directory: Path) -> bytes:
     """A small file of a kind."""
     if kind.endswith(".gz"):
@@ -212,6 +282,17 @@ def content(kind: str, directory: Path) -> bytes:
             pa.csv.write_csv(table, scratch)
         case "jsonl":
             scratch.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        case "lzma":
+            rows = b"".join(b"%x" % (i * i * 2_654_435_761) for i in range(5000))
+            scratch.write_bytes(lzma.compress(rows, lzma.FORMAT_ALONE))
+        case "zlib":
+            scratch.write_bytes(zlib.compress(b"".join(b"%x" % (i * i * 2_654_435_761) for i in range(5000))))
+        case "utf-16" | "utf-32":
+            scratch.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()), kind)
+        case "array":
+            scratch.write_text(json.dumps(table.to_pylist()))
+        case "indented":
+            scratch.write_text("".join(json.dumps(row, indent=1) + "\n" for row in table.to_pylist()))
         case "lfs":
             scratch.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
         case "html":

@@ -25,6 +25,7 @@ from mixtera_backends.storage.s3.shared import Directory
 from mixtera_backends.storage.s3.stretches import Stripe, Stripes
 from tests.forks import bystander
 from tests.storage.objects import new_root
+from tests.waiting import patience_with
 
 DATA = np.random.default_rng(9).integers(0, 256, 100_000, np.uint8).tobytes()
 OBJECT = "bucket", "key", "etag"
@@ -264,7 +265,8 @@ def test_what_a_killed_process_was_fetching_is_fetched_by_another(tmp_path):
     words = [sys.executable, "-c", HOLDING, str(tmp_path)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "fetching\n"
+        with patience_with(process):
+            assert process.stdout.readline() == "fetching\n"
         stripes, fetched = Stripes(Directory(str(tmp_path), 1 << 20), at_once), Fetched()
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixtera_backends.storage.local import list_directory, look_up
+from mixtera_backends.storage.local import LocalStorage, list_directory, look_up
 from mixtera_backends.storage.walk import Walk
 
 PARTS = st.sampled_from(["**", "*", "a", "b*", "?", "[ab]", "[!a]", ".*", ".h", "*.x", "?*", "a.x", "{a}", "x-?*"])
@@ -77,3 +77,16 @@ def test_a_name_is_found_in_a_directory_that_may_not_be_listed(tmp_path: Path, m
     monkeypatch.setattr(os, "scandir", lambda path: listed.append(path) or scandir(path))
     assert expanded(f"{tmp_path}/", "*/x") == {f"{tmp_path}/a/x", f"{tmp_path}/c/x"}
     assert listed == [f"{tmp_path}/"]
+
+
+def test_a_link_back_to_where_it_lies_is_not_followed_without_an_end(tmp_path: Path) -> None:
+    (tmp_path / "data" / "a").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    for name in ("data/x", "data/a/y", "other/z"):
+        (tmp_path / name).touch()
+    (tmp_path / "data" / "self").symlink_to(".")
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "data" / "a" / "beside").symlink_to(tmp_path / "other")
+    found = LocalStorage().expand([f"{tmp_path}/data/**/*"])
+    assert [file.url.removeprefix(f"{tmp_path}/") for file in found] == ["data/a/beside/z", "data/a/y", "data/x"]
+    assert [file.name for file in LocalStorage().expand([f"{tmp_path}/data/*/x"])] == ["self/x"]

@@ -43,8 +43,8 @@ class LocalStorage:
         """List the files of some patterns, each once, sorted by (name, url); `**` stands for any depth.
 
         Each directory is listed once, and each file that matches is described once. As `glob.glob(…, recursive=True)`
-        finds them, with one difference: that passes over a directory it cannot list, and data would be missing without
-        a word.
+        finds them, with two differences: that passes over a directory it cannot list, and data would be missing without
+        a word; and it follows a link back to a directory that it is in again and again, and data would be there often.
         """
         walk = Walk(list_directory, look_up)
         found: dict[str, FileInfo] = {}
@@ -137,7 +137,7 @@ def list_directory(directory: str) -> list[Entry[os.stat_result | None]]:
     """What lies in a directory; the kinds of its entries come with their names, but for links."""
     try:
         with os.scandir(directory) as entries:
-            return [Entry(entry.name, _is_directory(entry), None) for entry in entries]
+            return [Entry(entry.name, _is_directory(entry), None, entry.is_symlink()) for entry in entries]
     except OSError as error:
         if error.errno not in _NOT_THERE:
             raise StorageError(f"{directory.rstrip('/') or '/'} cannot be listed: {error.strerror}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,11 +16,14 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True, slots=True)
 class Entry(Generic[Facts]):
-    """What a directory holds: a name, whether it is a directory, and what the listing says beside that."""
+    """What a directory holds: a name, whether it is a directory, what the listing says beside that, and whether it is a
+    symbolic link.
+    """
 
     name: str
     is_directory: bool
     facts: Facts
+    is_link: bool = False
 
 
 class Walk(Generic[Facts]):
@@ -64,6 +68,8 @@ class Walk(Generic[Facts]):
             if not rest:
                 yield below + entry.name, entry
             if entry.is_directory and part == "**":
+                if entry.is_link and _leads_back(directory, entry.name):
+                    continue  # all that lies there is found without it
                 yield from self.matching(deeper[0], parts, deeper[1])
             elif entry.is_directory and rest:
                 yield from self.matching(deeper[0], rest, deeper[1])
@@ -74,6 +80,12 @@ class Walk(Generic[Facts]):
             yield from self.matching(f"{directory}{name}/", rest, f"{below}{name}/")
         elif self._looked_up is not None and (entry := self._looked_up(directory, name)) is not None:
             yield below + name, entry
+
+
+def _leads_back(directory: str, name: str) -> bool:
+    """Whether a link in a directory leads to that directory, or to one that it lies in: so without an end."""
+    here, there = os.path.realpath(directory), os.path.realpath(directory + name)
+    return os.path.commonpath([here, there]) == there
 
 
 def _fits(part: str, name: str) -> bool:

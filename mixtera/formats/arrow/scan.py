@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from mixtera.contracts.format import ContentColumn, FileFacts, PropertyColumn, ScanBatch
 from mixtera.contracts.storage import FileInfo, Storage
@@ -16,6 +14,7 @@ from mixtera.formats.arrow.file import ArrowFile
 from mixtera.formats.columnar.columns import content_columns, property_columns
 from mixtera.formats.columnar.pieces import null_reasons, piece, property_values
 from mixtera.formats.columnar.schema import Column, values_of
+from mixtera.formats.columnar.sound import is_sound, unsound
 from mixtera.formats.values import index_schema
 
 PIECE_ROWS: Final = 1 << 16
@@ -82,7 +81,7 @@ class ArrowScan:
         """
         reasons: dict[int, str] = {}
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
-            if not _is_sound(values):
+            if not is_sound(values):
                 for row in self._not_text(values, name, number):
                     reasons[row] = f"column {name!r} is not valid UTF-8"
         null_reasons(batch, content, reasons)
@@ -92,12 +91,12 @@ class ArrowScan:
         """Rows whose strings are not UTF-8, if that is all that is wrong."""
         kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
         kind = kinds.get(values.type)
-        if kind is None or not _is_sound(values.view(kind)):
+        if kind is None or not is_sound(values.view(kind)):
             raise SampleError(
                 f"{self._file.url} is no whole Arrow file: column {name!r} of record batch {number} is damaged; "
                 "copy or write it again"
             )
-        return _unsound(values, 0)
+        return unsound(values)
 
     def _piece(
         self,
@@ -108,19 +107,10 @@ class ArrowScan:
         bytes_read: int,
     ) -> ScanBatch:
         count = len(batch)
-        values = [None if column is None else _masked(values_of(batch, column), reasons) for column in columns]
+        values = [None if column is None else values_of(batch, column) for column in columns]
         pairs = zip(self._properties, values, strict=True)
         arrays = [property_values(prop, found, count, reasons) for prop, found in pairs]
         return piece(self._schema, first, count, arrays, reasons, bytes_read, batch)
-
-
-def _masked(values: pa.Array, reasons: Mapping[int, str]) -> pa.Array:
-    """Texts with NULL in rows that cannot be used: they may be no UTF-8, and are not converted."""
-    if not reasons or values.type not in (pa.string(), pa.large_string()):
-        return values
-    good = np.ones(len(values), np.bool_)
-    good[list(reasons)] = False
-    return pc.if_else(pa.array(good), values, pa.scalar(None, values.type))
 
 
 def _bytes(values: pa.Array) -> int:
@@ -130,21 +120,3 @@ def _bytes(values: pa.Array) -> int:
 
 def _within(reasons: dict[int, str], start: int, count: int) -> dict[int, str]:
     return {row - start: reason for row, reason in reasons.items() if start <= row < start + count}
-
-
-def _is_sound(values: pa.Array) -> bool:
-    try:
-        values.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _unsound(values: pa.Array, first: int) -> list[int]:
-    """Places of the values that are not sound, by halving."""
-    if _is_sound(values):
-        return []
-    if len(values) == 1:
-        return [first]
-    half = len(values) // 2
-    return _unsound(values[:half], first) + _unsound(values[half:], first + half)

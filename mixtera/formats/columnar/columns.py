@@ -24,7 +24,7 @@ def content_columns(schema: pa.Schema, file: FileInfo, content: Sequence[Content
 
 
 def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
-    found = find_column(schema, path)
+    found = find_column(schema, path, file.url)
     if found is not None and found.elements:
         split_path(path)
     if found is None:
@@ -32,6 +32,11 @@ def _content_column(schema: pa.Schema, file: FileInfo, path: str) -> Column:
     if pa.types.is_struct(found.type):
         fields = ", ".join(found.type.field(i).name for i in range(found.type.num_fields))
         raise SampleError(f"{file.url}: content column {path!r} is a struct: name one of its fields ({fields})")
+    if pa.types.is_run_end_encoded(found.type):
+        raise SampleError(
+            f"{file.url}: content column {path!r} is of type {found.type}, of which no rows can be read alone: "
+            f"write it as {found.type.value_type}"
+        )
     return found
 
 

@@ -2,32 +2,60 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixtera.formats.columnar.schema import is_list, plain_type
-from mixtera.formats.values import clean
+from mixtera.formats.columnar.sound import holds_text, unsound, without
+from mixtera.formats.values import ARROW_TYPES, clean
 
 Rows = npt.NDArray[np.int64]
+
+_FIRST_DAY: Final = (datetime.date(1, 1, 1) - datetime.date(1970, 1, 1)).days
+_LAST_DAY: Final = (datetime.date(9999, 12, 31) - datetime.date(1970, 1, 1)).days
+_DAY: Final = 24 * 60 * 60 * 1_000_000
+_TIMES: Final = {
+    ARROW_TYPES["date"]: (pa.int32(), _FIRST_DAY, _LAST_DAY),
+    ARROW_TYPES["timestamp"]: (pa.int64(), _FIRST_DAY * _DAY, (_LAST_DAY + 1) * _DAY - 1),
+}
+"""Per type its whole numbers, and those of the first and the last moment of the years 1 to 9999."""
 
 
 def convert(array: pa.Array, target: pa.DataType) -> tuple[pa.Array, Rows]:
     """Cast values to a property's type.
 
     Returns:
-        The values, NULL where the cast fails, and the places where it does.
+        The values, NULL where the cast fails, a text is not UTF-8 or a time is beyond the years 1 to 9999, and the
+        places where it is so, ascending.
     """
     prepared = _prepared(array)
+    bad = unsound(prepared) if holds_text(prepared.type) else []
+    good = without(prepared, bad)
     try:
-        return clean(_cast(prepared, target)), np.empty(0, np.int64)
+        cast = _cast(good, target)
     except pa.ArrowInvalid:
-        bad = np.array(_failing(prepared, target, 0), np.int64)
-    mask = np.zeros(len(prepared), np.bool_)
-    mask[bad] = True
-    good = pc.if_else(pa.array(mask), pa.scalar(None, prepared.type), prepared)
-    return clean(_cast(good, target)), bad
+        bad += _failing(good, target, 0)
+        cast = _cast(without(good, bad), target)
+    if beyond := _beyond(cast):
+        bad, cast = bad + beyond, without(cast, beyond)
+    return clean(cast), np.array(sorted(bad), np.int64)
+
+
+def _beyond(values: pa.Array) -> list[int]:
+    """Places of dates and times that Python, ISO 8601 and some engines do not have: the unit of a file may be wrong."""
+    if values.type not in _TIMES:
+        return []
+    whole, first, last = _TIMES[values.type]
+    numbers = values.view(whole)
+    if not pc.any(pc.or_(pc.less(numbers, first), pc.greater(numbers, last))).as_py():
+        return []
+    outside = pc.fill_null(pc.or_(pc.less(numbers, first), pc.greater(numbers, last)), False)
+    return [int(place) for place in np.flatnonzero(outside.to_numpy(zero_copy_only=False))]
 
 
 def _prepared(array: pa.Array) -> pa.Array:

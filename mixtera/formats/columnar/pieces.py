@@ -43,9 +43,21 @@ def property_values(prop: PropertyColumn, values: pa.Array | None, count: int, r
         return clean(pa.nulls(count, target))
     converted, failing = convert(values, target)
     for row in failing.tolist():
-        shown = str(values[row].as_py())[:_SHOWN]
-        reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): expected {prop.type}, got {shown}")
+        said = f"expected {prop.type}, got {shown_value(values[row])}"
+        reasons.setdefault(row, f"property {prop.name!r} ({prop.path}): {said}")
     return converted
+
+
+def shown_value(value: pa.Scalar) -> str:
+    """The beginning of a value as text, also of one that Python cannot have."""
+    try:
+        return str(value.as_py())[:_SHOWN]
+    except UnicodeDecodeError:
+        return "text that is not valid UTF-8"
+    except (OverflowError, ValueError):
+        units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+        unit = units[value.type.unit] if pa.types.is_timestamp(value.type) else "days"
+        return f"{value.value:,} {unit} after 1970, beyond the years 1 to 9999"
 
 
 def piece(
@@ -91,7 +103,9 @@ def _shown(array: pa.Array, row: int) -> object:
     """A value, cut short where it is long; text that is not UTF-8 with replacements."""
     try:
         value = array[row].as_py()
-    except UnicodeDecodeError:
+    except (OverflowError, ValueError) as error:
+        if not isinstance(error, UnicodeDecodeError):
+            return "beyond the years 1 to 9999"
         kinds = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
         value = array.view(kinds[array.type])[row].as_py() if array.type in kinds else "not valid UTF-8"
     if isinstance(value, bytes):

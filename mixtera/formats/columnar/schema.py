@@ -39,13 +39,15 @@ def find_column(schema: pa.Schema, path: str, place: str = "the file") -> Column
     """The column at a dotted path, or None; a column whose name holds the dots itself goes first.
 
     Raises:
-        SampleError: Elements are taken of what is no list; names the `place`.
+        SampleError: Elements are taken of what is no list, or several columns have the name; names the `place`.
     """
     if path in schema.names:
+        _check_once(schema, path, place)
         return Column(path, (path,), schema.field(path).type)
     keys, *elements = split_elements(path)
     if keys[0] not in schema.names:
         return None
+    _check_once(schema, keys[0], place)
     found = _field_of(schema.field(keys[0]).type, keys[1:])
     for inner in elements:
         if found is not None and not is_list(found) and not pa.types.is_null(found):
@@ -54,6 +56,13 @@ def find_column(schema: pa.Schema, path: str, place: str = "the file") -> Column
     if found is None:
         return None
     return Column(".".join(keys), keys, pa.list_(found) if elements else found, tuple(elements))
+
+
+def _check_once(schema: pa.Schema, name: str, place: str) -> None:
+    if schema.names.count(name) > 1:
+        raise SampleError(
+            f"{place}: {schema.names.count(name)} columns are named {name!r}: write the file again with different names"
+        )
 
 
 def _field_of(found: pa.DataType, keys: Keys) -> pa.DataType | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ PIECE_BYTES: Final = 2 << 20
 """Records that are decoded at once, about: a call of the CSV reader takes as long as 300 kB."""
 
 _LONGEST_STRINGS: Final = 2**31 - 1
+_SHOWN: Final = 120
 _LINE_ENDS: Final = (b"\n", b"\r")
 
 
@@ -176,8 +178,9 @@ def _refused(parts: Sequence[_Part], shape: _Shape) -> SampleError:
 def _reason(record: pa.Buffer, shape: _Shape) -> str:
     try:
         columns = decode(record, shape.fields, shape.delimiter, sorted(set(shape.places)), pa.string())
-    except pa.ArrowInvalid as error:
-        return str(error)
+    except pa.ArrowInvalid as error:  # which shows the record as it is, whatever that is now
+        said = re.sub(r"^CSV parse error: (Row #\d+: )?", "", str(error))[:_SHOWN]
+        return "".join(character if character.isprintable() else "·" for character in said)
     if len(columns[0]) != 1:
         return f"it is {len(columns[0])} records"
     return "its content is empty" if any(column.null_count for column in columns) else ""

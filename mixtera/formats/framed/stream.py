@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixtera.contracts.storage import FileInfo
-from mixtera.formats.compression import Compression, broken, plain_stream
+from mixtera.formats.compression import HEAD_BYTES, Compression, broken, plain_stream, sniff
 from mixtera.formats.framed.codec import FRAMED, CodecError, Decoder, decoder, step
 
 SMALLEST_BYTES: Final = 1 << 19
@@ -96,10 +96,19 @@ class FrameStream:
                 if self._decoder is not None:
                     raise CodecError("the file ends inside a frame")
                 return False
+            self._check_follows(data)
             self._ready = memoryview(self._step(self._decoder or self._begun(), data))
         except CodecError as error:
             raise broken(self._file, error) from error
         return True
+
+    def _check_follows(self, data: bytes) -> None:
+        """Refuse what is no frame behind whole ones; a magic number of which less is there than is looked at passes."""
+        behind = self._packed and self._decoder is None
+        if behind and len(data) >= HEAD_BYTES and sniff(data[:HEAD_BYTES]) != self._compression:
+            raise CodecError(
+                f"behind byte {self._packed:,}, where the data end, stands something else: padding, or another file"
+            )
 
     def _begun(self) -> Decoder:
         """Begin a frame."""

@@ -22,6 +22,7 @@ from mixtera.formats.paths import split_elements
 
 _HEAD_BYTES: Final = 1 << 20
 _HEAD_RECORDS: Final = 1000
+_SHOWN: Final = 40
 _FIRST_RECORDS: Final = 16
 """Records of a file that are looked at before the others: they nearly always tell all there is to tell."""
 
@@ -165,6 +166,7 @@ def look(guess: Guess, value: object, place: str) -> None:
     if isinstance(value, list):
         _look_at_list(guess, value, place)
     elif type(value) in _SCALARS:
+        _check_whole(guess, value, place)
         guess.see(_SCALARS[type(value)], place)
     else:
         guess.refuse(f"is an object: use a dotted path to one of its keys ({', '.join(list(value)[:5])})", place)  # type: ignore[call-overload]
@@ -177,7 +179,13 @@ def _look_at_list(guess: Guess, values: list[object], place: str) -> None:
             continue
         if type(value) not in _LISTS:
             guess.refuse(_no_list(value, guess.path), place)
+        _check_whole(guess, value, place)
         guess.see(_LISTS[type(value)], place)
+
+
+def _check_whole(guess: Guess, value: object, place: str) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        guess.refuse(f"is {str(value)[:_SHOWN]}, beyond int64: declare a type of float64, which rounds it", place)
 
 
 def _no_list(element: object, path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -19,6 +21,7 @@ DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 EXCERPT_BYTES: Final = 80
 """Bytes of a record that are shown of it."""
 _MISSING: Final = object()
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def bad_sample(
@@ -47,7 +50,7 @@ def reason_of(
     try:
         record = msgspec.json.decode(line)
     except DECODE_ERRORS as malformed:
-        return _syntax(malformed)
+        return _only_of_python(line) or _syntax(malformed)
     if not isinstance(record, dict):
         return f"the line is {kind_of(record)}, must be an object"
     reasons = [_content_reason(record, column.path) for column in content]
@@ -71,6 +74,20 @@ def _syntax(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return f"malformed JSON: {str(error).removeprefix('JSON is malformed: ')}"
+
+
+def _only_of_python(line: bytes) -> str:
+    """What Python's own module reads and writes although it is no JSON; empty if that is not what is wrong."""
+    constants: list[str] = []
+    try:
+        json.loads(line, parse_constant=constants.append)
+    except (ValueError, RecursionError):
+        return ""
+    if constants:
+        return f"malformed JSON: {constants[0]} is no JSON value (write null)"
+    if _SURROGATE.search(line):
+        return "malformed JSON: a string has half of a surrogate pair (\\uD800 to \\uDFFF), which is no character"
+    return ""
 
 
 def _content_reason(record: object, path: str) -> str | None:

@@ -138,6 +138,6 @@ def _opened(storage: Storage, file: FileInfo, url: str) -> RandomAccess:
         return storage.random_access(url)
     except StorageError as error:
         raise StorageError(
-            f"{file.url}: its index cannot be opened: {error}. A Megatron dataset is X{_DATA} with X{_INDEX} beside "
+            f"{file.url}: its index cannot be opened ({error}): a Megatron dataset is X{_DATA} with X{_INDEX} beside "
             "it; for raw token ids write `format: {name: tokens, dtype: uint16}`, with their type"
         ) from error

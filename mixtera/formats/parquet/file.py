@@ -39,7 +39,8 @@ def parquet_errors(file: FileInfo) -> Iterator[None]:
 
 
 def _broken(file: FileInfo, error: Exception) -> SampleError:
-    return SampleError(f"{file.url} is no whole Parquet file: {error}; it may be cut short: copy or write it again")
+    reason = " ".join(str(error).split()).rstrip(".")
+    return SampleError(f"{file.url} is no whole Parquet file: {reason}; it may be cut short: copy or write it again")
 
 
 class AheadFile(io.RawIOBase):
@@ -142,7 +143,12 @@ def open_parquet(storage: Storage, file: FileInfo, ahead: AheadFile | None = Non
     try:
         with parquet_errors(file):
             # with pre_buffer, the default, an open file keeps the bytes of the row group that it read last
-            return pq.ParquetFile(pa.PythonFile(source, "r"), pre_buffer=False, buffer_size=READ_BYTES)
+            return pq.ParquetFile(
+                pa.PythonFile(source, "r"),
+                pre_buffer=False,
+                buffer_size=READ_BYTES,
+                page_checksum_verification=True,  # of files that have checksums, as those of Spark do: 4 GB/s
+            )
     except MixteraError:
         source.close()
         raise

@@ -22,6 +22,7 @@ from mixtera.errors import StorageError
 from mixtera.formats.columnar.columns import content_columns
 from mixtera.formats.columnar.pieces import refuse_nulls
 from mixtera.formats.columnar.schema import plain_type, values_of
+from mixtera.formats.columnar.sound import refuse_unsound
 from mixtera.formats.hits import hits_here
 from mixtera.formats.parquet.file import open_ahead, open_parquet, parquet_errors
 from mixtera.formats.parquet.scan import column_bytes
@@ -109,6 +110,7 @@ class ParquetReader:
                 yield from spooled.read()
                 batch = _one_batch(list(self._of_group(group, rows)), self.schema)
                 refuse_nulls(self._file, batch, asked)
+                refuse_unsound(self._file, batch, asked)
                 yield batch
 
     def close(self) -> None:

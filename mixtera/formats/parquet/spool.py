@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mixtera.arrow import from_numpy
+from mixtera.formats.columnar.sound import holds_text, unsound
 from mixtera.formats.kept import Kept, Volume
 
 PIECE_ROWS: Final = 512
@@ -40,19 +41,19 @@ class Block:
         first: First row, counted in the row group.
         stop: Row after the last.
         edges: Per column where its int64 edges lie: the first byte of each value in the volume, and one for the end.
-        nulls: Rows with a column that is NULL, counted in the row group.
+        lacking: Rows with a column that is NULL, or no valid UTF-8, counted in the row group.
     """
 
     first: int
     stop: int
     edges: tuple[int, ...]
-    nulls: Rows
+    lacking: Rows
 
 
 def _write(volume: Volume, first: int, batch: pa.RecordBatch) -> Block:
     """Append some rows of a row group: per column its values back to back, then their edges."""
     edges = tuple(_write_column(volume, array) for array in batch.columns)
-    return Block(first, first + batch.num_rows, edges, _null_rows(batch) + first)
+    return Block(first, first + batch.num_rows, edges, _lacking(batch) + first)
 
 
 def _write_column(volume: Volume, array: pa.Array) -> int:
@@ -80,8 +81,8 @@ class Copy:
     blocks: tuple[Block, ...]
 
     def lacks(self, rows: Rows) -> bool:
-        """Whether any of some rows, counted in the row group, has a NULL, which the spool does not keep."""
-        return any(len(block.nulls) and bool(np.isin(block.nulls, rows).any()) for block in self.blocks)
+        """Whether any of some rows, counted in the row group, is one that the spool does not keep."""
+        return any(len(block.lacking) and bool(np.isin(block.lacking, rows).any()) for block in self.blocks)
 
 
 class Spool(Kept[pa.RecordBatch, Copy]):
@@ -167,9 +168,11 @@ def _narrow(values: pa.LargeBinaryArray, kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, narrow, data.slice(start, stop - start)])
 
 
-def _null_rows(batch: pa.RecordBatch) -> Rows:
+def _lacking(batch: pa.RecordBatch) -> Rows:
     missing = np.zeros(batch.num_rows, np.bool_)
     for array in batch.columns:
         if array.null_count:
             missing |= array.is_null().to_numpy(zero_copy_only=False)
+        if holds_text(array.type):
+            missing[unsound(array)] = True
     return np.flatnonzero(missing)
