@@ -25,6 +25,8 @@ FILE_BITS: Final = 32
 OPENING_BYTES: Final = 64 << 10
 """What is read of a file when it is opened: its head, to know how it is compressed, or its footer."""
 
+HURRY_BYTES: Final = 4 << 20
+"""Bytes of large records with which a reader does not wait for their stripes: so the first batch comes soon."""
 LARGE_BLOCKS: Final = (1, 8)
 """What has so many blocks is read alone, and not kept: in whole blocks, most bytes would be those of others."""
 
@@ -51,12 +53,19 @@ class KeptBlocks:
         self._units: set[int] = set()
         self.large_units: set[int] = set()
         self._opened: set[int] = set()
+        self._hurry_bytes = HURRY_BYTES
+        self._hurried = np.zeros(2)
 
     def opened(self, files: Int64s) -> Float64s:
         """Requests and bytes for opening files, those that are open already among them."""
         new = [file for file in np.unique(files).tolist() if file not in self._opened]
         self._opened.update(new)
         return opening(self._file_bytes[new])
+
+    def hurried(self) -> Float64s:
+        """Requests and bytes for the first large records of stripes, since this was asked last."""
+        found, self._hurried = self._hurried, np.zeros(2)
+        return found
 
     def read(self, alone: Pointers) -> Float64s:
         """Requests and bytes for some records; those that are large, on average over their file, are read alone."""
@@ -71,12 +80,13 @@ class KeptBlocks:
         found: Float64s = striped + self._fetched(alone, ~large) + np.array([requests, lengths[large].sum()])
         return found
 
-    def whole(self, units: Int64s, stored: Float64s) -> Float64s:
-        """Requests and bytes for units that are read whole, of so many bytes each; large ones are kept."""
+    def whole(self, units: Int64s, stored: Float64s, frame: npt.NDArray[np.bool_]) -> Float64s:
+        """Requests and bytes for units that are read whole, of so many bytes each; large ones, but frames, are kept."""
         known = self._units | self.large_units
         again = self._is_large(stored) | np.array([unit not in known for unit in units.tolist()], bool)
         self._units.update(units.tolist())
-        self.large_units.update(units[stored >= LARGE_BLOCKS[1] * self._profile.block_bytes].tolist())
+        large = (stored >= LARGE_BLOCKS[1] * self._profile.block_bytes) & ~frame
+        self.large_units.update(units[large].tolist())
         sizes = stored[again]
         return np.array([np.ceil(sizes / self._profile.request_bytes).sum(), sizes.sum()])
 
@@ -92,10 +102,20 @@ class KeptBlocks:
             mine = mine[inside[mine]]
             needed = np.unique(cells.cut(alone.start[mine], np.minimum(alone.stop[mine], self._file_bytes[file])).cell)
             new = [cell for cell in needed.tolist() if (file, cell) not in self.stripes]
+            if new:
+                self._hurry(alone.stop[mine] - alone.start[mine])
             self.stripes.update((file, cell) for cell in new)
             starts, stops = cells.bounds(np.array(new, np.int64))
             counts += np.array([len(new), int((stops - starts).sum())])
         return counts, inside
+
+    def _hurry(self, lengths: Int64s) -> None:
+        """Read records whose stripes are on their way, where they are large, and the first ones."""
+        size = int(lengths.sum())
+        if self._is_large(lengths.mean(keepdims=True))[0]:
+            self._hurry_bytes -= size
+            if self._hurry_bytes >= 0:
+                self._hurried += np.array([len(lengths), size])
 
     def _cells_of(self, file: int) -> Cells | None:
         if file not in self._cells:

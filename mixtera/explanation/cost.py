@@ -64,6 +64,7 @@ class Meter:
         whole: Requests and bytes of whole units that are read again when they are needed again, by name.
         copied: Requests and bytes of compressed files, which each reader reads once, by name.
         opened: Requests and bytes for opening files, which each reader does once, by name.
+        hurried: Requests and bytes for the first large records, which readers read without their stripes, by name.
     """
 
     def __init__(
@@ -89,12 +90,15 @@ class Meter:
         self.whole = {name: np.zeros(2) for name in self.profiles}
         self.copied = {name: np.zeros(2) for name in self.profiles}
         self.opened = {name: np.zeros(2) for name in self.profiles}
+        self.hurried = {name: np.zeros(2) for name in self.profiles}
+        self._readers = 0
 
     def __call__(self, alone: Pointers, missed: Int64s, reader: int = 0) -> None:
         """One fetch of a reader; those of a reader follow each other."""
         if reader != self._reader:
             is_beside = self._reader >= 0 and reader // self._here == self._reader // self._here
             self._reader = reader
+            self._readers += 1
             self._blocks = {
                 name: self._kept(name, profile, is_beside)
                 for name, profile in self.profiles.items()
@@ -109,9 +113,12 @@ class Meter:
             else:
                 files = np.concatenate([alone.file, self._unit_file[missed]])
                 self.alone[name] += kept.read(alone)
+                self.hurried[name] += kept.hurried()
                 self.opened[name] += kept.opened(files)
             self.whole[name] += (
-                _pieces(stored[~copied], profile) if kept is None else kept.whole(missed[~copied], stored[~copied])
+                _pieces(stored[~copied], profile)
+                if kept is None
+                else kept.whole(missed[~copied], stored[~copied], self._units.frame[missed[~copied]])
             )
             self.copied[name] += _pieces(stored[copied], profile)
 
@@ -127,6 +134,11 @@ class Meter:
         """Requests and bytes that one reader of all compressed files makes: more it never needs."""
         used = self._units.used_units
         return _pieces(self._units.stored[used[self._units.on_disk[used]]], profile)
+
+    def hurried_by(self, name: str, readers: int) -> Float64s:
+        """Requests and bytes of so many readers for their first large records."""
+        found: Float64s = self.hurried[name] * readers / max(1, self._readers)
+        return found
 
     def all_openings(self) -> Float64s:
         """Requests and bytes that one reader makes that opens all files."""
@@ -178,7 +190,8 @@ def _asked(name: str, profile: AccessProfile, meter: Meter, factor: float, reade
     """Requests and bytes of the whole run."""
     copies = np.minimum(meter.copied[name] * factor, meter.all_copies(profile) * readers)
     openings = np.minimum(meter.opened[name] * factor, meter.all_openings() * readers)
-    found: Float64s = (meter.alone[name] + meter.whole[name]) * factor + copies + openings
+    once = openings + meter.hurried_by(name, readers)
+    found: Float64s = (meter.alone[name] + meter.whole[name]) * factor + copies + once
     return found
 
 

@@ -29,6 +29,7 @@ class Units:
         bytes: [U] int64, decoded bytes of each whole unit, about.
         stored: [U] float64, bytes of each whole unit as they lie on the storage, about.
         on_disk: [U] bool, whether a unit is a whole compressed file, of which a plain copy is kept on disk.
+        frame: [U] bool, whether a unit is a frame of a compressed file, which each reader fetches for itself.
         file_bytes: [F] int64, bytes of each file.
         row_bytes: [F] float64, decoded bytes of a record of each file, about.
         used: [S] bool, whether a segment holds a chosen sample.
@@ -39,6 +40,7 @@ class Units:
     bytes: Int64s
     stored: Float64s
     on_disk: npt.NDArray[np.bool_]
+    frame: npt.NDArray[np.bool_]
     file_bytes: Int64s
     row_bytes: Float64s
     used: npt.NDArray[np.bool_]
@@ -76,10 +78,11 @@ def units_of(data: PlanData) -> Units:
     stored: Float64s = np.bincount(which, rows[whole] * stored_bytes(data)[file[whole]], len(distinct)).astype(
         np.float64
     )
+    frame = np.bincount(which, framed[file[whole]], len(distinct)) > 0
     file_bytes = data.files.column("size").to_numpy().astype(np.int64)
     used = np.zeros(len(file), bool)
     used[data.entries.column("segment").to_numpy()] = True
-    return Units((file << ROW_BITS) | row, unit, sizes, stored, distinct < 0, file_bytes, row_bytes, used)
+    return Units((file << ROW_BITS) | row, unit, sizes, stored, distinct < 0, frame, file_bytes, row_bytes, used)
 
 
 def record_bytes(data: PlanData) -> Float64s:
