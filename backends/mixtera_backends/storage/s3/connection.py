@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from mixtera.errors import PluginError, StorageError
 from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE
 from mixtera_backends.storage.s3.patience import Patience
-from mixtera_backends.storage.s3.place import Place, known_place
+from mixtera_backends.storage.s3.place import DEFAULT_REGION, Place, known_place
 from mixtera_backends.storage.s3.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Connection:
             self._certificates = self._session.get_config_variable("ca_bundle")
             self._credentials = None if self.anonymous else self._session.get_credentials()
             where = known_place(self._session, settings) or self._asked_place()
-        self.endpoint, self._region_name, self._style = where
+        self.endpoint, self._region, self._style = where
         _check_host(self.endpoint)
 
     @property
@@ -86,7 +86,8 @@ class Connection:
     def _asked_place(self) -> Place:
         """The place as botocore's client has it."""
         meta = self.client.meta
-        return Place(meta.endpoint_url, meta.region_name or "", (meta.config.s3 or {}).get("addressing_style"))
+        region = DEFAULT_REGION if meta.region_name in (None, "", "aws-global") else meta.region_name
+        return Place(meta.endpoint_url, region, (meta.config.s3 or {}).get("addressing_style"))
 
     def store(self, bucket: str) -> S3Store:
         """Obstore's client of a bucket.
@@ -102,7 +103,7 @@ class Connection:
         return S3Store(
             bucket,
             **self._addressing(bucket),
-            region=self._region(),
+            region=self._region,
             client_options={
                 "allow_http": self.endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=patience.connect_seconds),
@@ -120,9 +121,6 @@ class Connection:
             },
             **({"skip_signature": True} if self.anonymous else {"credential_provider": self._provider(bucket)}),
         )
-
-    def _region(self) -> str:
-        return "us-east-1" if self._region_name in ("", "aws-global") else self._region_name
 
     def _addressing(self, bucket: str) -> dict[str, Any]:
         """Endpoint and style as botocore chooses them: the bucket in the path, unless it is AWS or was asked for."""

@@ -11,11 +11,13 @@ from mixtera_backends.storage.s3.settings import Settings
 if TYPE_CHECKING:
     from botocore.session import Session
 
+DEFAULT_REGION: Final = "us-east-1"
 _VARIABLES: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _ORDINARY_REGION: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-\d+")
 """Regions of the partition `aws`, whose hosts have names of one form."""
 _OTHER_HOSTS: Final = ("use_dualstack_endpoint", "use_fips_endpoint")
 _ACCELERATED: Final = "use_accelerate_endpoint"
+_STYLES: Final = (None, "auto", "virtual", "path")
 
 
 class Place(NamedTuple):
@@ -23,7 +25,7 @@ class Place(NamedTuple):
 
     Attributes:
         endpoint: The URL of the server.
-        region: The region; empty where none is said.
+        region: The region.
         style: How the bucket is addressed: `path`, `virtual`; None or `auto` leaves it to the client.
     """
 
@@ -40,28 +42,29 @@ def known_place(session: Session, settings: Settings) -> Place | None:
     """
     from botocore.utils import is_valid_endpoint_url, is_valid_ipv6_endpoint_url, validate_region_name
 
-    region = settings.region or session.get_config_variable("region")
+    region = settings.region or session.get_config_variable("region") or DEFAULT_REGION
     validate_region_name(region)
     s3 = session.get_config_variable("s3") or {}
     style = s3.get("addressing_style")
-    endpoint = settings.endpoint_url or _configured_endpoint(session)
+    if style not in _STYLES or "fips" in region:
+        return None
+    profile: dict[str, Any] = session.get_scoped_config()
+    services = session.full_config.get("services", {}).get(profile.get("services"))
+    if "services" in profile and not services:
+        return None
+    endpoint = settings.endpoint_url or _configured_endpoint(session, profile, services or {})
     if endpoint:
         is_valid = is_valid_endpoint_url(endpoint) or is_valid_ipv6_endpoint_url(endpoint)
-        return Place(endpoint, region or "", style) if is_valid and "fips" not in (region or "") else None
+        return Place(endpoint, region, style) if is_valid else None
     if any(s3.get(name) or session.get_config_variable(name) for name in _OTHER_HOSTS) or s3.get(_ACCELERATED):
         return None
-    named = region or "us-east-1"
-    return Place(f"https://s3.{named}.amazonaws.com", named, style) if _ORDINARY_REGION.fullmatch(named) else None
+    return Place(f"https://s3.{region}.amazonaws.com", region, style) if _ORDINARY_REGION.fullmatch(region) else None
 
 
-def _configured_endpoint(session: Session) -> str | None:
+def _configured_endpoint(session: Session, profile: dict[str, Any], services: dict[str, Any]) -> str | None:
     """The endpoint that the environment or a profile names, in the order of the AWS tools."""
     if session.get_config_variable("ignore_configured_endpoint_urls"):
         return None
     named = next(filter(None, map(os.environ.get, _VARIABLES)), None)
-    if named:
-        return named
-    profile: dict[str, Any] = session.get_scoped_config()
-    services = session.full_config.get("services", {}).get(profile.get("services"), {})
-    found: str | None = services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
+    found: str | None = named or services.get("s3", {}).get("endpoint_url") or profile.get("endpoint_url")
     return found
