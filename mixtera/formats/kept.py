@@ -100,10 +100,12 @@ class Kept(Generic[_Value, _Copy]):
             self._drop(key)
             self._kept[key] = value
             self._kept_bytes += value.nbytes
-            while self._kept_bytes > limit_bytes:
-                oldest = next(iter(self._kept))
-                self._drop(oldest)
-                self._note(oldest)
+            self._shrink(limit_bytes)
+
+    def make_room(self, size: int, limit_bytes: int) -> None:
+        """Give up now what would make room for a piece of so many bytes, which can then be decoded where that was."""
+        with self._lock:
+            self._shrink(limit_bytes - size)
 
     def passed(self, key: Key) -> None:
         """Note that a piece is decoded that is too large to be kept."""
@@ -157,6 +159,12 @@ class Kept(Generic[_Value, _Copy]):
             keys.append(key)
             self._copies[key] = copied
             return copied
+
+    def _shrink(self, limit_bytes: int) -> None:
+        while self._kept and self._kept_bytes > limit_bytes:
+            oldest = next(iter(self._kept))
+            self._drop(oldest)
+            self._note(oldest)
 
     def _drop(self, key: Key) -> None:
         value = self._kept.pop(key, None)

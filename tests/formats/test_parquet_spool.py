@@ -20,6 +20,7 @@ from mixtera.formats import kept
 from mixtera.formats.hits import hits_here
 from mixtera.formats.parquet import Parquet
 from mixtera.formats.parquet import read as reading
+from mixtera.formats.parquet.spool import Group
 from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera.registry import storage_of
 from tests.forks import status_in_a_child
@@ -113,6 +114,35 @@ def test_what_the_memory_holds_is_not_copied(path, decoded):
     assert hits_here() == replace(before, hits=before.hits + 19 * GROUPS, misses=before.misses + GROUPS)
     assert sorted(decoded) == list(range(GROUPS))
     assert not opened._spool.wanted
+
+
+@pytest.mark.usefixtures("directory")
+@pytest.mark.parametrize("piece_bytes", [1, 300, 4000])
+def test_what_is_kept_may_be_decoded_in_pieces(path, decoded, monkeypatch, piece_bytes):
+    monkeypatch.setattr(reading, "DECODED_BYTES", piece_bytes)
+    opened = reader(path, cache_bytes=1 << 20)
+    for step, first in ((1, 0), (3, 1), (97, 50), (ROWS, ROWS - 1), (GROUP_ROWS, GROUP_ROWS - 1)):
+        check(opened, step, first)
+    assert sorted(decoded) == list(range(GROUPS))
+    groups = [opened._spool.kept(opened._group_key(group)) for group in range(GROUPS)]
+    assert all(len(group.batches) > 1 for group in groups)
+    assert opened.held_bytes == sum(batch.nbytes for group in groups for batch in group.batches)
+
+
+def test_room_is_made_before_a_piece_is_decoded():
+    spool, batch = reading.Spool(), pa.record_batch({"text": pa.array(["x" * 100])})
+    group = Group([batch])
+    for number in range(3):
+        spool.make_room(group.nbytes, 3 * group.nbytes)
+        spool.keep((path, number), group, 3 * group.nbytes)
+    assert spool.kept_bytes(path) == 3 * group.nbytes
+    spool.kept((path, 0))
+    spool.make_room(group.nbytes, 3 * group.nbytes)
+    assert [number for number in range(3) if spool.kept((path, number))] == [0, 2]
+    spool.make_room(1 << 40, 3 * group.nbytes)
+    assert not spool.kept_bytes(path)
+    spool.decoding((path, 1))
+    assert spool.wanted
 
 
 @pytest.mark.usefixtures("directory")

@@ -77,6 +77,21 @@ def test_a_block_is_fetched_once_while_there_is_room(memory):
     assert source.fetched == []
 
 
+def test_a_large_run_is_kept_on_disk_only(monkeypatch):
+    monkeypatch.setattr(kept, "LARGE_RUN_BYTES", 3 * BLOCK_BYTES)
+    blocks, source = Blocks(100 * BLOCK_BYTES, 100 * BLOCK_BYTES), Source()
+    for start, stop, in_memory in (
+        (0, BLOCK_BYTES, 1),
+        (2 * BLOCK_BYTES, len(DATA), 1),
+        (BLOCK_BYTES, BLOCK_BYTES + 9, 2),
+    ):
+        assert read(blocks, source, 0, [start], [stop], 8) == DATA[start:stop]
+        assert blocks._run_bytes == in_memory * BLOCK_BYTES
+    fetched = list(source.fetched)
+    assert read(blocks, source, 0, [0], [len(DATA)], 8) == DATA
+    assert source.fetched == fetched
+
+
 def test_a_few_blocks_between_are_read_along_and_kept():
     blocks, source = Blocks(6 * BLOCK_BYTES), Source()
     read(blocks, source, 0, [10, 3 * BLOCK_BYTES], [20, 3 * BLOCK_BYTES + 6], 4)

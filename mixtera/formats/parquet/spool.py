@@ -85,7 +85,22 @@ class Copy:
         return any(len(block.lacking) and bool(np.isin(block.lacking, rows).any()) for block in self.blocks)
 
 
-class Spool(Kept[pa.RecordBatch, Copy]):
+class Group:
+    """A decoded row group in memory.
+
+    Attributes:
+        batches: Its rows.
+        edges: The first row of each batch, and the row after the last.
+        nbytes: Its bytes in memory.
+    """
+
+    def __init__(self, batches: Sequence[pa.RecordBatch]) -> None:
+        self.batches = batches
+        self.edges: Rows = np.cumsum([0, *(batch.num_rows for batch in batches)], dtype=np.int64)
+        self.nbytes = sum(int(batch.nbytes) for batch in batches)
+
+
+class Spool(Kept[Group, Copy]):
     """The decoded row groups of a process."""
 
     def add(self, key: GroupKey, batches: Iterable[pa.RecordBatch]) -> Copy | None:

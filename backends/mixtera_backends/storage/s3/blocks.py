@@ -33,6 +33,8 @@ BRIDGED_BLOCKS: Final = 4
 """Blocks between two that are wanted, which are read along: they cost less than a request, and are kept too."""
 MEMORY_BYTES: Final = 8 << 20
 """Six times as much took the same processor time, and 75 MB more: what the client allocates falls to pieces."""
+LARGE_RUN_BYTES: Final = 1 << 20
+"""A run of so many bytes, such as a row group, is not kept in memory: who reads it decodes it, and keeps that."""
 DEFAULT_MEBIBYTES: Final = 1024
 SIZE_VARIABLE: Final = "MIXTERA_S3_CACHE_MB"
 """Environment variable: mebibytes of blocks that a process keeps on disk; 0 for none, in memory neither."""
@@ -158,6 +160,9 @@ class Blocks:
                 self._drop_failed()
             raise
         with self._lock:
+            for run in {run for run, _, _ in waiting if run.bytes >= LARGE_RUN_BYTES}:
+                if run in self._runs:  # else another thread was faster
+                    self._move(run)
             self._trim()
         return True
 
@@ -216,9 +221,13 @@ class Blocks:
             run = next((run for run in self._runs if run.is_here), None)
             if run is None:
                 return
-            self._forget_run(run)
-            if not run.has_failed:  # whoever needs one that has asks again
-                self._keep(run.wanted, run.first, run.data())
+            self._move(run)
+
+    def _move(self, run: Run) -> None:
+        """Write a run that is here to the file, and have it in memory no more."""
+        self._forget_run(run)
+        if not run.has_failed:  # whoever needs one that has asks again
+            self._keep(run.wanted, run.first, run.data())
 
     def _keep(self, wanted: Object, first: int, data: memoryview) -> None:
         """Write a run of blocks; each takes a free slot, or that of the block unused for longest."""

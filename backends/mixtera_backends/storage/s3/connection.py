@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -13,9 +14,11 @@ from urllib.parse import urlsplit
 from mixtera.errors import PluginError, StorageError
 from mixtera_backends.storage.s3.failures import CREDENTIALS_ADVICE, misconfigured
 from mixtera_backends.storage.s3.patience import Patience
+from mixtera_backends.storage.s3.place import DEFAULT_REGION, Place, known_place
 from mixtera_backends.storage.s3.settings import Settings
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
     from obstore.store import ClientConfig, S3Credential, S3Store
 
 _NAME_ATTEMPTS: Final = 4
@@ -23,10 +26,14 @@ _INSTALL: Final = "S3 needs {}: pip install 'mixtera[s3]'"
 
 
 class Connection:
-    """Makes both clients. Belongs to one process and one environment."""
+    """Makes both clients. Belongs to one process and one environment.
+
+    That of botocore is made for the first request that needs it: what it knows of all of AWS takes 15 MB, for which
+    whoever only reads what a plan holds has no use.
+    """
 
     def __init__(self, patience: Patience, settings: Settings) -> None:
-        """Read the configuration, and make botocore's client.
+        """Read the configuration.
 
         Raises:
             PluginError: botocore is not installed.
@@ -34,13 +41,38 @@ class Connection:
         """
         try:
             import botocore.session
-            from botocore import UNSIGNED
-            from botocore.config import Config
-            from botocore.exceptions import BotoCoreError
         except ImportError as error:
             raise PluginError(_INSTALL.format("botocore")) from error
-        self._patience = patience
+        self._patience, self._settings = patience, settings
         self.anonymous = settings.anonymous
+        self._client: BaseClient | None = None
+        self._making = threading.Lock()
+        with _configured():
+            self._session = botocore.session.Session(profile=settings.profile)
+            self._certificates = self._session.get_config_variable("ca_bundle")
+            self._credentials = None if self.anonymous else self._session.get_credentials()
+            where = known_place(self._session, settings) or self._asked_place()
+        self.endpoint, self._region, self._style = where
+        _check_host(self.endpoint)
+
+    @property
+    def client(self) -> BaseClient:
+        """Botocore's client.
+
+        Raises:
+            StorageError: The configuration is broken.
+        """
+        if self._client is None:
+            with self._making, _configured():
+                if self._client is None:
+                    self._client = self._made()
+        return self._client
+
+    def _made(self) -> BaseClient:
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        patience, settings = self._patience, self._settings
         config = Config(
             connect_timeout=patience.connect_seconds,
             read_timeout=patience.answer_seconds,
@@ -48,15 +80,14 @@ class Connection:
             max_pool_connections=settings.concurrency,
             **({"signature_version": UNSIGNED} if self.anonymous else {}),
         )
-        try:
-            self._session = botocore.session.Session(profile=settings.profile)
-            where = {"region_name": settings.region, "endpoint_url": settings.endpoint_url}
-            self.client: Any = self._session.create_client("s3", config=config, **where)
-            self._certificates = self._session.get_config_variable("ca_bundle")
-        except (BotoCoreError, ValueError) as error:
-            raise StorageError(misconfigured(error)) from error
-        self.endpoint: str = self.client.meta.endpoint_url
-        _check_host(self.endpoint)
+        where = {"region_name": settings.region, "endpoint_url": settings.endpoint_url}
+        return self._session.create_client("s3", config=config, **where)
+
+    def _asked_place(self) -> Place:
+        """The place as botocore's client has it."""
+        meta = self.client.meta
+        region = DEFAULT_REGION if meta.region_name in (None, "", "aws-global") else meta.region_name
+        return Place(meta.endpoint_url, region, (meta.config.s3 or {}).get("addressing_style"))
 
     def store(self, bucket: str) -> S3Store:
         """Obstore's client of a bucket.
@@ -72,7 +103,7 @@ class Connection:
         return S3Store(
             bucket,
             **self._addressing(bucket),
-            region=self._region(),
+            region=self._region,
             client_options={
                 "allow_http": self.endpoint.startswith("http://"),
                 "connect_timeout": timedelta(seconds=patience.connect_seconds),
@@ -91,14 +122,10 @@ class Connection:
             **({"skip_signature": True} if self.anonymous else {"credential_provider": self._provider(bucket)}),
         )
 
-    def _region(self) -> str:
-        found = str(self.client.meta.region_name or "")
-        return "us-east-1" if found in ("", "aws-global") else found
-
     def _addressing(self, bucket: str) -> dict[str, Any]:
         """Endpoint and style as botocore chooses them: the bucket in the path, unless it is AWS or was asked for."""
         parts = urlsplit(self.endpoint)
-        style = (self.client.meta.config.s3 or {}).get("addressing_style")
+        style = self._style
         if (parts.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
             return {"virtual_hosted_style_request": style != "path" and "." not in bucket}
         if style == "virtual":
@@ -119,7 +146,7 @@ class Connection:
             ) from error
 
     def _provider(self, bucket: str) -> Callable[[], S3Credential]:
-        credentials = self._session.get_credentials()
+        credentials = self._credentials
         if credentials is None:
             raise StorageError(f"s3://{bucket} cannot be read: there are no AWS credentials: {CREDENTIALS_ADVICE}")
 
@@ -135,6 +162,17 @@ class Connection:
             }
 
         return current
+
+
+@contextmanager
+def _configured() -> Iterator[None]:
+    """Have what botocore says of a broken configuration be a `StorageError`."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:
+        raise StorageError(misconfigured(error)) from error
 
 
 def environment() -> tuple[tuple[str, str], ...]:

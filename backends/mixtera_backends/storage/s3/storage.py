@@ -218,10 +218,10 @@ class PinnedObject:
         return self._storage.stat(url)
 
     def open(self, url: str) -> BinaryIO:
-        """Open it for reading from its beginning."""
+        """Open it for reading from its beginning; with the fast client if its records will be read here, too."""
         if url != self._pinned.url:
             return self._storage.open(url)
-        return _file(self._storage._object(self._pinned, fast=False, indexed=True))
+        return _file(self._storage._object(self._pinned, fast=self._stretches is not None, indexed=True))
 
     def random_access(self, url: str) -> S3Object:
         """Open it for reading in ranges."""
