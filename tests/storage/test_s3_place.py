@@ -104,7 +104,7 @@ def test_what_a_plan_holds_is_read_without_a_client_of_botocore(objects, s3, mon
     )
     monkeypatch.setenv("MIXTERA_S3_CONCURRENCY", "7")  # another environment has clients of its own
     starts = np.array([0, 500_000])
-    pinned = storage.pinned(file).stretched(starts[1:], starts[1:] + 100_000)
+    pinned = storage.pinned(file).stretched(starts[1:], starts[1:] + 100_000, alone=True)
     with pinned.open(url) as source:
         assert source.read(6) == data[:6]
     with closing(pinned.random_access(url)) as access:
