@@ -41,8 +41,8 @@ class _Kept(threading.local):
         """Weak, so that what was decoded is not kept; one that is gone is done."""
 
     def taken(self) -> bytearray:
-        """A page; where `PAGES` of them are being decoded, the one that is done first."""
-        while len(self.decoding) >= PAGES:
+        """A page, as soon as no more than `PAGES` others are being decoded."""
+        while len(self.decoding) > PAGES:
             future = self.decoding.popleft()()
             if future is not None:
                 future.exception()  # waits for it; whoever needs what it gives is told
@@ -120,5 +120,5 @@ def _decode(decoder: Decoder, page: bytearray, lines: Sequence[Lines], free: lis
     try:
         return decoder.decode(page, lines)
     finally:
-        if len(page) == PAGE_BYTES and len(free) < PAGES:
+        if len(page) == PAGE_BYTES and len(free) <= PAGES:
             free.append(page)
