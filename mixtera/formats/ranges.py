@@ -24,7 +24,7 @@ from mixtera.arrow import large_binary, take
 from mixtera.errors import StorageError
 from mixtera.formats.submitted import read_many
 
-GAP_BYTES: Final = 6 << 10
+GAP_BYTES: Final = 2 << 10
 """Bytes between two ranges that cost less to read along than a call of their own."""
 MANY_READS: Final = 16
 SMALL_BYTES: Final = 16 << 10
