@@ -25,7 +25,7 @@ from mixtera.formats.ranges import Spans
 PAGES: Final = 1
 """Pages of one thread that are decoded by another while the next one is filled: more of them leave its cache."""
 PAGE_BYTES: Final = 9 << 18
-"""A third of what is read for one fetch of a stream: what a decoding costs before its first record is 0.2 ms."""
+"""A third of what is read for one fetch of a stream, about: what a decoding costs before its first record is 0.2 ms."""
 
 _LINE_END: Final = ord("\n")
 
