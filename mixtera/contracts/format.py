@@ -170,7 +170,7 @@ class UnpackingReader(Protocol):
             Those that it was given.
 
         Raises:
-            StorageError: The file cannot be read, or is closed.
+            StorageError: The file is closed.
         """
 
 

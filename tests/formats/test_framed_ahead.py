@@ -183,11 +183,33 @@ def test_a_broken_frame_is_named_by_whoever_reads_it(opened, unpacker):
 
 def test_a_file_cut_short_is_an_error_and_so_is_a_closed_one(opened, unpacker):
     os.truncate(opened.path, opened.path.stat().st_size // 2)
+    assert opened.reader.unpack(opened.rows(180, 200), unpacker, EVERYTHING) == 2 * FRAME_BYTES
+    unpacker.submit(lambda: None).result()
     with pytest.raises(StorageError, match=r"a\.jsonl\.zst changed since it was indexed"):
-        opened.reader.unpack(opened.rows(180, 200), unpacker, EVERYTHING)
+        opened.read(180, 200)
     opened.reader.close()
     with pytest.raises(StorageError, match=r"a\.jsonl\.zst is closed"):
         opened.reader.unpack(opened.rows(0, 10), unpacker, EVERYTHING)
+
+
+def test_a_file_stays_open_until_the_other_thread_has_read_it(opened, unpacker, monkeypatch):
+    begun, go_on, read = Event(), Event(), []
+    original = framed.FramedFile._fetched
+
+    def slowly(self, pieces):
+        begun.set()
+        go_on.wait()
+        found = original(self, pieces)
+        read.extend(pieces)
+        return found
+
+    monkeypatch.setattr(framed.FramedFile, "_fetched", slowly)
+    opened.reader.unpack(opened.rows(50, 60), unpacker, EVERYTHING)
+    begun.wait()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(go_on.set)
+        opened.reader.close()
+        assert read == [5]
 
 
 def test_plain_files_have_nothing_to_decompress(tmp_path, unpacker):

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -52,6 +53,19 @@ def test_one_read_goes_on_while_another_is_not_taken(tmp_path: Path, decoder: Ex
     files = [opened(written(tmp_path / f"{n}.jsonl", texts_of(n))) for n in range(3)]
     finishing = [Jsonl().load([file], decoder) for file in files]
     assert [finish().column(0).to_pylist() for finish in finishing] == [texts_of(n) for n in range(3)]
+
+
+def test_a_page_is_filled_while_another_one_waits_to_be_decoded(tmp_path: Path, decoder: Executor) -> None:
+    texts = ["a" * (PAGE_BYTES // 3 * 2), "b" * (PAGE_BYTES // 3 * 2)]
+    file, decodes = opened(written(tmp_path / "a.jsonl", texts)), Event()
+    decoder.submit(decodes.wait)
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(Jsonl().load, [file], decoder)
+        try:
+            finish = reading.result(timeout=30)
+        finally:
+            decodes.set()
+    assert finish().column(0).to_pylist() == texts
 
 
 @pytest.mark.parametrize("line", [0, RECORDS // 2, RECORDS + 30])

@@ -75,6 +75,23 @@ class _Part:
     target: slice
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Byte ranges, back to back in the target, of which each lies in one piece.
+
+    Attributes:
+        pieces: The pieces in this order; one comes again where the ranges go back.
+        edges: Where the ranges of each begin, and their number.
+        starts: First byte of each range.
+        stops: Byte after the last of each.
+    """
+
+    pieces: list[int]
+    edges: Positions
+    starts: Positions
+    stops: Positions
+
+
 class FramedFile:
     """A `RandomAccess` to what a compressed file holds, which reads and decompresses only the pieces needed.
 
@@ -137,21 +154,15 @@ class FramedFile:
                 f"{self._file.url} changed since it was indexed: byte {int(wanted.stops.max())} of its content is "
                 f"asked for and it has {self.size}; index it again, or restore the file"
             )
-        for batch, missing in self._batches(self._parts(wanted)):
-            packed = self._fetched(missing)
-            for ranges, run in groupby(batch, _ranges_of):
-                if ranges is not None:
-                    _read_copies(target, ranges, [(part, held) for part, held in run if isinstance(held, Copy)])
-                    continue
-                for part, held in run:
-                    found = held if isinstance(held, np.ndarray) else self._unpacked(part.piece, packed[part.piece])
-                    _fill(target[part.target], found, part)
+        ranges = self._cut(wanted)
+        if not self._read_copied(target, ranges):
+            self._read_parts(target, ranges)
 
     def unpack(self, starts: Positions, stops: Positions, unpacker: Executor, most_bytes: int) -> int:
         """Let another thread decompress the pieces of ranges that will be read soon, where copies of them are kept.
 
         Pieces that only memory keeps are left alone: those that are needed now would have to make room. What cannot be
-        decompressed is found out by whoever reads it.
+        decompressed, or read, is found out by whoever reads it.
 
         Args:
             starts: First byte of each range.
@@ -163,8 +174,9 @@ class FramedFile:
             Those that it was given.
 
         Raises:
-            StorageError: The file cannot be read, or is closed.
+            StorageError: The file is closed.
         """
+        self._opened()
         if not self._frames.wanted:
             return 0
         last = len(self._plain) - 2
@@ -176,16 +188,16 @@ class FramedFile:
             if piece not in self._ahead and given + size <= most_bytes and self._found(piece) is None:
                 chosen.append(piece)
                 given += size
-        for piece, packed in self._fetched(chosen).items():
-            self._ahead[piece] = unpacker.submit(self._unpacked_ahead, piece, packed)
+        self._ahead.update({piece: unpacker.submit(self._unpacked_ahead, piece) for piece in chosen})
         return given
 
     def close(self) -> None:
         """Release the file, and what is kept of it in memory. It may be called twice."""
         if self._access is not None:
+            for piece in reversed(tuple(self._ahead)):  # those that are not begun first
+                self._taken_back(piece)
             self._access.close()
             self._access = None
-            self._ahead.clear()
             self._frames.forget(self._file)
             self._frames = Kept()  # lets go of those that the process shares
 
@@ -194,27 +206,57 @@ class FramedFile:
             raise StorageError(f"{self._file.url} is closed")
         return self._access
 
-    def _parts(self, wanted: Spans) -> list[_Part]:
-        """Spans cut where pieces end, and put together by piece."""
-        first = np.searchsorted(self._plain, wanted.starts, side="right") - 1
-        last = np.maximum(np.searchsorted(self._plain, wanted.stops, side="left") - 1, first)
-        counts = last - first + 1
-        span = np.repeat(np.arange(len(counts)), counts)
-        piece = first[span] + np.arange(len(span)) - (np.cumsum(counts) - counts)[span]
-        piece = np.minimum(piece, len(self._plain) - 2)
-        starts = np.maximum(wanted.starts[span], self._plain[piece])
-        stops = np.minimum(wanted.stops[span], self._plain[piece + 1])
-        edges = np.concatenate([[0], np.cumsum(stops - starts)])
-        bounds = [0, *(np.flatnonzero(np.diff(piece)) + 1).tolist(), len(piece)]
+    def _cut(self, wanted: Spans) -> _Ranges:
+        """Spans cut where pieces end."""
+        starts, stops = wanted.starts, wanted.stops
+        piece = np.minimum(np.searchsorted(self._plain, starts, side="right") - 1, len(self._plain) - 2)
+        more = np.maximum(np.searchsorted(self._plain, stops, side="left") - 1 - piece, 0)
+        if more.any():
+            counts = more + 1
+            span = np.repeat(np.arange(len(counts)), counts)
+            piece = piece[span] + np.arange(len(span)) - (np.cumsum(counts) - counts)[span]
+            starts = np.maximum(starts[span], self._plain[piece])
+            stops = np.minimum(stops[span], self._plain[piece + 1])
+        edges = np.flatnonzero(np.diff(piece, prepend=-1))
+        return _Ranges(piece[edges].tolist(), np.append(edges, len(piece)), starts, stops)
+
+    def _read_copied(self, target: Bytes, ranges: _Ranges) -> bool:
+        """Read ranges with one call, where all pieces lie in one file of copies: the rule, once a few are there."""
+        copies = [self._frames.find((self._file, piece)) for piece in ranges.pieces]
+        first = copies[0] if copies else None
+        if first is None or not self._ahead.keys().isdisjoint(ranges.pieces):
+            return False
+        found = [copy.offset for copy in copies if copy is not None and copy.ranges is first.ranges]
+        if len(found) < len(copies):
+            return False
+        hits_here().hits += len(copies)
+        shift = np.repeat(np.array(found) - self._plain[ranges.pieces], np.diff(ranges.edges))
+        first.ranges.read_into(target, back_to_back(ranges.starts + shift, ranges.stops + shift))
+        return True
+
+    def _read_parts(self, target: Bytes, ranges: _Ranges) -> None:
+        """Read ranges piece by piece; what is not decompressed yet is now."""
+        for batch, missing in self._batches(self._parts(ranges)):
+            packed = self._fetched(missing)
+            for copies, run in groupby(batch, _ranges_of):
+                if copies is not None:
+                    _read_copies(target, copies, [(part, held) for part, held in run if isinstance(held, Copy)])
+                    continue
+                for part, held in run:
+                    found = held if isinstance(held, np.ndarray) else self._unpacked(part.piece, packed[part.piece])
+                    _fill(target[part.target], found, part)
+
+    def _parts(self, ranges: _Ranges) -> list[_Part]:
+        """Ranges put together by piece."""
+        places = np.append(0, np.cumsum(ranges.stops - ranges.starts))
         return [
             _Part(
-                number := int(piece[low]),
-                starts[low:high] - self._plain[number],
-                stops[low:high] - self._plain[number],
-                slice(int(edges[low]), int(edges[high])),
+                piece,
+                ranges.starts[low:high] - self._plain[piece],
+                ranges.stops[low:high] - self._plain[piece],
+                slice(int(places[low]), int(places[high])),
             )
-            for low, high in pairwise(bounds)
-            if low < high
+            for piece, (low, high) in zip(ranges.pieces, pairwise(ranges.edges.tolist()), strict=True)
         ]
 
     def _batches(self, parts: Sequence[_Part]) -> Iterator[tuple[list[tuple[_Part, Bytes | Copy | None]], list[int]]]:
@@ -261,9 +303,9 @@ class FramedFile:
         values = self._opened().gather(self._packed[numbers], self._packed[numbers + 1])
         return {number: memoryview(value.as_buffer()) for number, value in zip(numbers.tolist(), values, strict=True)}
 
-    def _unpacked_ahead(self, piece: int, packed: memoryview) -> None:
+    def _unpacked_ahead(self, piece: int) -> None:
         """The same for another thread, whose future must not hold the piece: what is kept of it has a limit."""
-        self._unpacked(piece, packed)
+        self._unpacked(piece, self._fetched([piece])[piece])
 
     def _unpacked(self, piece: int, packed: memoryview) -> Bytes:
         """A piece, decompressed, and kept as far as there is room."""

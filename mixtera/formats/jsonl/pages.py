@@ -24,8 +24,8 @@ from mixtera.formats.ranges import Spans
 
 PAGES: Final = 1
 """Pages of one thread that are decoded by another while the next one is filled: more of them leave its cache."""
-PAGE_BYTES: Final = 13 << 18
-"""A third of what is read for one fetch of a stream: what a decoding costs before its first record is 0.2 ms."""
+PAGE_BYTES: Final = 9 << 18
+"""A third of what is read for one fetch of a stream, about: what a decoding costs before its first record is 0.2 ms."""
 
 _LINE_END: Final = ord("\n")
 
@@ -41,8 +41,8 @@ class _Kept(threading.local):
         """Weak, so that what was decoded is not kept; one that is gone is done."""
 
     def taken(self) -> bytearray:
-        """A page; where `PAGES` of them are being decoded, the one that is done first."""
-        while len(self.decoding) >= PAGES:
+        """A page, as soon as no more than `PAGES` others are being decoded."""
+        while len(self.decoding) > PAGES:
             future = self.decoding.popleft()()
             if future is not None:
                 future.exception()  # waits for it; whoever needs what it gives is told
@@ -120,5 +120,5 @@ def _decode(decoder: Decoder, page: bytearray, lines: Sequence[Lines], free: lis
     try:
         return decoder.decode(page, lines)
     finally:
-        if len(page) == PAGE_BYTES and len(free) < PAGES:
+        if len(page) == PAGE_BYTES and len(free) <= PAGES:
             free.append(page)
