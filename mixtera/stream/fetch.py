@@ -67,7 +67,7 @@ class Fetcher:
         self._names = strings([component.name for component in data.components])
         self._columns = list(columns)
         self.delivered_bytes = 0.0
-        self._file_bytes, self._is_packed = mean_record_bytes(data), packed_files(data)
+        self._file_bytes, self._packed = mean_record_bytes(data), PackedFiles(data)
         self._expected: dict[tuple[Piece, ...], Wanted] = {}
 
     @property
@@ -92,7 +92,7 @@ class Fetcher:
         """
         announced = self._expected.pop(tuple(pieces), None)
         wanted = announced or self._find(pieces)
-        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes, self._is_packed)
+        self.delivered_bytes += stored_bytes(wanted.found, self._file_bytes, self._packed.among(wanted.found.file))
         if not len(wanted.found.sample):
             return list
         content = self._begun(wanted.distinct, decoder, announced is not None)
@@ -188,16 +188,27 @@ def mean_record_bytes(data: PlanData) -> npt.NDArray[np.float64]:
     return mean
 
 
-def packed_files(data: PlanData) -> npt.NDArray[np.bool_]:
-    """[F] whether a file is compressed as a whole: then the places of its records are those of a decompressed copy."""
-    packed = np.array([_PACKED.search(url) is not None for url in data.files.column("url").to_pylist()], np.bool_)
-    packed[to_numpy(data.frames.column("file"))] = True
-    return packed
+class PackedFiles:
+    """Which files are compressed as a whole: then the places of their records are those of a decompressed copy.
+
+    Names are looked at when their files are first read: a plan may have millions of them.
+    """
+
+    def __init__(self, data: PlanData) -> None:
+        self._urls = data.files.column("url")
+        self._known = np.full(len(data.files), -1, np.int8)
+        self._known[to_numpy(data.frames.column("file"))] = True
+
+    def among(self, files: Int64s) -> npt.NDArray[np.bool_]:
+        """[n] whether each of some files is."""
+        for file in np.unique(files[self._known[files] < 0]).tolist():
+            self._known[file] = _PACKED.search(self._urls[file].as_py()) is not None
+        return self._known[files] > 0
 
 
 def stored_bytes(found: Pointers, file_bytes: npt.NDArray[np.float64], is_packed: npt.NDArray[np.bool_]) -> float:
     """Bytes of samples as they lie in their files; the mean of the file where they have no place of their own."""
-    has_no_place = (found.start < 0) | is_packed[found.file]
+    has_no_place = (found.start < 0) | is_packed
     return float(np.where(has_no_place, file_bytes[found.file], found.stop - found.start).sum())
 
 
