@@ -12,6 +12,8 @@
 A format that cannot hold all of it says so: `rows` is how many records fit into one of its files, `properties` are
 those that it can hold, and `gaps` names each law that has no meaning for it, with the reason. A gap is strict: a law
 that holds in spite of it fails. What is no text says with `content`, `content_type` and `delivered` what it is.
+
+Files are read where they are written, unless `url` and `placed` say otherwise: so the laws hold on any storage.
 """
 
 # ruff: noqa: D102 - the name of a law says what it is
@@ -85,7 +87,7 @@ def expected_property(record: Record, column: PropertyColumn) -> object:
 
 def scan_file(
     plugin: Format,
-    path: Path,
+    path: Path | str,
     properties: Sequence[PropertyColumn] = PROPERTIES,
     content: Sequence[ContentColumn] = CONTENT,
 ) -> tuple[pa.Table, list[BadSample], FileFacts, int]:
@@ -103,7 +105,7 @@ def scan_file(
 def _scan_there(
     answer: Connection,
     plugin: Format,
-    path: Path,
+    path: Path | str,
     properties: Sequence[PropertyColumn],
     content: Sequence[ContentColumn],
 ) -> None:
@@ -121,7 +123,7 @@ def request(table: pa.Table, chosen: Sequence[int], line_end: int = 1) -> ReadRe
     return ReadRequest(rows, starts, starts + part["length"].to_numpy() + line_end)
 
 
-def open_reader(plugin: Format, path: Path, content: Sequence[ContentColumn], cache_bytes: int) -> SampleReader:
+def open_reader(plugin: Format, path: Path | str, content: Sequence[ContentColumn], cache_bytes: int) -> SampleReader:
     """Open a file as a stream does: by its frames, where a scan finds some."""
     storage = storage_of(str(path))
     file = storage.stat(str(path))
@@ -153,6 +155,14 @@ class FormatLaws:
         """Write a file of these records, with a writer that is not the code under test."""
         raise AssertionError(f"{type(self).__name__} must define write(path, records)")
 
+    def url(self, path: Path) -> str:
+        """Where a file is read that is written to a path."""
+        return str(path)
+
+    def placed(self, path: Path) -> str:
+        """Bring a file that was written, and what lies beside it, to where it is read; its URL."""
+        return self.url(path)
+
     def delivered(self, record: Record) -> object:
         """What a reader delivers of a record in its content column."""
         return record["text"]
@@ -163,8 +173,8 @@ class FormatLaws:
 
     @pytest.fixture
     def storage(self, tmp_path: Path) -> Storage:
-        """The local storage."""
-        return storage_of(str(tmp_path))
+        """The storage that files are read from."""
+        return storage_of(self.url(tmp_path / f"part{self.suffix}"))
 
     def _written(self, directory: Path, written: Sequence[Record]) -> Path:
         path = directory / f"part{self.suffix}"
@@ -177,7 +187,7 @@ class FormatLaws:
     def _reader(
         self, path: Path, content: Sequence[ContentColumn] | None = None, cache_bytes: int = 1 << 24
     ) -> SampleReader:
-        return open_reader(self.format, path, content or self.content, cache_bytes)
+        return open_reader(self.format, self.placed(path), content or self.content, cache_bytes)
 
     def _scan(
         self,
@@ -186,7 +196,7 @@ class FormatLaws:
         content: Sequence[ContentColumn] | None = None,
     ) -> tuple[pa.Table, list[BadSample], FileFacts, int]:
         asked = self.properties if properties is None else properties
-        return scan_file(self.format, path, asked, content or self.content)
+        return scan_file(self.format, self.placed(path), asked, content or self.content)
 
     def _request(self, table: pa.Table, chosen: Sequence[int]) -> ReadRequest:
         return request(table, chosen, int(self.format.offsets == "always"))
@@ -198,7 +208,7 @@ class FormatLaws:
         assert any(self.suffix.endswith(suffix) for suffix in self.format.suffixes)
 
     def test_types_are_inferred(self, tmp_path: Path, storage: Storage) -> None:
-        file = storage.stat(str(self._written(tmp_path, self._records(200))))
+        file = storage.stat(self.placed(self._written(tmp_path, self._records(200))))
         paths = {column.name: column.path for column in self.properties} | {"absent": "meta.absent"}
         expected = {column.name: column.type for column in self.properties} | {"absent": None}
         assert self.format.infer(storage, [file], paths) == expected
@@ -206,7 +216,7 @@ class FormatLaws:
     def test_an_object_cannot_be_a_property(self, tmp_path: Path, storage: Storage) -> None:
         path = self._written(tmp_path, self._records(10))
         with pytest.raises(SampleError, match="dotted path") as error:
-            self.format.infer(storage, [storage.stat(str(path))], {"meta": "meta"})
+            self.format.infer(storage, [storage.stat(self.placed(path))], {"meta": "meta"})
         assert path.name in str(error.value)
 
     def test_the_index_has_every_record_once_in_order(self, tmp_path: Path) -> None:
@@ -346,17 +356,17 @@ class FormatLaws:
             told += [str(error)] if path.name in str(error) else []
         assert len(told) == 1
 
-    def test_a_file_that_changed_is_refused(self, tmp_path: Path) -> None:
+    def test_a_file_that_changed_is_refused(self, tmp_path: Path, storage: Storage) -> None:
         path = self._written(tmp_path, self._records())
-        storage = storage_of(str(path))
-        file, table = storage.stat(str(path)), self._scan(path)[0]
+        file, table = storage.stat(self.placed(path)), self._scan(path)[0]
         self.write(path, [{**record, "text": "x"} for record in self._records(9)])
+        self.placed(path)
         with pytest.raises(MixteraError, match=path.name):
             self.format.reader(storage, file, self.content, 0).read(self._request(table, [self.rows - 1]))
 
     def test_a_missing_file_is_named(self, tmp_path: Path, storage: Storage) -> None:
         path = tmp_path / f"absent{self.suffix}"
-        file = FileInfo(str(path), path.name, 10, 0)
+        file = FileInfo(self.url(path), path.name, 10, 0)
         with pytest.raises(StorageError, match=path.name):
             list(self.format.scan(storage, file, self.properties, self.content))
         with pytest.raises(StorageError, match=path.name):
@@ -366,7 +376,7 @@ class FormatLaws:
         path = self._written(tmp_path, self._records(100))
         context = multiprocessing.get_context("spawn")
         answer, sender = context.Pipe(duplex=False)
-        arguments = sender, self.format, path, self.properties, self.content
+        arguments = sender, self.format, self.placed(path), self.properties, self.content
         process = context.Process(target=_scan_there, args=arguments)
         process.start()
         sender.close()

@@ -158,8 +158,9 @@ class TokenLaws(FormatLaws):
             reader.tokens(np.array([0]), np.array([0]))
 
     def _opened(self, path: Path, plain: bool) -> TokenReader:
-        storage = PlainStorage(path) if plain else storage_of(str(path))
-        file: FileInfo = storage_of(str(path)).stat(str(path))
+        url = str(path) if plain else self.placed(path)
+        storage = PlainStorage(path) if plain else storage_of(url)
+        file: FileInfo = storage_of(url).stat(url)
         reader = self.format.reader(storage, file, self.content, 0)  # type: ignore[arg-type]
         assert isinstance(reader, TokenReader)
         return reader

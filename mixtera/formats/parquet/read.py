@@ -213,7 +213,7 @@ class ParquetReader:
         found = sorted(
             (start, start + chunk.total_compressed_size)
             for chunk in chunks
-            if chunk.path_in_schema.partition(".")[0] in names
+            if any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in names)
             for start in [min(filter(None, (chunk.dictionary_page_offset, chunk.data_page_offset)))]
         )
         ranges = np.array(found, np.int64).reshape(-1, 2)
