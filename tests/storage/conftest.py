@@ -44,6 +44,14 @@ def s3(weed: Weed, monkeypatch: pytest.MonkeyPatch) -> Weed:
     return weed
 
 
+@pytest.fixture(params=["obstore", "botocore"])
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to read ranges."""
+    if request.param == "botocore":
+        monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)
+    return str(request.param)
+
+
 @pytest.fixture
 def proxy(s3: Weed, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """The environment leads to a proxy before the server."""

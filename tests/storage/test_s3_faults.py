@@ -24,14 +24,6 @@ STARTS, STOPS = np.array([0, 1_000_000, 2_000_000]), np.array([700_000, 1_400_00
 WANTED = [DATA[a:b] for a, b in zip(STARTS.tolist(), STOPS.tolist(), strict=True)]
 
 
-@pytest.fixture(params=["obstore", "botocore"])
-def client(request, monkeypatch):
-    """Both ways to read ranges."""
-    if request.param == "botocore":
-        monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)
-    return request.param
-
-
 @pytest.fixture
 def url(objects, proxy, monkeypatch):
     monkeypatch.setenv("MIXTERA_S3_CACHE_MB", "0")

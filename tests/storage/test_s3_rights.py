@@ -14,14 +14,6 @@ from tests.storage.weed import KEY, SECRET
 DATA = bytes(range(256)) * 400
 
 
-@pytest.fixture(params=["obstore", "botocore"])
-def client(request, monkeypatch):
-    """Both ways to read ranges."""
-    if request.param == "botocore":
-        monkeypatch.setattr("mixtera_backends.storage.s3.clients.PROCESS.may_use_obstore", False)
-    return request.param
-
-
 @pytest.fixture
 def url(objects, s3, monkeypatch, tmp_path):
     """An object; the environment has no keys any more, and a home without a profile."""

@@ -43,13 +43,14 @@ class Company:
         self._size = 0
 
     def join(self) -> None:
-        """Be one of them until this object is gone, or this process ends.
+        """Be one of them until this object is gone, or this process ends; the directory is there then, and theirs.
 
         Raises:
             StorageError: The directory belongs to somebody else, or is locked.
             OSError: It cannot be made.
         """
         until = time.monotonic() + _PATIENCE_SECONDS
+        _make(self.directory)  # a cleaner of temporary files may have been there, and then somebody else
         while self._left is None:
             _make(self.directory)
             with _alone_in(self.directory) as entered:
@@ -97,7 +98,7 @@ def _members(directory: Path) -> int:
     """Members that live; the marks of dead ones are removed."""
     count = 0
     for path in directory.glob(f"*{_MEMBER}"):
-        with path.open("rb") as file:
+        with suppress(FileNotFoundError), path.open("rb") as file:  # a cleaner of temporary files may be at work
             if locked(file):
                 path.unlink()
             else:

@@ -75,8 +75,11 @@ class Directory:
 
     def holds(self, stripe: Stripe) -> bool:
         """Whether a stripe is kept, or was: `places` tells who relies on it."""
-        if stripe not in self._known and self._path(stripe).exists():
-            self._known.add(stripe)
+        if stripe not in self._known:
+            if self._company is not None:
+                self._enter()  # before anything is read there: whose directory is it?
+            if self._path(stripe).exists():
+                self._known.add(stripe)
         return stripe in self._known
 
     def have(self, stripe: Stripe, read: Callable[[], Iterator[Buffer]]) -> None:
@@ -116,9 +119,20 @@ class Directory:
                 fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
 
     def _enter(self) -> None:
-        if self._company is not None:
-            self._company.join()
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        """Have the directory; where it goes with those who share it, be one of them.
+
+        Raises:
+            StorageError: It cannot be made, or is not this user's alone.
+        """
+        try:
+            if self._company is not None:
+                self._company.join()
+            else:
+                self._directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            if isinstance(error, MixteraError):
+                raise
+            raise cannot_be_kept(self._above, error) from error
 
     def _remove_unused(self) -> None:
         sizes = {}
