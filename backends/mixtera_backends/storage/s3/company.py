@@ -19,6 +19,7 @@ from tempfile import mkstemp
 from typing import IO, Final
 
 from mixtera.errors import StorageError
+from mixtera.formats.temporary import SPOOL_VARIABLE
 from mixtera_backends.storage.s3.locks import is_at, locked
 
 _MEMBER: Final = ".member"
@@ -50,9 +51,9 @@ class Company:
             OSError: It cannot be made.
         """
         until = time.monotonic() + _PATIENCE_SECONDS
-        _make(self.directory)  # a cleaner of temporary files may have been there, and then somebody else
+        have_alone(self.directory)  # a cleaner of temporary files may have been there, and then somebody else
         while self._left is None:
-            _make(self.directory)
+            have_alone(self.directory)
             with _alone_in(self.directory) as entered:
                 if entered and self._left is None:  # another thread may have joined meanwhile
                     descriptor, name = mkstemp(_MEMBER, dir=self.directory)
@@ -125,11 +126,12 @@ def _alone_in(directory: Path) -> Iterator[bool]:
             fcntl.flock(lock, fcntl.LOCK_UN)  # a child that was forked meanwhile has the lock, too
 
 
-def _make(directory: Path) -> None:
-    """Make a directory that nobody else can write to.
+def have_alone(directory: Path) -> None:
+    """Have a directory that nobody else can write to; it may be gone again, where others may remove it.
 
     Raises:
         StorageError: There is one of somebody else.
+        OSError: It cannot be made.
     """
     with suppress(FileExistsError):
         directory.mkdir(mode=0o700)
@@ -140,5 +142,5 @@ def _make(directory: Path) -> None:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StorageError(
             f"{directory}, where what is fetched of objects is kept, is not this user's alone: remove it, or set "
-            "TMPDIR to another directory"
+            f"{SPOOL_VARIABLE} or TMPDIR to another directory"
         )

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from mixtera.errors import MixteraError
 from mixtera.formats.temporary import shared_directory, spool_bytes, spool_directory
 from mixtera_backends.storage.s3.blocks import BLOCK_BYTES, kept_bytes
-from mixtera_backends.storage.s3.company import Company
+from mixtera_backends.storage.s3.company import Company, have_alone
 from mixtera_backends.storage.s3.locks import is_at, locked
 from mixtera_backends.storage.s3.ring import Ring, cannot_be_kept, write
 from mixtera_backends.storage.s3.stretches import Keeper, Stripe
@@ -76,8 +76,7 @@ class Directory:
     def holds(self, stripe: Stripe) -> bool:
         """Whether a stripe is kept, or was: `places` tells who relies on it."""
         if stripe not in self._known:
-            if self._company is not None:
-                self._enter()  # before anything is read there: whose directory is it?
+            self._enter()  # before anything is read there: whose directory is it?
             if self._path(stripe).exists():
                 self._known.add(stripe)
         return stripe in self._known
@@ -128,7 +127,7 @@ class Directory:
             if self._company is not None:
                 self._company.join()
             else:
-                self._directory.mkdir(mode=0o700, exist_ok=True)
+                have_alone(self._directory)
         except OSError as error:
             if isinstance(error, MixteraError):
                 raise
